@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+# guests.mk - the micro-guests: tests/guest/NAME.c becomes build/guest/NAME.elf (multiboot1, ELF32).
+# Included by the top Makefile; alone: make -f tests/guest/guests.mk guests
+
+guest-names := hello cpuid                      # alive; what the CPU says about itself
+guest-names += dirty exitbench                  # measured by the hypervisor's own tests and bench
+
+guest-lib   := start trap_entry guest trap      # entry, exceptions, console and verdict
+guest-lib   += clock pic apic                   # PM timer; 8259 and 8254; local APIC and IOAPIC
+
+guest-dir   := build/guest
+GUEST_CC    ?= gcc
+guest-flags := -std=c11 -O2 -g -Wall -Wextra -Werror -Itests/guest -ffreestanding -fno-pic \
+	-mcmodel=small -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
+	-fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -MMD -MP
+guest-lib-o := $(guest-lib:%=$(guest-dir)/lib/%.o)
+
+.PHONY: guests
+guests: $(guest-names:%=$(guest-dir)/%.elf)
+
+$(guest-dir)/%.o: tests/guest/%.c tests/guest/guests.mk
+	@mkdir -p $(@D)
+	$(GUEST_CC) $(guest-flags) -c -o $@ $<
+
+$(guest-dir)/%.o: tests/guest/%.S tests/guest/guests.mk
+	@mkdir -p $(@D)
+	$(GUEST_CC) $(guest-flags) -c -o $@ $<
+
+# Linked as 64-bit ELF (kept, for gdb and addr2line), then rewritten: multiboot1 wants 32-bit ELF.
+$(guest-dir)/%.elf64: $(guest-dir)/%.o $(guest-lib-o) tests/guest/lib/guest.ld
+	$(GUEST_CC) -nostdlib -static -no-pie -Wl,-z,max-page-size=4096 -Wl,--build-id=none \
+		-Wl,-T,tests/guest/lib/guest.ld -o $@ $(filter %.o,$^)
+
+$(guest-dir)/%.elf: $(guest-dir)/%.elf64
+	objcopy -O elf32-i386 -S $< $@
+
+.SECONDARY: $(guest-lib-o) $(guest-names:%=$(guest-dir)/%.o) $(guest-names:%=$(guest-dir)/%.elf64)
+
+-include $(guest-lib-o:.o=.d) $(guest-names:%=$(guest-dir)/%.d)
