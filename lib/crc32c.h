@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/crc32c.h - CRC-32C (Castagnoli), the checksum of every migration record (RFC 3720, appendix B.4).
+ */
+#ifndef LIB_CRC32C_H
+#define LIB_CRC32C_H
+
+#include "lib/types.h"
+
+/* CRC of `len` bytes continuing from `crc` (0 to begin).  "123456789" gives 0xe3069283. */
+uint32_t crc32c(uint32_t crc, const void *data, size_t len);
+
+#endif

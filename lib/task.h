@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/task.h - cooperative tasks: straight-line code that can wait.
+ *
+ * A virtual CPU, the sending side of a migration and the receiving side are each a task with a
+ * stack of its own.  A task runs until it waits or yields; nothing preempts it, so data that only
+ * tasks touch needs no lock.  Interrupt handlers may only call event_signal() and sched_poke().
+ */
+#ifndef LIB_TASK_H
+#define LIB_TASK_H
+
+#include "lib/err.h"
+#include "lib/types.h"
+
+struct task;
+
+/* Something to wait for.  At most one task waits on an event at a time.  All zero is a valid, unset event. */
+struct event {
+	struct task *waiter;
+	bool         set;
+};
+
+/* Make the event true and its waiter ready.  Setting twice is setting once. */
+void event_signal(struct event *e);
+
+/* Wait until the event is set (then clear it and return true) or deadline_ns has passed (false). */
+bool event_wait(struct event *e, uint64_t deadline_ns);
+
+/*
+ * Start `run(arg)` as a task.  `name` must outlive it.  The task ends when run returns; its stack
+ * goes back to the pool.  ERR_NO_MEMORY when TASKS_MAX tasks exist.
+ */
+enum err task_create(const char *name, void (*run)(void *arg), void *arg);
+
+/* Let everybody else who is ready run first. */
+void task_yield(void);
+
+/* True when somebody else could use the CPU now: a vCPU asks this after every exit; one load. */
+extern volatile bool sched_wanted;
+static inline bool task_should_yield(void) { return sched_wanted; }
+
+/* From an interrupt handler: a poll function has work. */
+void sched_poke(void);
+
+/* The latest time at which the running task must yield: the nearest deadline of any sleeper. */
+uint64_t sched_deadline_ns(void);
+
+/* Functions called in every turn of the scheduler: NIC rings, lwIP's timers.  Each returns the time it wants to be called again. */
+typedef uint64_t sched_poll_fn(uint64_t now_ns);
+void sched_add_poll(sched_poll_fn *poll);
+
+/* Boot's last call: runs tasks for ever; `idle` halts the CPU until an interrupt or the deadline. */
+_Noreturn void sched_run(void (*idle)(uint64_t deadline_ns));
+
+/* The running task's name, "boot" before sched_run(), for panic screens. */
+const char *task_name(void);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * net/netif.h - lwIP on the host's ports of the virtual switches.
+ */
+#ifndef NET_NETIF_H
+#define NET_NETIF_H
+
+#include "lib/err.h"
+#include "net/vswitch.h"
+
+struct netif_config {
+	bool    dhcp;
+	char    address[20];            /* "10.77.0.11/24", empty with dhcp */
+	char    gateway[16];            /* may be empty                     */
+};
+
+/* Start lwIP; once, before netif_add(). */
+enum err netif_start(void);
+
+/* A host port on `s` with this address.  The host's MAC is the uplink's own. */
+enum err netif_attach(struct vswitch *s, const uint8_t mac[MAC_LEN], const struct netif_config *c);
+
+/* lwIP's timers: for sched_add_poll(). */
+uint64_t netif_poll(uint64_t now_ns);
+
+/* Addresses of interface i as text, IPv4 first; false: no such interface. */
+bool netif_describe(unsigned i, char *out, size_t size);
+bool netif_ready(void);                 /* every interface has an IPv4 address */
+
+#endif

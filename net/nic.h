@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * net/nic.h - what a network card gives: frames out, frames in, a link.
+ * Implemented by drivers/; used by net/vswitch.c as an uplink.
+ */
+#ifndef NET_NIC_H
+#define NET_NIC_H
+
+#include "lib/err.h"
+#include "lib/frame.h"
+
+struct nic;
+typedef void nic_receive_fn(void *to, const struct frame *f);
+
+struct nic_ops {
+	const char *driver;                                       /* "e1000"                                  */
+	bool     (*send)(struct nic *, const struct frame *);     /* copies; false: ring full, counted        */
+	unsigned (*room)(const struct nic *);                     /* frames that send() would take now        */
+	unsigned (*poll)(struct nic *, unsigned budget);          /* reap and receive; frames handed up       */
+	bool     (*rearm)(struct nic *);                          /* allow interrupts; true: work came in meanwhile */
+};
+
+struct nic_counters { uint64_t tx_frames, tx_bytes, tx_full, rx_frames, rx_bytes, rx_dropped, rx_errors, interrupts; };
+
+struct nic {
+	char                  name[16];         /* "nic0", in PCI order                   */
+	char                  where[48];        /* "82540EM at PCI 00:03.0"               */
+	uint8_t               mac[MAC_LEN];
+	uint16_t              mtu;              /* bytes of payload: 1500                 */
+	bool                  link;
+	const struct nic_ops *ops;
+	nic_receive_fn       *receive;          /* set by who uses the card               */
+	void                 *receive_to;
+	volatile bool         work;             /* set by the interrupt handler           */
+	struct nic_counters   count;
+};
+
+/* Filled by drivers in PCI order at boot. */
+enum err    nic_register(struct nic *nic);
+struct nic *nic_at(unsigned i);             /* NULL: no such card      */
+struct nic *nic_find(const char *name);     /* "nic0" or a MAC address */
+
+/* Poll every card: for sched_add_poll(). */
+uint64_t nic_poll_all(uint64_t now_ns);
+
+#endif

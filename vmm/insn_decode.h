@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm/insn_decode.h - the instruction behind an MMIO fault (SDM vol. 2, "Instruction Format").
+ *
+ * Knows the forms with which kernels touch device registers: MOV, MOVZX, MOVSX, MOVSXD, MOVNTI, AND,
+ * OR, XOR, ADD, SUB, CMP, TEST, XCHG, BT/BTS/BTR/BTC with immediates, STOS, MOVS, LODS, in 16-, 32- and 64-bit code.
+ * Also lengths of the instructions whose exits carry none on CPUs without next-RIP support.
+ */
+#ifndef VMM_INSN_DECODE_H
+#define VMM_INSN_DECODE_H
+
+#include "lib/err.h"
+#include "vmm/cpu_state.h"
+
+#define INSN_LEN_MAX 15
+
+enum insn_op { INSN_MOV, INSN_MOVZX, INSN_MOVSX, INSN_AND, INSN_OR, INSN_XOR, INSN_ADD, INSN_SUB, INSN_CMP, INSN_TEST,
+               INSN_XCHG, INSN_BT, INSN_BTS, INSN_BTR, INSN_BTC, INSN_STOS, INSN_MOVS, INSN_LODS };
+
+struct insn {
+	uint8_t  op;            /* enum insn_op                                              */
+	uint8_t  len;           /* bytes                                                     */
+	uint8_t  size;          /* of the memory access: 1, 2, 4, 8                          */
+	uint8_t  reg_size;      /* of the register written (MOVZX, MOVSX), else as size      */
+	uint8_t  addr_size;     /* 2, 4 or 8                                                 */
+	bool     to_memory;     /* memory is the destination                                 */
+	bool     has_imm;       /* the other operand is `imm`, sign-extended to 64 bits      */
+	bool     rep;
+	bool     high_byte;     /* register is AH, CH, DH or BH: bits 15:8 of gpr            */
+	uint8_t  gpr;           /* the other operand otherwise: enum gpr                     */
+	uint8_t  seg;           /* of the memory operand                                     */
+	int64_t  imm;
+};
+
+/* `n` bytes at RIP (up to INSN_LEN_MAX).  ERR_NOT_SUPPORTED (refused, sentence with the bytes) for anything else. */
+enum err insn_decode(const uint8_t *bytes, size_t n, const struct cpu_mode *mode, struct insn *out);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm/trace.h - what happened, as typed records in a ring; formatted off the hot path.
+ */
+#ifndef VMM_TRACE_H
+#define VMM_TRACE_H
+
+#include "lib/config.h"
+#include "lib/err.h"
+#include "lib/types.h"
+
+/* name, text, what a and b mean; one list for the console, gwctl trace and docs/trace.md */
+#define TRACE_EVENTS(E)                                              \
+	E(VM_EXIT,    "exit",      "kind | detail << 8", "rip")      \
+	E(VM_INJECT,  "inject",    "type | vector << 8", "error")    \
+	E(VM_RUN,     "run state", "old", "new")                     \
+	E(MIG_ROUND,  "round",     "pages", "ns")                    \
+	E(MIG_STATE,  "migration", "old", "new")
+
+enum trace_event {
+#define E(name, text, a, b) TRACE_##name,
+	TRACE_EVENTS(E)
+#undef E
+	TRACE_NEVENTS
+};
+
+struct trace_record { uint64_t tsc; uint16_t event, cpu; uint32_t vcpu; uint64_t a, b; };
+_Static_assert(sizeof(struct trace_record) == 32, "two records per cache line");
+
+struct trace {
+	struct trace_record *ring;      /* TRACE_RECORDS entries */
+	uint64_t             next;      /* records written since create */
+};
+
+enum err trace_create(struct trace *t);
+void     trace_destroy(struct trace *t);
+void     trace_add(struct trace *t, enum trace_event event, uint32_t vcpu, uint64_t a, uint64_t b);
+
+/* Copy records with numbers from *from on, oldest first, at most `max`; *from becomes the next number. */
+unsigned trace_read(const struct trace *t, uint64_t *from, struct trace_record *out, unsigned max);
+
+#endif

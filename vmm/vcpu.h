@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm/vcpu.h - one virtual CPU and its loop: prepare, enter, dispatch, and again.
+ *
+ * Each vCPU is a task (lib/task.h).  HLT makes the task wait for `wake`; the network and migrations
+ * get the CPU whenever sched_wanted is set, and at the latest when the slice ends.
+ */
+#ifndef VMM_VCPU_H
+#define VMM_VCPU_H
+
+#include "lib/config.h"
+#include "lib/task.h"
+#include "vmm/dev/vlapic.h"
+#include "vmm/virt.h"
+
+struct vm;
+
+/* Who may touch a field:  I fixed after create   o only the task of this vCPU   a any, atomic */
+struct vcpu {
+	/* Must be first, in this order: the entry assembly addresses them by offset. */
+	uint64_t      gpr[GPR_COUNT];   /* o  RSP included                                    */
+	uint64_t      rip, rflags;      /* o                                                  */
+
+	struct vm    *vm;               /* I                                                  */
+	unsigned      id;               /* I  also the APIC ID                                */
+	void         *hw;               /* I  the vendor's part, from virt_ops.vcpu_init()    */
+	uint64_t      tsc_offset;       /* o  guest TSC = host TSC + this                     */
+	uint64_t      slice_tsc;        /* o  host TSC at which enter() returns at the latest */
+	bool          irq_blocked;      /* o  RFLAGS.IF clear, or STI/MOV SS shadow           */
+	struct inject again;            /* o  delivery that an exit interrupted               */
+	struct inject exception;        /* o  raised by a handler, to be delivered next       */
+	bool          nmi_pending;      /* a                                                  */
+	bool          halted;           /* o  after HLT, until an interrupt                   */
+	bool          wait_sipi;        /* o  an application processor before SIPI            */
+	bool          window_wanted;    /* o  what virt_ops.irq_window() was last told        */
+	struct event  wake;             /* a  something changed: look again                   */
+	struct vlapic lapic;            /* o                                                  */
+	struct cpu_state state;         /* o  scratch for save, load and reset                */
+
+	uint64_t      pvclock_gpa;      /* o  kvm-clock: MSR value, 0 when off                */
+	uint64_t      misc_enable;      /* o  IA32_MISC_ENABLE as the guest sees it           */
+	uint64_t      mtrr_def_type;    /* o                                                  */
+	uint64_t      mtrr_fixed[11];   /* o                                                  */
+	uint64_t      mtrr_base[8], mtrr_mask[8]; /* o                                        */
+	uint64_t      mtrr_changed;     /* o  reserved, 0                                     */
+
+	uint64_t      exits[EXIT_NKINDS]; /* a counters                                       */
+	uint64_t      entered_ns;         /* a host time spent inside the guest               */
+};
+
+/* Everything of a vCPU that travels, apart from its local APIC: cpu_state and the fields above. */
+extern const struct section vcpu_state;
+
+enum err vcpu_create(struct vcpu *v, struct vm *vm, unsigned id);
+void     vcpu_destroy(struct vcpu *v);
+
+/* The task's body: runs the guest while the VM is running, waits otherwise, ends when it is deleted. */
+void vcpu_task(void *v);
+
+/* From anywhere: something that this vCPU must look at has changed (interrupt, pause). */
+void vcpu_kick(struct vcpu *v);
+
+/* RIP moves here and nowhere else; also ends an STI or MOV SS shadow. */
+void vcpu_skip(struct vcpu *v, unsigned insn_len);
+
+/* A guest's fault: delivered before the next instruction.  RESUME_SAME must follow. */
+void vcpu_raise(struct vcpu *v, uint8_t vector);                       /* #UD, #DB ...       */
+void vcpu_raise_error(struct vcpu *v, uint8_t vector, uint32_t error); /* #GP(0), #PF ...    */
+
+/* Copy from the guest's linear address space as the instruction at RIP would see it. */
+enum err vcpu_fetch(struct vcpu *v, uint64_t linear, void *to, uint64_t len);
+
+#define VECTOR_DE 0
+#define VECTOR_DB 1
+#define VECTOR_UD 6
+#define VECTOR_DF 8
+#define VECTOR_SS 12
+#define VECTOR_GP 13
+#define VECTOR_PF 14
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm/virt.h - the only door to a CPU vendor.
+ *
+ * arch/x86_64/vmx implements it with VT-x, a twin folder can implement it with AMD-V.  Nothing in
+ * vmm/, mig/ or net/ asks which one is behind it.
+ */
+#ifndef VMM_VIRT_H
+#define VMM_VIRT_H
+
+#include "lib/err.h"
+#include "vmm/cpu_state.h"
+#include "vmm/exit.h"
+
+struct vcpu;
+struct vm;
+
+/* Which bits of a second-stage entry mean what; vmm/stage2.c builds tables from it. */
+struct s2_format {
+	uint64_t read, write, exec;     /* permissions of any entry; `read` doubles as present */
+	uint64_t leaf;                  /* this entry maps a large page                        */
+	uint64_t accessed, dirty;       /* set by the CPU; 0 when it has no such bits          */
+	uint64_t ram_type;              /* memory type and other constant bits of a RAM leaf   */
+	uint64_t table_type;            /* constant bits of an entry that points to a table    */
+};
+
+#define VIRT_FEATURES_MAX 24
+
+/* One thing that the self-test looked for. */
+struct virt_feature {
+	const char *name;               /* "EPT accessed and dirty flags"                      */
+	bool        found, required;
+	const char *why;                /* when not found: where we looked and what that means */
+};
+
+struct virt_caps {
+	bool     usable;                /* every required feature was found                    */
+	bool     ad_bits;               /* stage-2 accessed and dirty flags                    */
+	bool     large_2m;
+	bool     tsc_scaling;
+	uint64_t xcr0_mask;             /* XSAVE components that a guest may be given          */
+	unsigned nfeatures;
+	struct virt_feature feature[VIRT_FEATURES_MAX];
+};
+
+struct virt_ops {
+	const char *name;                                        /* "VT-x" or "AMD-V": for people, never compared */
+	enum err (*probe)(struct virt_caps *);                   /* reads CPUID and MSRs, changes nothing        */
+	enum err (*cpu_on)(unsigned cpu);                        /* VMXON, or EFER.SVME                          */
+	void     (*cpu_off)(unsigned cpu);
+	enum err (*vcpu_init)(struct vcpu *);                    /* sets v->hw; guest state as after reset       */
+	void     (*vcpu_fini)(struct vcpu *);
+	void     (*vcpu_load)(struct vcpu *);                    /* becomes current on this CPU: VMCS, FPU, MSRs */
+	void     (*vcpu_put)(struct vcpu *);                     /* leaves this CPU: its registers are saved     */
+	void     (*get)(struct vcpu *, struct cpu_state *);      /* hardware to neutral, whole state             */
+	void     (*set)(struct vcpu *, const struct cpu_state *);/* neutral to hardware, whole state             */
+	void     (*get_mode)(struct vcpu *, struct cpu_mode *);  /* the part an emulator needs                   */
+	/*
+	 * Run the guest until it needs us.  Uses v->gpr, v->rip, v->rflags, v->tsc_offset and
+	 * v->slice_tsc (host TSC at which to come back at the latest, EXIT_SLICE).  After return those
+	 * are current, v->irq_blocked says whether an interrupt could be injected now, and v->again
+	 * holds an event whose delivery the exit interrupted (EVENT_NONE otherwise).
+	 */
+	void     (*enter)(struct vcpu *, struct exit *);
+	void     (*inject)(struct vcpu *, const struct inject *); /* delivered by the next enter()              */
+	void     (*irq_window)(struct vcpu *, bool wanted);       /* EXIT_IRQ_WINDOW when it can take one        */
+	void     (*s2_flush)(struct vm *);                        /* INVEPT or a fresh ASID, before any next enter; counts in vm->flushes */
+	const struct s2_format *s2;
+};
+
+/* The one in use, chosen at boot; and what its probe said. */
+extern const struct virt_ops *virt;
+extern struct virt_caps virt_caps;
+
+#endif

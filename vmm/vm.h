@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm/vm.h - the life of a virtual machine.
+ *
+ *   create -> STOPPED --start--> RUNNING <--pause/resume--> PAUSED
+ *                 ^                 |  guest powers off, or does what stops it: STOPPED / FAILED
+ *   ghost  -> GHOST (destination of a migration: has memory and devices, never ran here)
+ *
+ * A migration owns a VM through vm->owner (mig/state.c says who may run); vm_start() and friends
+ * refuse while it does, naming it.
+ */
+#ifndef VMM_VM_H
+#define VMM_VM_H
+
+#include "vmm/bus.h"
+#include "vmm/clock.h"
+#include "vmm/cpuid.h"
+#include "vmm/dirty.h"
+#include "vmm/machine.h"
+#include "vmm/mem.h"
+#include "vmm/stage2.h"
+#include "vmm/trace.h"
+#include "vmm/vcpu.h"
+
+struct vm_nic_config { uint8_t mac[6]; };
+
+/* What a VM is made of; checked by vm_config_check().  Names of payloads refer to vmm/image.h. */
+struct vm_config {
+	char     name[VM_NAME_MAX];             /* [a-z0-9-], starts with a letter          */
+	uint8_t  uuid[16];                      /* made by the node that creates the VM     */
+	uint64_t ram_bytes;
+	unsigned cpus;
+	enum { BOOT_LINUX, BOOT_MULTIBOOT } boot;
+	char     kernel[IMAGE_NAME_MAX];        /* or the multiboot1 ELF                    */
+	char     initrd[IMAGE_NAME_MAX];        /* may be empty                             */
+	char     module[VM_MODULES_MAX][IMAGE_NAME_MAX];
+	unsigned nmodules;
+	char     cmdline[VM_CMDLINE_MAX];
+	unsigned nnics;
+	struct vm_nic_config nic[VM_NICS_MAX];
+};
+
+#define VM_RUNS(R)  R(STOPPED) R(RUNNING) R(PAUSED) R(FAILED) R(GHOST) R(MOVED)
+enum vm_run {
+#define R(name) VM_##name,
+	VM_RUNS(R)
+#undef R
+	VM_NRUNS
+};
+
+/* Who may touch a field:  I fixed after create   t any task (no task is preempted)   a any, atomic */
+struct vm {
+	struct vm_config config;                /* I                                         */
+	enum vm_run      run;                   /* t                                         */
+	char             why[160];              /* t  why it is STOPPED or FAILED, in a sentence */
+	const void      *owner;                 /* t  the migration that holds it, or NULL   */
+	bool             stun;                  /* t  stopped by a migration, whatever `run` says */
+	unsigned         inside;                /* a  vCPUs whose task is between enter and park */
+	struct event     parked;                /* t  signalled when `inside` falls to 0     */
+	unsigned         live_tasks;            /* t  vCPU tasks that have not ended         */
+	bool             ending;                /* t  tasks shall return                     */
+
+	struct mem       mem;
+	struct stage2    s2;
+	uint64_t         flushes;               /* a  TLB flushes asked for: tests read it   */
+	uint32_t         asid;                  /* I  VPID or ASID, not 0                    */
+	struct bus       bus;
+	struct clock     clock;
+	struct cpuid_table cpuid;               /* I  frozen at create; travels              */
+	struct machine   machine;               /* devices                                   */
+	struct vcpu     *vcpu[VCPUS_MAX];       /* I                                         */
+	struct trace     trace;
+	uint64_t         bytes_used;            /* t  host memory that is not guest RAM      */
+};
+
+/* What the rest of the program wants to know and do; set once at boot by boot/wire.c. */
+struct vm_hooks {
+	/* Join guest NIC `i` to a switch / leave it.  attach may refuse (no port left). */
+	enum err (*nic_attach)(struct vm *vm, unsigned i);
+	void     (*nic_detach)(struct vm *vm, unsigned i);
+	/* Open or close the guest's switch ports; closed ports neither send nor receive. */
+	void     (*nic_gate)(struct vm *vm, bool open);
+};
+extern struct vm_hooks vm_hooks;
+
+enum err vm_config_check(const struct vm_config *c);            /* names the field                  */
+
+/* All or nothing.  A ghost has memory and devices in reset state and no payload in it. */
+enum err vm_create(const struct vm_config *c, struct vm **out);
+enum err vm_create_ghost(const struct vm_config *c, const struct cpuid_table *cpuid, struct vm **out);
+enum err vm_delete(struct vm *vm);                              /* STOPPED, FAILED, MOVED, GHOST    */
+
+enum err vm_start(struct vm *vm);                               /* loads payloads, resets, runs     */
+enum err vm_pause(struct vm *vm);
+enum err vm_resume(struct vm *vm);
+enum err vm_stop(struct vm *vm, const char *why);               /* at once, as pulling the plug     */
+
+/* For a migration.  stun: returns when no vCPU is inside; ports closed, clock stopped.  unstun: as if nothing had happened. */
+enum err vm_stun(struct vm *vm);
+void     vm_unstun(struct vm *vm, uint64_t advance_ns);
+void     vm_become_running(struct vm *vm, uint64_t advance_ns); /* a ghost with all state loaded */
+
+/* From the guest's side: it powered off, reset, triple-faulted or did what we cannot do. */
+void vm_fail(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void vm_power_off(struct vm *vm, const char *why);
+
+struct vm *vm_find(const char *name);                           /* NULL: none                       */
+struct vm *vm_at(unsigned i);                                   /* i < VMS_MAX; NULL: slot is empty */
+const char *vm_run_name(enum vm_run run);
+
+/* All sections in load order (clock, interrupt controllers, devices, vCPUs); false at the end. */
+bool vm_section(struct vm *vm, unsigned i, struct section_ref *out);
+
+/* Deliver an interrupt message to the local APICs it names. */
+void vm_apic_send(struct vm *vm, const struct apic_msg *msg);
+
+/* Time: run the tick of every device whose deadline has come; returns the next deadline (VM time). */
+uint64_t vm_tick(struct vm *vm, uint64_t now_ns);
+
+#endif
