@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""One host without a network, booted and watched until it has said its verdict.
+
+The limit that matters is CPU time of the emulator: it means the same on a busy machine as on an
+idle one.  The wall clock is only the net below it.
+"""
+
+import os
+import re
+import tempfile
+import time
+from dataclasses import dataclass
+
+from .iso import build_iso
+from .machine import BACKENDS, Machine
+from .proc import Records
+
+VERDICT = r"^(PASS|FAIL)\b"
+POLL_S = 0.05
+
+
+@dataclass
+class Result:
+    serial: str             # everything that came out of COM1
+    debug: str              # what the emulator wrote to stdout, port 0xe9 included
+    ended: str              # "verdict", "exit", "cpu limit" or "wall limit"
+    verdict: str            # the line that matched, or ""
+    cpu_seconds: float      # of the emulator
+    ticks: int              # instructions from power on to the end, None where not known
+    directory: str          # logs and configuration, kept
+
+    @property
+    def passed(self):
+        return self.verdict.startswith("PASS")
+
+    def tail(self, lines=40):
+        """The end of the serial log, for a message."""
+        return "\n".join(self.serial.splitlines()[-lines:])
+
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")    # GRUB clears its terminal before us
+
+
+def read_text(path):
+    """The text of a log that may be being written, without what steers a terminal."""
+    try:
+        with open(path, "rb") as f:
+            return ESCAPES.sub("", f.read().decode("utf-8", "replace"))
+    except OSError:
+        return ""
+
+
+def _watch(process, serial_log, until, cpu_limit, wall_limit):
+    """Wait for the first of verdict, exit and limits; returns (ended, verdict, CPU seconds)."""
+    pattern = re.compile(until, re.MULTILINE)
+    deadline = time.monotonic() + wall_limit
+    seen, cpu = -1, 0.0
+    while True:
+        alive = process.alive()
+        cpu = max(cpu, process.cpu_seconds())
+        size = os.path.getsize(serial_log)
+        if size != seen:
+            seen = size
+            text = read_text(serial_log)
+            # A last line still without its end may be half of something else.
+            found = pattern.search(text if not alive else text[:text.rfind("\n") + 1])
+            if found:
+                line = text[found.start():].partition("\n")[0]
+                return "verdict", line, cpu
+        if not alive:
+            return "exit", "", cpu
+        if cpu > cpu_limit:
+            return "cpu limit", "", cpu
+        if time.monotonic() > deadline:
+            return "wall limit", "", cpu
+        time.sleep(POLL_S)
+
+
+def boot(image, cmdline="", modules=(), *, directory=None, until=VERDICT, grace=1.0,
+         cpu_limit=60.0, wall_limit=600.0, video="text", backend="bochs", **machine):
+    """Boot `image` with `modules` (iso.Module) and return a Result.
+
+    `until` is a regular expression for the line that ends the run; afterwards the host may take
+    `grace` more CPU seconds to switch itself off, which makes the final tick known.  `machine`
+    are fields of Machine: cpus, memory, cpu_model, ips, sync.
+    """
+    directory = directory or tempfile.mkdtemp(prefix="godwit-boot.")
+    os.makedirs(directory, exist_ok=True)
+    host = Machine(directory=os.path.abspath(directory),
+                   iso=os.path.join(os.path.abspath(directory), "boot.iso"), video=video,
+                   **machine)
+    build_iso(host.iso, image, cmdline, modules, video)
+    emulator = BACKENDS[backend]
+    argv, env = emulator.prepare(host)
+    records = Records(host.path("pids"))
+    with open(host.path("stdout"), "wb") as out:
+        process = records.spawn("host", argv, cwd=directory, env=env, stdout=out, stderr=out)
+    try:
+        ended, verdict, cpu = _watch(process, host.serial_log, until, cpu_limit, wall_limit)
+        limit = cpu + grace
+        while ended == "verdict" and process.alive() and process.cpu_seconds() < limit:
+            time.sleep(POLL_S)
+        cpu = max(cpu, process.cpu_seconds())
+    finally:
+        process.kill()
+        records.forget("host")
+    return Result(serial=read_text(host.serial_log), debug=read_text(host.path("stdout")),
+                  ended=ended, verdict=verdict, cpu_seconds=cpu,
+                  ticks=emulator.final_tick(host), directory=directory)
