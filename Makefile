@@ -35,3 +35,83 @@ drv-objs  := drivers/pci.o drivers/uart.o drivers/screen.o drivers/e1000.o
 lib-objs  := lib/string.o lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o lib/task.o
 
 objs := $(boot-objs) $(arch-objs) $(vmx-objs) $(vmm-objs) $(dev-objs) $(net-objs) $(mig-objs) $(drv-objs) $(lib-objs)
+
+# --- How it is compiled ----------------------------------------------------------------------
+
+CC       := gcc
+gccinc   := $(shell $(CC) -print-file-name=include)
+tp       := $(BUILD)/third_party
+warn     := -Wall -Wextra -Werror -Wmissing-prototypes -Wshadow -Wpointer-arith -Wundef
+# The guest's FPU registers stay live while the host runs: general registers only, everywhere.
+target   := -std=gnu11 -O2 -g -ffreestanding -fbuiltin -nostdinc -isystem $(gccinc) -isystem lib/libc \
+            -mno-red-zone -mgeneral-regs-only -mcmodel=small -fno-pic -fno-pie -fno-stack-protector \
+            -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-strict-aliasing \
+            -ffunction-sections -fdata-sections -fcf-protection=none
+includes := -I. -I$(tp)/jsmn -I$(tp)/picohttpparser -I$(tp)/lwip/src/include -Inet/lwip_port
+CFLAGS   := $(target) $(warn) $(includes)
+LDFLAGS  := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
+
+.DEFAULT_GOAL := all
+.PHONY: all help clean iso
+all: $(BUILD)/godwit.elf                 ## the hypervisor's image (default)
+
+help:                                    ## this list
+	@awk -F':.*## ' '/^[a-z_-]+:.*## /{ printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(V)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/%.o: %.S
+	@mkdir -p $(@D)
+	$(V)$(CC) $(target) -I. -MMD -MP -c $< -o $@
+
+$(BUILD)/lib/crc32c.o: CFLAGS += -mcrc32
+# These define the functions that gcc would otherwise recognise in their loops.
+$(BUILD)/lib/string.o: CFLAGS += -fno-builtin -fno-tree-loop-distribute-patterns
+
+# Third-party sources: Debian's source packages, fetched and checked by tools/fetch.
+$(tp)/.fetched: tools/fetch
+	$(V)GODWIT_THIRD_PARTY=$(abspath $(tp)) tools/fetch
+	@touch $@
+
+# Until every module has landed: only those whose source exists.
+objs := $(foreach o,$(objs),$(if $(wildcard $(o:.o=.c) $(o:.o=.S)),$(o)))
+image-objs := $(addprefix $(BUILD)/,$(objs))
+$(image-objs): | $(tp)/.fetched
+
+$(BUILD)/godwit.elf: linker.ld $(image-objs)
+	$(V)$(CC) $(LDFLAGS) -T linker.ld $(image-objs) -o $@
+
+# --- Host tests: every pure file under AddressSanitizer and UBSan, one program a test file ----
+
+host-cflags  := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+                -mcrc32 $(warn) -I. -I$(tp)/jsmn -I$(tp)/picohttpparser
+host-sources := $(wildcard tests/host/test_*.c)
+host-tests   := $(host-sources:tests/host/%.c=$(BUILD)/host/%)
+# Pure objects, linked into each test as needed from an archive.
+pure-objs    := lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o
+pure-objs    += tests/host/support.o
+pure-files   := $(wildcard $(pure-objs:.o=.c))
+host-archive := $(BUILD)/host/pure.a
+
+.PHONY: host-tests
+host-tests: $(host-tests)                ## build the host's unit tests
+
+$(BUILD)/host/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(V)$(CC) $(host-cflags) -MMD -MP -c $< -o $@
+
+$(host-archive): $(addprefix $(BUILD)/host/obj/,$(pure-files:.c=.o))
+	@rm -f $@
+	$(V)ar rcs $@ $^
+
+$(BUILD)/host/test_%: $(BUILD)/host/obj/tests/host/test_%.o $(host-archive)
+	$(V)$(CC) $(host-cflags) $< $(host-archive) -lcmocka -lpthread -o $@
+
+.PRECIOUS: $(BUILD)/host/obj/%.o
+
+clean:                                   ## remove everything that was built
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/host/support.c - what pure files need from the machine, for tests on the host: a clock that
+ * tests set, and a panic that fails the test (or is expected: see support.h).
+ */
+#include "tests/host/support.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/log.h"
+#include "lib/time.h"
+
+uint64_t support_now_ns;
+jmp_buf *support_panic_to;
+char support_panic_text[256];
+
+uint64_t time_now_ns(void) { return support_now_ns; }
+uint64_t time_tsc(void) { return support_now_ns; }
+uint64_t time_tsc_khz(void) { return 1000000; }
+uint64_t time_tsc_to_ns(uint64_t ticks) { return ticks; }
+uint64_t time_ns_to_tsc(uint64_t ns) { return ns; }
+
+_Noreturn void panic(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(support_panic_text, sizeof(support_panic_text), fmt, args);
+	va_end(args);
+	if (support_panic_to)
+		longjmp(*support_panic_to, 1);
+	fprintf(stderr, "panic: %s\n", support_panic_text);
+	abort();
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/host/support.h - the machine as host tests see it; include it first, it brings cmocka.
+ * The TSC runs at 1 GHz, so ticks are nanoseconds.
+ */
+#ifndef TESTS_HOST_SUPPORT_H
+#define TESTS_HOST_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#undef fail                                      /* cmocka's macro; ours is in lib/err.h */
+
+extern uint64_t support_now_ns;                 /* what time_now_ns() returns      */
+extern jmp_buf *support_panic_to;               /* where an expected panic goes    */
+extern char support_panic_text[256];
+
+/* `statement` must end in panic(). */
+#define assert_panics(statement)                                 \
+	do {                                                     \
+		jmp_buf here;                                    \
+		support_panic_to = &here;                        \
+		if (!setjmp(here)) {                             \
+			statement;                               \
+			support_panic_to = NULL;                 \
+			print_error("no panic: %s\n", #statement); \
+			_fail(__FILE__, __LINE__);               \
+		}                                                \
+		support_panic_to = NULL;                         \
+	} while (0)
+
+#endif
