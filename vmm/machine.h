@@ -10,6 +10,7 @@
 
 #include "lib/config.h"
 #include "vmm/dev.h"
+#include "vmm/dev/console.h"
 #include "vmm/dev/exitport.h"
 #include "vmm/dev/pci.h"
 #include "vmm/dev/vconsole.h"
@@ -34,18 +35,27 @@ struct machine {
 	struct vpit        pit;
 	struct vrtc        rtc;
 	struct vpm         pm;                      /* ACPI power management block, PM timer      */
+	struct console     log;                     /* what the guest said, on COM1 and hvc0      */
 	struct vuart       uart;                    /* COM1                                       */
 	struct exitport    exitport;                /* 0xf4 and 0x8900                            */
 	struct pci         pci;                     /* 0xcf8 and the functions behind it          */
 	struct vnet        net[VM_NICS_MAX];
 	struct vconsole    console;
 	struct vrng        rng;
-	bool               isa_line[16];            /* derived                                    */
+	unsigned           nnets;                   /* fixed at create                            */
 };
 
 enum err machine_create(struct vm *vm);
 void     machine_destroy(struct vm *vm);
 void     machine_reset(struct vm *vm);
+
+/*
+ * The guest's consoles (COM1 and hvc0, one stream) for the control service.  Read: bytes from number
+ * *from on, see console_read().  Input goes to the console that spoke last; returns how many bytes
+ * it took, the rest is the caller's to offer again.
+ */
+size_t machine_console_read(const struct machine *m, uint64_t *from, void *to, size_t size);
+size_t machine_console_input(struct machine *m, const void *bytes, size_t len);
 
 /* Write ACPI tables into guest RAM; returns where the RSDP is.  vmm/acpi_tables.c */
 enum err acpi_tables_write(struct vm *vm, gpa_t *rsdp);
@@ -53,7 +63,7 @@ enum err acpi_tables_write(struct vm *vm, gpa_t *rsdp);
 /* Fixed places of the board, shared with the tables. */
 #define MACHINE_IOAPIC_BASE   0xfec00000ull
 #define MACHINE_LAPIC_BASE    0xfee00000ull
-#define MACHINE_PM_BASE       0xb000        /* PM1a event, +4 control, +8 timer */
+#define MACHINE_PM_BASE       VPM_BASE      /* PM1a event, +4 control, +8 timer */
 #define MACHINE_SCI           9
 #define MACHINE_PCI_MMIO_BASE 0xe0000000ull
 #define MACHINE_PCI_MMIO_END  0xf0000000ull

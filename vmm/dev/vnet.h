@@ -14,15 +14,20 @@ typedef void vnet_send_fn(void *to, const struct frame *f);
 struct vnet {
 	struct virtio virtio;           /* must be first                                  */
 	uint8_t       mac[6];
-	bool          link;             /* announced to the guest as link status          */
+	uint8_t       link;             /* announced to the guest as link status          */
+	uint64_t      tx_frames, tx_bytes, tx_bad;                /* counters             */
+	uint64_t      rx_frames, rx_bytes, rx_dropped;
 	vnet_send_fn *send;             /* derived: the switch port                       */
 	void         *send_to;          /* derived                                        */
-	uint64_t      tx_frames, rx_frames, rx_dropped, tx_bad;   /* counters             */
 };
 
-extern const struct section vnet_state;
+extern const struct dev_ops vnet_ops;
 
-void vnet_init(struct vnet *n, struct mem *mem, const uint8_t mac[6]);
+void vnet_init(struct vnet *n, struct mem *mem, const uint8_t mac[6], struct msg_wire msi);
+
+/* Join a switch port (send NULL: none); what the guest sends while there is none is dropped. */
+void vnet_attach(struct vnet *n, vnet_send_fn *send, void *to);
+void vnet_link(struct vnet *n, bool up);
 
 /* A frame for the guest; false (and counted) when it has no buffer or is not ready. */
 bool vnet_receive(struct vnet *n, const struct frame *f);
