@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch/x86_64/apic.h - the local APIC of this CPU: x2APIC where there is one, else registers in memory.
+ */
+#ifndef ARCH_X86_64_APIC_H
+#define ARCH_X86_64_APIC_H
+
+#include "arch/x86_64/acpi.h"
+#include "lib/err.h"
+#include "lib/types.h"
+
+/* Mask both 8259s for good and switch the local APIC on, with every local source masked. */
+enum err apic_init(const struct acpi_info *acpi);
+
+uint32_t apic_id(void);
+bool     apic_is_x2(void);
+void     apic_eoi(void);
+
+/* Route legacy IRQ `line` to `vector` on this CPU, as a PCI interrupt unless ACPI overrides it. */
+enum err ioapic_route(unsigned line, uint8_t vector);
+void     ioapic_mask(unsigned line);
+
+/* The timer interrupt comes once, when the TSC reaches `tsc`; apic_timer_stop() takes that back. */
+enum err apic_timer_init(void);
+void     apic_timer_arm(uint64_t tsc);
+void     apic_timer_stop(void);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch/x86_64/cpu.h - this CPU as the host wants it: segments, control registers, PAT, XCR0.
+ */
+#ifndef ARCH_X86_64_CPU_H
+#define ARCH_X86_64_CPU_H
+
+#include "lib/err.h"
+#include "lib/types.h"
+#include "vmm/virt.h"
+
+/* GDT selectors; a vendor's host state needs them. */
+#define CPU_SEL_CODE    0x08
+#define CPU_SEL_DATA    0x10
+#define CPU_SEL_TSS     0x18
+
+/* Stacks that the CPU switches to by itself (TSS.IST): each has a guard page below. */
+#define IST_DOUBLE_FAULT  1
+#define IST_NMI           2
+#define IST_MACHINE_CHECK 3
+#define IST_COUNT         3
+
+/* GDT, TSS, CR0, CR4, EFER.NXE, PAT, XCR0. */
+enum err cpu_init(void);
+
+uint64_t cpu_tss_base(void);
+
+/* Bits of a physical address (CPUID leaf 0x80000008). */
+unsigned cpu_phys_bits(void);
+bool     cpu_has_nx(void);
+bool     cpu_has_1g_pages(void);
+bool     cpu_has_x2apic(void);
+bool     cpu_has_tsc_deadline(void);
+bool     cpu_has_xsave(void);
+
+/* "GenuineIntel" and the brand string, into a buffer of CPU_NAME_MAX. */
+#define CPU_NAME_MAX 64
+void cpu_describe(char out[CPU_NAME_MAX]);
+
+/* What the self-test says about the CPU apart from virtualisation; returns how many were filled in. */
+unsigned cpu_features(struct virt_feature *out, unsigned max);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch/x86_64/irq.h - interrupts of the host: who handles which vector, and when they are taken.
+ *
+ * Interrupts are taken at two places only: in the idle loop and in irq_take(), which runs after a
+ * guest was interrupted.  A handler therefore never races with anything: it quietens its device,
+ * sets a flag (sched_poke(), event_signal()) and returns.  It must not log, wait or allocate.
+ */
+#ifndef ARCH_X86_64_IRQ_H
+#define ARCH_X86_64_IRQ_H
+
+#include "lib/err.h"
+#include "lib/types.h"
+
+/* The vector space.  8259 vectors are only there to recognise a stray one: both chips are masked. */
+#define VECTOR_EXCEPTIONS       32
+#define VECTOR_PIC_BASE         0x20            /* 16 of them                            */
+#define VECTOR_DEVICE_FIRST     0x30
+#define VECTOR_DEVICE_LAST      0xef
+#define VECTOR_TIMER            0xf0
+#define VECTOR_APIC_ERROR       0xfe
+#define VECTOR_SPURIOUS         0xff
+
+/* True: the device behind `ctx` had asked for it.  Lines are shared, so false is normal. */
+typedef bool irq_handler_fn(void *ctx);
+
+/* The PCI interrupt with legacy line number `line`: routed through the IOAPIC, level, shared. */
+enum err irq_register(unsigned line, irq_handler_fn *handler, void *ctx);
+
+/* A vector of its own for `handler` (timer, later MSI); edge. */
+enum err irq_vector_alloc(irq_handler_fn *handler, void *ctx, uint8_t *vector);
+
+/* Take everything that is pending: STI, one instruction, CLI. */
+void irq_take(void);
+
+/* From the trap entry: an interrupt with this vector came in. */
+void irq_dispatch(uint8_t vector);
+
+struct irq_counters { uint64_t taken, spurious, unclaimed, apic_errors, nmis; };
+extern struct irq_counters irq_counters;
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * boot/boot.h - what the steps of the boot list share.
+ */
+#ifndef BOOT_BOOT_H
+#define BOOT_BOOT_H
+
+#include "arch/x86_64/acpi.h"
+#include "boot/cmdline.h"
+#include "boot/mbinfo.h"
+
+/* Filled by the first steps, read-only afterwards. */
+extern struct boot_info boot_info;
+extern struct boot_options boot_options;
+extern struct acpi_info acpi_info;
+
+/* From boot/multiboot2.S: with interrupts off, on the boot stack, in 64-bit mode. */
+_Noreturn void boot_main(uint64_t mbinfo_address, uint64_t entry_tsc);
+
+/* boot/selftest.c: print the table of features; fails when a required one is missing. */
+enum err selftest_run(void);
+
+/* boot/crashtest.c: test=fault|panic|guard|wx|nx|nullptr each break the host on purpose; other names are not ours. */
+enum err crashtest_run(void);
+
+/* boot/wire.c */
+enum err wire_nics(void);       /* start a driver for each NIC                               */
+enum err wire_net(void);        /* switches, lwIP, control service, migration listener       */
+enum err wire_vms(void);        /* the guests listed among the boot modules                  */
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * boot/cmdline.h - the boot command line, as a struct.  Grammar: docs/PLAN.md.
+ */
+#ifndef BOOT_CMDLINE_H
+#define BOOT_CMDLINE_H
+
+#include "lib/err.h"
+#include "lib/types.h"
+#include "net/netif.h"
+
+#define CMDLINE_NODE_MAX        32              /* with the NUL, as all of these                */
+#define CMDLINE_NIC_MAX         18              /* "nic0" or a MAC address                      */
+#define CMDLINE_TEST_MAX        32
+
+struct boot_net {
+	char nic[CMDLINE_NIC_MAX];              /* "": this network is not used                 */
+	bool has_address;
+	struct netif_config ip;
+};
+
+struct boot_options {
+	char node[CMDLINE_NODE_MAX];            /* "godwit" unless given                        */
+	struct boot_net mgmt, mig;              /* mig is a copy of mgmt unless given           */
+	char guest_nic[CMDLINE_NIC_MAX];        /* mgmt's NIC unless given                      */
+	char test[CMDLINE_TEST_MAX];            /* "" unless given                              */
+};
+
+/* ERR_BAD_ARGUMENT names the word. */
+enum err cmdline_parse(const char *text, struct boot_options *out);
+
+#endif
