@@ -3,7 +3,7 @@
  * net/announce.h - telling the switches where a moved guest is now: RARP (RFC 903) broadcasts.
  *
  * A burst, because a frame may be lost and because a late frame of the old host steals the
- * forwarding entry back: at once, then after 50, 150, 250, 350 and 450 ms.
+ * forwarding entry back: six frames, with pauses of 50, 150, 250, 350 and 450 ms.
  */
 #ifndef NET_ANNOUNCE_H
 #define NET_ANNOUNCE_H

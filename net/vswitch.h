@@ -3,8 +3,9 @@
  * net/vswitch.h - a learning Ethernet switch in the hypervisor, one for each NIC in use.
  *
  * Joins the NIC (uplink), guests' virtio-net ports and the host's own port.  Unknown, broadcast and
- * multicast destinations are flooded; learned addresses age out; VLAN tags pass untouched.  A closed
- * port neither sends nor receives and its addresses are forgotten.
+ * multicast destinations are flooded; learned addresses age out; VLAN tags pass untouched, and an
+ * address is learned for its VLAN.  A closed port neither sends nor receives and its addresses are
+ * forgotten.  The host's own addresses are its own: a frame from elsewhere that claims one is dropped.
  */
 #ifndef NET_VSWITCH_H
 #define NET_VSWITCH_H
@@ -18,11 +19,18 @@ struct vswitch;
 /* The switch hands a frame to whoever is behind the port; false: dropped there (counted). */
 typedef bool vport_deliver_fn(void *to, const struct frame *f);
 
+/*
+ * in: the switch took it from the port; out: it gave it to the port.  dropped_closed: came in while
+ * closed.  dropped_full: the port did not take it.  dropped_bad: came in and was too short or too
+ * long, from no or a group address, from an address of the host, or to a link-local address of
+ * IEEE 802.1Q, "Reserved addresses".
+ */
 struct vport_counters { uint64_t in_frames, in_bytes, out_frames, out_bytes, dropped_closed, dropped_full, dropped_bad; };
 
 enum vport_kind { VPORT_UPLINK, VPORT_HOST, VPORT_GUEST };
 
 struct vswitch *vswitch_create(const char *name);                /* from a pool of NICS_MAX; NULL: none left */
+void            vswitch_destroy(struct vswitch *s);              /* back to the pool; nobody may be behind a port */
 /* Port number, or ERR_NO_MEMORY.  Ports begin closed. */
 enum err vswitch_add_port(struct vswitch *s, enum vport_kind kind, const char *name, vport_deliver_fn *deliver, void *to, unsigned *port);
 void     vswitch_remove_port(struct vswitch *s, unsigned port);

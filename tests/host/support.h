@@ -12,6 +12,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 #undef fail                                      /* cmocka's macro; ours is in lib/err.h */
+#undef fail_msg                                  /* which was made of it                */
+#define fail_msg(...)                                            \
+	do {                                                     \
+		print_error(__VA_ARGS__);                        \
+		print_error("\n");                               \
+		_fail(__FILE__, __LINE__);                       \
+	} while (0)
 
 extern uint64_t support_now_ns;                 /* what time_now_ns() returns      */
 extern jmp_buf *support_panic_to;               /* where an expected panic goes    */

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * net/nic.c - the cards of this machine, in PCI order, and the turn in which each is served.
+ *
+ * Owns the list; the cards belong to their drivers.  A card's interrupt handler only marks the
+ * card (`work`); frames move here, in the scheduler's turn, so nothing above ever races with an
+ * interrupt.
+ */
+#include "net/nic.h"
+
+#include "lib/config.h"
+#include "lib/fmt.h"
+
+#define NIC_POLL_BUDGET 64            /* frames per turn: a guest waits no longer than these take */
+
+static struct nic *nics[NICS_MAX];
+static unsigned nnics;
+
+enum err nic_register(struct nic *nic)
+{
+	if (nnics == COUNT(nics))
+		return fail(ERR_NO_MEMORY, "nic: %s is one card too many, %u are used", nic->where, nnics);
+	fmt_format(nic->name, sizeof(nic->name), "nic%u", nnics);
+	nics[nnics++] = nic;
+	return OK;
+}
+
+struct nic *nic_at(unsigned i)
+{
+	return i < nnics ? nics[i] : NULL;
+}
+
+/* "52:54:00:00:00:0a", as nic_find() compares it: lower case. */
+static void mac_text(char out[3 * MAC_LEN], const uint8_t mac[MAC_LEN])
+{
+	fmt_format(out, 3 * MAC_LEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+		   mac[4], mac[5]);
+}
+
+static bool same_ignoring_case(const char *a, const char *b)
+{
+	for (; *a && *b; a++, b++) {
+		char x = *a >= 'A' && *a <= 'Z' ? (char)(*a + ('a' - 'A')) : *a;
+		char y = *b >= 'A' && *b <= 'Z' ? (char)(*b + ('a' - 'A')) : *b;
+
+		if (x != y)
+			return false;
+	}
+	return *a == *b;
+}
+
+struct nic *nic_find(const char *name)
+{
+	for (unsigned i = 0; i < nnics; i++) {
+		char mac[3 * MAC_LEN];
+
+		mac_text(mac, nics[i]->mac);
+		if (same_ignoring_case(name, nics[i]->name) || same_ignoring_case(name, mac))
+			return nics[i];
+	}
+	return NULL;
+}
+
+/* One card's turn; true: it has more to do. */
+static bool nic_poll_one(struct nic *nic)
+{
+	if (!nic->work)
+		return false;
+	nic->work = false;
+	if (nic->ops->poll(nic, NIC_POLL_BUDGET) == NIC_POLL_BUDGET || nic->ops->rearm(nic))
+		nic->work = true;
+	return nic->work;
+}
+
+uint64_t nic_poll_all(uint64_t now_ns)
+{
+	bool more = false;
+
+	for (unsigned i = 0; i < nnics; i++)
+		more |= nic_poll_one(nics[i]);
+	return more ? now_ns : NEVER_NS;
+}

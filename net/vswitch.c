@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * net/vswitch.c - a learning Ethernet switch: who sent from where, and so where a frame goes.
+ *
+ * Owns the switches, their ports and their tables of learned addresses.  The table is a hash of
+ * buckets of four; a full bucket gives up its oldest entry, so a flood of invented addresses costs
+ * at most some flooding and never memory.  A frame's header is copied once and decided on; the rest
+ * of the frame passes by reference.  Called by whoever is behind a port (NIC, guest, host); a
+ * deliver function may itself call vswitch_input().  Read next: net/netif.c, net/announce.c.
+ */
+#include "net/vswitch.h"
+
+#include "lib/fmt.h"
+#include "lib/log.h"
+
+#define ETH_TYPE_AT       12                  /* IEEE 802.3, "Elements of the MAC frame"          */
+#define ETH_TAG_AT        14
+#define ETH_TAG_LEN       4
+#define ETH_HEAD_MAX      (ETH_TYPE_AT + 2 + ETH_TAG_LEN)
+#define ETH_UNTAGGED_MAX  (FRAME_LEN_MAX - ETH_TAG_LEN)
+#define ETH_TYPE_VLAN     0x8100              /* IEEE 802.1Q, "VLAN tag"                          */
+#define VLAN_ID           MASK(11, 0)
+#define MAC_GROUP         BIT(40)             /* lowest bit of the first byte           */
+#define MAC_BITS          MASK(47, 0)
+#define MAC_LINK_LOCAL    0x0180c2000000ull   /* IEEE 802.1Q, "Reserved addresses" */
+#define MAC_LINK_LOCAL_N  16
+
+#define BUCKET_WAYS       4
+#define BUCKETS           (VSWITCH_MACS_MAX / BUCKET_WAYS)
+#define HASH_MULTIPLIER   0x9e3779b97f4a7c15ull
+_Static_assert((BUCKETS & (BUCKETS - 1)) == 0, "the hash picks a bucket by masking");
+_Static_assert(VSWITCH_PORTS_MAX <= UINT16_MAX, "an entry keeps its port in 16 bits");
+
+/* A learned address; key 0 is an empty slot (the address 0 is never learned). */
+struct entry {
+	uint64_t key;                         /* VLAN id << 48 | MAC */
+	uint64_t seen_ns;
+	uint16_t port;
+};
+
+struct vport {
+	bool               used, open;
+	enum vport_kind    kind;
+	char               name[VM_NAME_MAX + 8];
+	vport_deliver_fn  *deliver;
+	void              *to;
+	struct vport_counters count;
+};
+
+struct vswitch {
+	bool         used;
+	char         name[16];
+	struct vport port[VSWITCH_PORTS_MAX];
+	struct entry table[BUCKETS][BUCKET_WAYS];
+};
+
+/* What a decision needs, out of the frame's first bytes. */
+struct header { uint64_t dst, src; uint16_t vlan; };
+
+static struct vswitch switches[NICS_MAX];
+
+struct vswitch *vswitch_create(const char *name)
+{
+	for (unsigned i = 0; i < COUNT(switches); i++) {
+		struct vswitch *s = &switches[i];
+
+		if (s->used)
+			continue;
+		memset(s, 0, sizeof(*s));
+		s->used = true;
+		fmt_format(s->name, sizeof(s->name), "%s", name);
+		return s;
+	}
+	return NULL;
+}
+
+void vswitch_destroy(struct vswitch *s)
+{
+	s->used = false;
+}
+
+const char *vswitch_name(const struct vswitch *s)
+{
+	return s->name;
+}
+
+enum err vswitch_add_port(struct vswitch *s, enum vport_kind kind, const char *name,
+			  vport_deliver_fn *deliver, void *to, unsigned *port)
+{
+	for (unsigned i = 0; i < COUNT(s->port); i++) {
+		struct vport *p = &s->port[i];
+
+		if (p->used)
+			continue;
+		*p = (struct vport){ .used = true, .kind = kind, .deliver = deliver, .to = to };
+		fmt_format(p->name, sizeof(p->name), "%s", name);
+		*port = i;
+		return OK;
+	}
+	return fail(ERR_NO_MEMORY, "switch %s: all %u ports are taken, none left for %s", s->name,
+		    (unsigned)COUNT(s->port), name);
+}
+
+static void forget_port(struct vswitch *s, unsigned port)
+{
+	for (unsigned b = 0; b < BUCKETS; b++)
+		for (unsigned w = 0; w < BUCKET_WAYS; w++)
+			if (s->table[b][w].port == port)
+				s->table[b][w] = (struct entry){ 0 };
+}
+
+static struct vport *vport_at(struct vswitch *s, unsigned port)
+{
+	ASSERT(port < COUNT(s->port));
+	ASSERT(s->port[port].used);
+	return &s->port[port];
+}
+
+void vswitch_gate(struct vswitch *s, unsigned port, bool open)
+{
+	vport_at(s, port)->open = open;
+	if (!open)
+		forget_port(s, port);
+}
+
+void vswitch_remove_port(struct vswitch *s, unsigned port)
+{
+	vswitch_gate(s, port, false);
+	s->port[port].used = false;
+}
+
+/* --- The table of learned addresses -------------------------------------------------------- */
+
+static uint64_t key_of(uint64_t mac, uint16_t vlan)
+{
+	return (uint64_t)vlan << 48 | mac;
+}
+
+static struct entry *bucket_of(struct vswitch *s, uint64_t key)
+{
+	return s->table[(key * HASH_MULTIPLIER >> 32) & (BUCKETS - 1)];
+}
+
+/* The host's own addresses stay: they neither age nor give way. */
+static bool is_pinned(const struct vswitch *s, const struct entry *e)
+{
+	return e->key != 0 && s->port[e->port].kind == VPORT_HOST;
+}
+
+static bool is_live(const struct vswitch *s, const struct entry *e, uint64_t now_ns)
+{
+	return e->key != 0 && (is_pinned(s, e) || now_ns - e->seen_ns < VSWITCH_AGE_NS);
+}
+
+static struct entry *lookup(struct vswitch *s, uint64_t key, uint64_t now_ns)
+{
+	struct entry *bucket = bucket_of(s, key);
+
+	for (unsigned w = 0; w < BUCKET_WAYS; w++)
+		if (bucket[w].key == key)
+			return is_live(s, &bucket[w], now_ns) ? &bucket[w] : NULL;
+	return NULL;
+}
+
+/* The slot for a new key: its own, else an empty one, else the oldest that is not pinned. */
+static struct entry *slot_for(struct vswitch *s, uint64_t key)
+{
+	struct entry *bucket = bucket_of(s, key), *best = NULL;
+
+	for (unsigned w = 0; w < BUCKET_WAYS; w++) {
+		struct entry *e = &bucket[w];
+
+		if (e->key == key)
+			return e;
+		if (!is_pinned(s, e) && (!best || e->seen_ns < best->seen_ns))
+			best = e;
+	}
+	return best;
+}
+
+/* Remember where `key` was seen; false: somebody else claims an address of the host itself. */
+static bool learn(struct vswitch *s, uint64_t key, unsigned port, uint64_t now_ns)
+{
+	struct entry *e = slot_for(s, key);
+
+	if (!e)
+		return true;
+	if (e->key == key && is_pinned(s, e) && e->port != port)
+		return false;
+	*e = (struct entry){ .key = key, .seen_ns = now_ns, .port = (uint16_t)port };
+	return true;
+}
+
+/* --- A frame on its way ---------------------------------------------------------------------- */
+
+static uint64_t read_mac(const uint8_t *p)
+{
+	uint64_t mac = 0;
+
+	for (unsigned i = 0; i < MAC_LEN; i++)
+		mac = mac << 8 | p[i];
+	return mac;
+}
+
+static uint16_t read_be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+/* The first bytes of a frame whose pieces may be cut anywhere; returns how many there are. */
+static unsigned gather_head(const struct frame *f, uint8_t head[ETH_HEAD_MAX])
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < f->nparts && n < ETH_HEAD_MAX; i++) {
+		unsigned take = MIN(f->part[i].len, ETH_HEAD_MAX - n);
+
+		memcpy(head + n, f->part[i].data, take);
+		n += take;
+	}
+	return n;
+}
+
+/* False: not a frame that a switch may pass on. */
+static bool parse_header(const struct frame *f, struct header *h)
+{
+	uint8_t head[ETH_HEAD_MAX];
+	unsigned n = gather_head(f, head);
+
+	if (n < FRAME_LEN_MIN || f->len < n)
+		return false;
+	h->dst = read_mac(head);
+	h->src = read_mac(head + MAC_LEN);
+	h->vlan = 0;
+	if (read_be16(head + ETH_TYPE_AT) != ETH_TYPE_VLAN)
+		return f->len <= ETH_UNTAGGED_MAX;
+	if (n < ETH_HEAD_MAX)
+		return false;
+	h->vlan = read_be16(head + ETH_TAG_AT) & VLAN_ID;
+	return f->len <= FRAME_LEN_MAX;
+}
+
+static bool may_pass(const struct header *h)
+{
+	if (h->src == 0 || (h->src & MAC_GROUP))
+		return false;
+	return h->dst - MAC_LINK_LOCAL >= MAC_LINK_LOCAL_N;
+}
+
+static void deliver(struct vswitch *s, unsigned port, const struct frame *f)
+{
+	struct vport *p = &s->port[port];
+
+	if (p->deliver(p->to, f)) {
+		p->count.out_frames++;
+		p->count.out_bytes += f->len;
+	} else {
+		p->count.dropped_full++;
+	}
+}
+
+static void flood(struct vswitch *s, unsigned from, const struct frame *f)
+{
+	for (unsigned i = 0; i < COUNT(s->port); i++)
+		if (i != from && s->port[i].used && s->port[i].open)
+			deliver(s, i, f);
+}
+
+void vswitch_input(struct vswitch *s, unsigned port, const struct frame *f, uint64_t now_ns)
+{
+	struct vport *from = vport_at(s, port);
+	struct header h;
+
+	if (!from->open) {
+		from->count.dropped_closed++;
+		return;
+	}
+	if (!parse_header(f, &h) || !may_pass(&h) ||
+	    !learn(s, key_of(h.src, h.vlan), port, now_ns)) {
+		from->count.dropped_bad++;
+		return;
+	}
+	from->count.in_frames++;
+	from->count.in_bytes += f->len;
+
+	const struct entry *e = h.dst & MAC_GROUP ? NULL : lookup(s, key_of(h.dst, h.vlan), now_ns);
+	if (!e)
+		flood(s, port, f);
+	else if (e->port != port)             /* never back where it came from */
+		deliver(s, e->port, f);
+}
+
+/* --- For people ------------------------------------------------------------------------------ */
+
+bool vswitch_port_info(const struct vswitch *s, unsigned port, struct vport_info *out)
+{
+	if (port >= COUNT(s->port) || !s->port[port].used)
+		return false;
+
+	const struct vport *p = &s->port[port];
+	*out = (struct vport_info){ p->name, p->kind, p->open, p->count };
+	return true;
+}
+
+static struct vswitch_mac mac_of(const struct entry *e, uint64_t now_ns)
+{
+	struct vswitch_mac m = { .vlan = (uint16_t)(e->key >> 48), .port = e->port,
+				 .age_ns = now_ns - e->seen_ns };
+
+	for (unsigned i = 0; i < MAC_LEN; i++)
+		m.mac[i] = (uint8_t)((e->key & MAC_BITS) >> (8 * (MAC_LEN - 1 - i)));
+	return m;
+}
+
+unsigned vswitch_macs(const struct vswitch *s, struct vswitch_mac *out, unsigned max,
+		      uint64_t now_ns)
+{
+	unsigned n = 0;
+
+	for (unsigned b = 0; b < BUCKETS; b++)
+		for (unsigned w = 0; w < BUCKET_WAYS && n < max; w++)
+			if (is_live(s, &s->table[b][w], now_ns))
+				out[n++] = mac_of(&s->table[b][w], now_ns);
+	return n;
+}
