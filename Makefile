@@ -52,7 +52,7 @@ CFLAGS   := $(target) $(warn) $(includes)
 LDFLAGS  := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 
 .DEFAULT_GOAL := all
-.PHONY: all help clean iso
+.PHONY: all help clean
 all: $(BUILD)/godwit.elf                 ## the hypervisor's image (default)
 
 help:                                    ## this list
@@ -80,8 +80,12 @@ objs := $(foreach o,$(objs),$(if $(wildcard $(o:.o=.c) $(o:.o=.S)),$(o)))
 image-objs := $(addprefix $(BUILD)/,$(objs))
 $(image-objs): | $(tp)/.fetched
 
-$(BUILD)/godwit.elf: linker.ld $(image-objs)
+# With symbols for gdb and addr2line; GRUB loads the stripped one.
+$(BUILD)/godwit.debug: linker.ld $(image-objs)
 	$(V)$(CC) $(LDFLAGS) -T linker.ld $(image-objs) -o $@
+
+$(BUILD)/godwit.elf: $(BUILD)/godwit.debug
+	$(V)objcopy --strip-all $< $@
 
 # --- Host tests: every pure file under AddressSanitizer and UBSan, one program a test file ----
 
@@ -111,6 +115,37 @@ $(BUILD)/host/test_%: $(BUILD)/host/obj/tests/host/test_%.o $(host-archive)
 	$(V)$(CC) $(host-cflags) $< $(host-archive) -lcmocka -lpthread -o $@
 
 .PRECIOUS: $(BUILD)/host/obj/%.o
+
+# --- Guests, tools, and what people run --------------------------------------------------------
+
+include tests/guest/guests.mk            # micro-guests for tests: build/guest/*.elf
+
+.PHONY: setup linux gwctl run demo check check-guests bench soak
+setup:                                   ## install what is needed, on Debian 12
+	$(V)tools/setup
+
+linux: $(BUILD)/guests/demo.json         ## the demo's guest, from Debian's packages
+$(BUILD)/guests/demo.json: $(shell find guests/linux -type f)
+	$(V)guests/linux/build --output $(@D)
+	@touch $@
+
+gwctl: $(BUILD)/gwctl                    ## the command line for people and scripts
+gwctl-sources := $(wildcard tools/gwctl/*.c)
+$(BUILD)/gwctl: $(gwctl-sources) $(wildcard tools/gwctl/*.h)
+	@mkdir -p $(@D)
+	$(V)$(CC) -std=gnu11 -O2 -g $(warn) -I. $(gwctl-sources) -lcurl -ljansson -o $@
+
+demo: setup                              ## two hosts, a Linux guest, a migration: the story as it happens
+	$(V)$(MAKE) --no-print-directory all gwctl linux
+	$(V)tools/demo --build $(BUILD)
+
+check: setup                             ## every test that always runs; ends with "N passed, N failed"
+	$(V)$(MAKE) --no-print-directory all gwctl linux guests host-tests
+	$(V)tools/check --build $(BUILD)
+
+bench: setup                             ## figures, as instruction counts and ratios: build/bench.json
+	$(V)$(MAKE) --no-print-directory all gwctl linux guests
+	$(V)tools/bench --build $(BUILD)
 
 clean:                                   ## remove everything that was built
 	rm -rf $(BUILD)
