@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""What boot tests and migrations share: an image, a host that boots it, a lab.
+
+Files of a test stay in build/check/NAME: the serial log of a failed test is there to be read.
+"""
+
+import json
+import os
+import re
+import shutil
+import sys
+
+import pytest
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(TOP, "tools"))
+
+from lablib.boot import boot as lab_boot        # noqa: E402
+from lablib.iso import Module                   # noqa: E402
+from lablib.lab import Lab, Options             # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def image():
+    """The hypervisor; GODWIT_IMAGE names another one than the build's."""
+    path = os.environ.get("GODWIT_IMAGE") or os.path.join(TOP, "build/godwit.elf")
+    if not os.path.exists(path):
+        pytest.fail(f"no {path}: run make first", pytrace=False)
+    return path
+
+
+@pytest.fixture
+def directory(request):
+    """An empty folder for this test's files; it stays."""
+    name = re.sub(r"[^\w.-]+", "_", request.node.nodeid.split("::", 1)[0].split("/")[-1][:-3]
+                  + "." + request.node.name)
+    path = os.path.join(TOP, "build/check/files", name)
+    shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(path)
+    return path
+
+
+@pytest.fixture
+def boot(image, directory):
+    """boot(cmdline, modules, until=REGEX, cpu_limit=S, cpus=, memory=, cpu_model=, ...): a
+    lablib.boot.Result.  May be called more than once in a test."""
+    count = 0
+
+    def run(cmdline="node=t", modules=(), **options):
+        nonlocal count
+        count += 1
+        own = os.path.join(directory, f"boot{count}")
+        return lab_boot(options.pop("image", image), cmdline, modules, directory=own, **options)
+    return run
+
+
+@pytest.fixture
+def micro_guest(directory):
+    """micro_guest(NAME, **definition): the boot modules that start tests/guest/NAME.c."""
+    def modules(name, **definition):
+        elf = os.path.join(TOP, "build/guest", name + ".elf")
+        if not os.path.exists(elf):
+            pytest.fail(f"no {elf}: run make first", pytrace=False)
+        boot_of = {"multiboot": name + ".elf", **definition.pop("boot", {})}
+        path = os.path.join(directory, name + ".json")
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump({"name": name, "memory": 16, "cpus": 1, "boot": boot_of, "nics": [],
+                       **definition}, f)
+        return [Module(path, f"vm {name}"), Module(elf, f"file {name}.elf")]
+    return modules
+
+
+@pytest.fixture
+def lab(image, directory):
+    """lab(**fields of lablib.lab.Options): a Lab that is up; it is down after the test."""
+    labs = []
+
+    def up(**fields):
+        one = Lab(os.path.join(directory, f"lab{len(labs)}"))
+        labs.append(one)
+        one.up(Options(**{"image": image, **fields}), print)
+        return one
+    yield up
+    for one in labs:
+        one.down()
