@@ -95,6 +95,7 @@ host-sources := $(wildcard tests/host/test_*.c)
 host-tests   := $(host-sources:tests/host/%.c=$(BUILD)/host/%)
 # Pure objects, linked into each test as needed from an archive.
 pure-objs    := lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o
+pure-objs    += vmm/bus.o vmm/clock.o vmm/trace.o vmm/image.o
 pure-objs    += net/vswitch.o net/announce.o net/nic.o
 pure-objs    += tests/host/support.o
 pure-files   := $(wildcard $(pure-objs:.o=.c))

@@ -2,7 +2,8 @@
 /*
  * vmm/bus.h - who answers a port or an address.
  *
- * Nobody: reads give all ones, writes vanish, as on a PC.
+ * Nobody: reads give all ones, writes vanish, as on a PC.  An access that reaches beyond one device
+ * is made byte by byte, each to its owner.
  */
 #ifndef VMM_BUS_H
 #define VMM_BUS_H
@@ -17,7 +18,14 @@ struct bus {
 	unsigned         n[BUS_SPACES];
 	struct bus_entry entry[BUS_SPACES][BUS_RANGES_MAX];      /* sorted by base, not overlapping */
 	uint64_t         unclaimed;                              /* accesses nobody answered        */
+	/*
+	 * VM time, not later than the nearest deadline of any device: an access that brings a deadline
+	 * nearer lowers it here, vm_tick() sets it anew.  So nobody asks all devices after each access.
+	 */
+	uint64_t         deadline_ns;
 };
+
+void     bus_init(struct bus *b);
 
 /* ERR_EXISTS on overlap (names both devices), ERR_NO_MEMORY when full. */
 enum err bus_map(struct bus *b, enum bus_space space, uint64_t base, uint64_t len, const struct dev_ops *ops, void *dev);

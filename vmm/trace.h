@@ -28,12 +28,11 @@ struct trace_record { uint64_t tsc; uint16_t event, cpu; uint32_t vcpu; uint64_t
 _Static_assert(sizeof(struct trace_record) == 32, "two records per cache line");
 
 struct trace {
-	struct trace_record *ring;      /* TRACE_RECORDS entries */
-	uint64_t             next;      /* records written since create */
+	struct trace_record *ring;      /* TRACE_RECORDS entries, borrowed for the trace's life */
+	uint64_t             next;      /* records written since trace_init()                   */
 };
 
-enum err trace_create(struct trace *t);
-void     trace_destroy(struct trace *t);
+void     trace_init(struct trace *t, struct trace_record *ring);
 void     trace_add(struct trace *t, enum trace_event event, uint32_t vcpu, uint64_t a, uint64_t b);
 
 /* Copy records with numbers from *from on, oldest first, at most `max`; *from becomes the next number. */

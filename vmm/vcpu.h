@@ -32,27 +32,52 @@ struct vcpu {
 	bool          nmi_pending;      /* a                                                  */
 	bool          halted;           /* o  after HLT, until an interrupt                   */
 	bool          wait_sipi;        /* o  an application processor before SIPI            */
+	bool          init_pending;     /* a  an INIT arrived; the task acts on it            */
+	bool          sipi_pending;     /* a  a SIPI arrived, with this vector                */
+	uint8_t       sipi_vector;      /* a                                                  */
 	bool          window_wanted;    /* o  what virt_ops.irq_window() was last told        */
+	bool          irq_check;        /* a  interrupt controllers may have something new    */
+	uint64_t      slice_for_ns;     /* o  VM deadline for which slice_tsc was computed; 0: compute anew */
 	struct event  wake;             /* a  something changed: look again                   */
 	struct vlapic lapic;            /* o                                                  */
 	struct cpu_state state;         /* o  scratch for save, load and reset                */
 
+	uint64_t      xcr0;             /* o  copy of the hardware's, for CPUID               */
+	uint64_t      tsc_adjust;       /* o  IA32_TSC_ADJUST: this vCPU's TSC minus the VM clock's */
 	uint64_t      pvclock_gpa;      /* o  kvm-clock: MSR value, 0 when off                */
 	uint64_t      misc_enable;      /* o  IA32_MISC_ENABLE as the guest sees it           */
 	uint64_t      mtrr_def_type;    /* o                                                  */
 	uint64_t      mtrr_fixed[11];   /* o                                                  */
 	uint64_t      mtrr_base[8], mtrr_mask[8]; /* o                                        */
-	uint64_t      mtrr_changed;     /* o  reserved, 0                                     */
 
 	uint64_t      exits[EXIT_NKINDS]; /* a counters                                       */
-	uint64_t      entered_ns;         /* a host time spent inside the guest               */
+	uint64_t      entered_tsc;        /* a host TSC ticks spent inside the guest          */
+	uint32_t      msrs_unknown;       /* o accesses to MSRs that nobody knows             */
 };
 
 /* Everything of a vCPU that travels, apart from its local APIC: cpu_state and the fields above. */
 extern const struct section vcpu_state;
 
+/* State as after power-up, nothing in hardware yet; then the vendor's part.  destroy undoes both. */
 enum err vcpu_create(struct vcpu *v, struct vm *vm, unsigned id);
 void     vcpu_destroy(struct vcpu *v);
+
+/* Power-up: v->state is the state after RESET, which a loader may change before vcpu_state_apply(). */
+void vcpu_reset(struct vcpu *v);
+
+/* v->state to the hardware and back; the vCPU is not inside. */
+void vcpu_state_apply(struct vcpu *v);
+void vcpu_state_fetch(struct vcpu *v);
+
+/* VM time runs again (start, resume, arrival): the TSC offset and kvm-clock follow. */
+void vcpu_clock_changed(struct vcpu *v);
+void vcpu_pvclock_update(struct vcpu *v, bool was_stopped);
+
+/* One turn: deliver what is pending, enter, dispatch.  For vcpu_task() and tests. */
+enum resume vcpu_turn(struct vcpu *v);
+
+/* A message of an APIC arrives at this vCPU. */
+void vcpu_apic_message(struct vcpu *v, const struct apic_msg *msg);
 
 /* The task's body: runs the guest while the VM is running, waits otherwise, ends when it is deleted. */
 void vcpu_task(void *v);

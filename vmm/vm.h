@@ -71,6 +71,10 @@ struct vm {
 	struct vcpu     *vcpu[VCPUS_MAX];       /* I                                         */
 	struct trace     trace;
 	uint64_t         bytes_used;            /* t  host memory that is not guest RAM      */
+	hpa_t            arena;                 /* I  frames that hold this struct, the vCPUs and the trace ring */
+	unsigned         narena;                /* I  how many                               */
+	bool             reset_wanted;          /* t  boot again as soon as no vCPU is inside */
+	uint64_t         starts;                /* t  how often it was booted                */
 };
 
 /* What the rest of the program wants to know and do; set once at boot by boot/wire.c. */
@@ -80,6 +84,10 @@ struct vm_hooks {
 	void     (*nic_detach)(struct vm *vm, unsigned i);
 	/* Open or close the guest's switch ports; closed ports neither send nor receive. */
 	void     (*nic_gate)(struct vm *vm, bool open);
+	/* Wall-clock time now, ns since 1970 UTC; 0 when this machine does not know it. */
+	uint64_t (*wall_ns)(void);
+	/* The CPUID of this machine's CPU. */
+	cpuid_raw_fn *cpuid;
 };
 extern struct vm_hooks vm_hooks;
 
@@ -103,6 +111,10 @@ void     vm_become_running(struct vm *vm, uint64_t advance_ns); /* a ghost with 
 /* From the guest's side: it powered off, reset, triple-faulted or did what we cannot do. */
 void vm_fail(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void vm_power_off(struct vm *vm, const char *why);
+void vm_reset(struct vm *vm, const char *why);                  /* boots again from its payloads */
+
+/* The CPU that a guest with this many vCPUs would be given here. */
+void vm_host_cpuid(struct cpuid_table *out, unsigned cpus);
 
 struct vm *vm_find(const char *name);                           /* NULL: none                       */
 struct vm *vm_at(unsigned i);                                   /* i < VMS_MAX; NULL: slot is empty */

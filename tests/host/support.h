@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tests/host/support.h - the machine as host tests see it; include it first, it brings cmocka.
- * The TSC runs at 1 GHz, so ticks are nanoseconds.
+ * The TSC runs at 1 GHz, so ticks are nanoseconds, unless a test sets another rate.
  */
 #ifndef TESTS_HOST_SUPPORT_H
 #define TESTS_HOST_SUPPORT_H
@@ -21,6 +21,7 @@
 	} while (0)
 
 extern uint64_t support_now_ns;                 /* what time_now_ns() returns      */
+extern uint64_t support_tsc_khz;                /* the TSC is now_ns at this rate  */
 extern jmp_buf *support_panic_to;               /* where an expected panic goes    */
 extern char support_panic_text[256];
 

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm/clock.c - a VM's time, from the host's TSC alone.
+ *
+ * While the clock runs, VM time and the guest's TSC are both functions of the host's TSC since one
+ * origin, so kvm-clock, the devices' timers and RDTSC agree to the nanosecond.  The guest's TSC
+ * ticks at the rate of the host that it is on: after a move to a host with another rate, kvm-clock
+ * tells the guest the new one (vmm/vcpu.c), and the time that it computes goes on without a jump.
+ */
+#include "vmm/clock.h"
+
+#include <string.h>
+
+#include "lib/time.h"
+
+#define KHZ_PER_GHZ     1000000ull              /* nanoseconds a millisecond, too */
+#define TSC_KHZ_MIN     1000ull
+#define TSC_KHZ_MAX     20000000ull
+
+/* value * mul / div rounded down, for mul and div below 2^32: the parts of the product never overflow unless the result does. */
+static uint64_t scale(uint64_t value, uint64_t mul, uint64_t div)
+{
+	return value / div * mul + value % div * mul / div;
+}
+
+/* Move the origin to now. */
+static void rebase(struct clock *c)
+{
+	uint64_t host_tsc = time_tsc();
+	uint64_t ticks = host_tsc - c->host_tsc;
+
+	c->vm_ns += time_tsc_to_ns(ticks);
+	c->guest_tsc += ticks;
+	c->host_tsc = host_tsc;
+	c->host_ns = time_now_ns();
+}
+
+void clock_create(struct clock *c, uint64_t wall_ns)
+{
+	memset(c, 0, sizeof(*c));
+	c->tsc_khz = time_tsc_khz();
+	c->wall_ns = wall_ns;
+}
+
+void clock_pause(struct clock *c)
+{
+	if (!c->running)
+		return;
+	rebase(c);
+	c->running = false;
+}
+
+void clock_resume(struct clock *c, uint64_t advance_ns)
+{
+	if (c->running)
+		return;
+	c->vm_ns += advance_ns;
+	c->guest_tsc += scale(advance_ns, c->tsc_khz, KHZ_PER_GHZ);
+	c->host_tsc = time_tsc();
+	c->host_ns = time_now_ns();
+	c->running = true;
+}
+
+uint64_t clock_now_ns(const struct clock *c)
+{
+	return c->running ? c->vm_ns + time_tsc_to_ns(time_tsc() - c->host_tsc) : c->vm_ns;
+}
+
+uint64_t clock_guest_tsc(const struct clock *c)
+{
+	return c->running ? c->guest_tsc + (time_tsc() - c->host_tsc) : c->guest_tsc;
+}
+
+uint64_t clock_tsc_offset(const struct clock *c)
+{
+	return c->guest_tsc - c->host_tsc;
+}
+
+uint64_t clock_tsc_to_ns(const struct clock *c, uint64_t guest_tsc)
+{
+	uint64_t ahead = guest_tsc - c->guest_tsc;
+
+	if (guest_tsc < c->guest_tsc)                   /* before the origin: long past */
+		return c->vm_ns;
+	if (ahead > INT64_MAX / 1000)                   /* further off than any clock runs */
+		return NEVER_NS;
+	uint64_t ns = c->vm_ns + time_tsc_to_ns(ahead);
+	return ns < c->vm_ns ? NEVER_NS : ns;
+}
+
+uint64_t clock_host_ns(const struct clock *c, uint64_t vm_ns)
+{
+	if (vm_ns == NEVER_NS || !c->running)
+		return NEVER_NS;
+	if (vm_ns <= c->vm_ns)
+		return c->host_ns;
+	uint64_t ns = c->host_ns + (vm_ns - c->vm_ns);
+	return ns < c->host_ns ? NEVER_NS : ns;
+}
+
+/* --- What travels ----------------------------------------------------------------------------- */
+
+static void clock_save(void *object)
+{
+	struct clock *c = object;
+
+	if (c->running)
+		rebase(c);
+}
+
+static enum err clock_check(const void *object)
+{
+	const struct clock *c = object;
+
+	if (c->tsc_khz < TSC_KHZ_MIN || c->tsc_khz > TSC_KHZ_MAX)
+		return fail(ERR_BAD_FORMAT, "clock: tsc_khz is %lu", c->tsc_khz);
+	if (c->vm_ns > INT64_MAX)
+		return fail(ERR_BAD_FORMAT, "clock: vm_ns %#lx is no time", c->vm_ns);
+	return OK;
+}
+
+static void clock_loaded(void *object)
+{
+	struct clock *c = object;
+
+	c->running = false;
+}
+
+static const struct field clock_fields[] = {
+	FIELD(struct clock, vm_ns), FIELD(struct clock, guest_tsc),
+	FIELD(struct clock, tsc_khz), FIELD(struct clock, wall_ns),
+};
+
+const struct section clock_state = {
+	.name = "clock", .version = 1, .fields = clock_fields, .nfields = COUNT(clock_fields),
+	.object_size = sizeof(struct clock),
+	.save = clock_save, .check = clock_check, .resume = clock_loaded,
+};
