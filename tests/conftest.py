@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What boot tests and migrations share: an image, a host that boots it, a lab.
 
-Files of a test stay in build/check/NAME: the serial log of a failed test is there to be read.
+Files of a test stay in build/check/files/NAME: the serial log of a failed test is there to be read.
 """
 
 import json
@@ -13,6 +13,7 @@ import sys
 import pytest
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
 sys.path.insert(0, os.path.join(TOP, "tools"))
 
 from lablib.boot import boot as lab_boot        # noqa: E402
@@ -22,8 +23,8 @@ from lablib.lab import Lab, Options             # noqa: E402
 
 @pytest.fixture(scope="session")
 def image():
-    """The hypervisor; GODWIT_IMAGE names another one than the build's."""
-    path = os.environ.get("GODWIT_IMAGE") or os.path.join(TOP, "build/godwit.elf")
+    """The hypervisor."""
+    path = os.path.join(BUILD, "godwit.elf")
     if not os.path.exists(path):
         pytest.fail(f"no {path}: run make first", pytrace=False)
     return path
@@ -34,7 +35,7 @@ def directory(request):
     """An empty folder for this test's files; it stays."""
     name = re.sub(r"[^\w.-]+", "_", request.node.nodeid.split("::", 1)[0].split("/")[-1][:-3]
                   + "." + request.node.name)
-    path = os.path.join(TOP, "build/check/files", name)
+    path = os.path.join(BUILD, "check/files", name)
     shutil.rmtree(path, ignore_errors=True)
     os.makedirs(path)
     return path
@@ -58,7 +59,7 @@ def boot(image, directory):
 def micro_guest(directory):
     """micro_guest(NAME, **definition): the boot modules that start tests/guest/NAME.c."""
     def modules(name, **definition):
-        elf = os.path.join(TOP, "build/guest", name + ".elf")
+        elf = os.path.join(BUILD, "guest", name + ".elf")
         if not os.path.exists(elf):
             pytest.fail(f"no {elf}: run make first", pytrace=False)
         boot_of = {"multiboot": name + ".elf", **definition.pop("boot", {})}
