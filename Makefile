@@ -30,6 +30,7 @@ dev-objs  += vmm/dev/vpit.o vmm/dev/vrtc.o vmm/dev/vpm.o vmm/dev/vuart.o vmm/dev
 dev-objs  += vmm/dev/pci.o vmm/dev/virtio.o vmm/dev/vring.o vmm/dev/vnet.o vmm/dev/vconsole.o vmm/dev/vrng.o
 
 net-objs  := net/nic.o net/vswitch.o net/announce.o net/netif.o net/chan_tcp.o net/ctl.o net/http.o
+net-objs  += net/lwip_port/port.o net/lwip_port/checksum.o        # what lwIP asks of us
 mig-objs  := mig/mig.o mig/state.o mig/source.o mig/precopy.o mig/dest.o mig/wire.o mig/section.o mig/compat.o mig/sha256.o
 drv-objs  := drivers/pci.o drivers/uart.o drivers/screen.o drivers/e1000.o
 lib-objs  := lib/string.o lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o lib/task.o
@@ -75,14 +76,25 @@ $(tp)/.fetched: tools/fetch
 	$(V)GODWIT_THIRD_PARTY=$(abspath $(tp)) tools/fetch
 	@touch $@
 
+lwip-core := init def inet_chksum ip mem memp netif pbuf stats tcp tcp_in tcp_out timeouts udp
+lwip-ipv4 := dhcp etharp icmp ip4_frag ip4 ip4_addr
+lwip-ipv6 := ethip6 icmp6 inet6 ip6 ip6_addr ip6_frag mld6 nd6
+lwip-objs := $(patsubst %,$(tp)/lwip/src/core/%.o,$(lwip-core) $(lwip-ipv4:%=ipv4/%) $(lwip-ipv6:%=ipv6/%))
+tp-objs   := $(lwip-objs) $(tp)/lwip/src/netif/ethernet.o $(tp)/picohttpparser/picohttpparser.o
+
+# Foreign code is compiled as ours is, without our warnings.
+$(tp)/%.c: $(tp)/.fetched ;
+$(tp)/%.o: $(tp)/%.c
+	$(V)$(CC) $(target) $(includes) -w -MMD -MP -c $< -o $@
+
 # Until every module has landed: only those whose source exists.
 objs := $(foreach o,$(objs),$(if $(wildcard $(o:.o=.c) $(o:.o=.S)),$(o)))
 image-objs := $(addprefix $(BUILD)/,$(objs))
 $(image-objs): | $(tp)/.fetched
 
 # With symbols for gdb and addr2line; GRUB loads the stripped one.
-$(BUILD)/godwit.debug: linker.ld $(image-objs)
-	$(V)$(CC) $(LDFLAGS) -T linker.ld $(image-objs) -o $@
+$(BUILD)/godwit.debug: linker.ld $(image-objs) $(tp-objs)
+	$(V)$(CC) $(LDFLAGS) -T linker.ld $(image-objs) $(tp-objs) -o $@
 
 $(BUILD)/godwit.elf: $(BUILD)/godwit.debug
 	$(V)objcopy --strip-all $< $@
@@ -96,7 +108,7 @@ host-tests   := $(host-sources:tests/host/%.c=$(BUILD)/host/%)
 # Pure objects, linked into each test as needed from an archive.
 pure-objs    := lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o
 pure-objs    += vmm/bus.o vmm/clock.o vmm/trace.o vmm/image.o
-pure-objs    += net/vswitch.o net/announce.o net/nic.o
+pure-objs    += net/vswitch.o net/announce.o net/nic.o net/lwip_port/checksum.o
 pure-objs    += tests/host/support.o
 pure-files   := $(wildcard $(pure-objs:.o=.c))
 host-archive := $(BUILD)/host/pure.a

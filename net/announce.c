@@ -92,7 +92,7 @@ enum err announce_start(const uint8_t mac[MAC_LEN], announce_send_fn *send, void
 		send_one(b, now_ns);
 		return OK;
 	}
-	return fail(ERR_NO_MEMORY, "announce: %u bursts are already running", (unsigned)COUNT(bursts));
+	return fail(ERR_NO_MEMORY, "announce: %u bursts are running already", BURSTS_MAX);
 }
 
 void announce_cancel(const void *to)

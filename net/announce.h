@@ -20,7 +20,8 @@ void announce_frame(uint8_t out[RARP_FRAME_LEN], const uint8_t mac[MAC_LEN]);
 typedef void announce_send_fn(void *to, const struct frame *f);
 
 /* Begin a burst; it goes on from announce_poll().  Ends early if announce_cancel(to) is called. */
-enum err announce_start(const uint8_t mac[MAC_LEN], announce_send_fn *send, void *to, uint64_t now_ns);
+enum err announce_start(const uint8_t mac[MAC_LEN], announce_send_fn *send, void *to,
+			uint64_t now_ns);
 void     announce_cancel(const void *to);
 uint64_t announce_poll(uint64_t now_ns);        /* for sched_add_poll() */
 uint64_t announce_sent(void);                   /* counter              */

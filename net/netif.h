@@ -14,8 +14,8 @@ struct netif_config {
 	char    gateway[16];            /* may be empty                     */
 };
 
-/* Start lwIP; once, before netif_add(). */
-enum err netif_start(void);
+/* Start lwIP; once, before netif_attach().  DHCP servers are told the name; it must outlive us. */
+enum err netif_start(const char *node_name);
 
 /* A host port on `s` with this address.  The host's MAC is the uplink's own. */
 enum err netif_attach(struct vswitch *s, const uint8_t mac[MAC_LEN], const struct netif_config *c);

@@ -19,7 +19,8 @@ static unsigned nnics;
 enum err nic_register(struct nic *nic)
 {
 	if (nnics == COUNT(nics))
-		return fail(ERR_NO_MEMORY, "nic: %s is one card too many, %u are used", nic->where, nnics);
+		return fail(ERR_NO_MEMORY, "nic: %s is one card too many, %u are used", nic->where,
+			    nnics);
 	fmt_format(nic->name, sizeof(nic->name), "nic%u", nnics);
 	nics[nnics++] = nic;
 	return OK;
@@ -33,8 +34,8 @@ struct nic *nic_at(unsigned i)
 /* "52:54:00:00:00:0a", as nic_find() compares it: lower case. */
 static void mac_text(char out[3 * MAC_LEN], const uint8_t mac[MAC_LEN])
 {
-	fmt_format(out, 3 * MAC_LEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-		   mac[4], mac[5]);
+	fmt_format(out, 3 * MAC_LEN, "%02x:%02x:%02x:%02x:%02x:%02x",
+		   mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
 static bool same_ignoring_case(const char *a, const char *b)
