@@ -83,8 +83,8 @@ lwip-objs := $(patsubst %,$(tp)/lwip/src/core/%.o,$(lwip-core) $(lwip-ipv4:%=ipv
 tp-objs   := $(lwip-objs) $(tp)/lwip/src/netif/ethernet.o $(tp)/picohttpparser/picohttpparser.o
 
 # Foreign code is compiled as ours is, without our warnings.
-$(tp)/%.c: $(tp)/.fetched ;
-$(tp)/%.o: $(tp)/%.c
+$(tp-objs:.o=.c): $(tp)/.fetched ;
+$(tp-objs): %.o: %.c
 	$(V)$(CC) $(target) $(includes) -w -MMD -MP -c $< -o $@
 
 # Until every module has landed: only those whose source exists.
