@@ -11,15 +11,18 @@
 #include "lib/err.h"
 #include "lib/types.h"
 
-/* An unsigned or signed integer of 1, 2, 4 or 8 bytes, `count` of them in a row. */
+/* An unsigned or signed integer of 1, 2, 4 or 8 bytes, `count` of them in a row; a bool only takes 0 and 1. */
 struct field {
 	const char *name;
 	uint32_t    offset;
 	uint16_t    size;       /* bytes of one */
 	uint16_t    count;
+	bool        boolean;
 };
-#define FIELD(type, m)   { #m, offsetof(type, m), sizeof(((type *)0)->m), 1 }
-#define FIELDS(type, m)  { #m, offsetof(type, m), sizeof(((type *)0)->m[0]), COUNT(((type *)0)->m) }
+#define FIELD_BOOL(m)    _Generic((m), bool: true, default: false)
+#define FIELD(type, m)   { #m, offsetof(type, m), sizeof(((type *)0)->m), 1, FIELD_BOOL(((type *)0)->m) }
+#define FIELDS(type, m)  { #m, offsetof(type, m), sizeof(((type *)0)->m[0]), COUNT(((type *)0)->m), \
+                           FIELD_BOOL(((type *)0)->m[0]) }
 
 struct section {
 	const char         *name;       /* up to 15 characters; with `instance` the identity on the wire */
