@@ -30,7 +30,8 @@ def standin(tmp_path_factory):
         name = str(folder / "-".join(("standin",) + flags))
         subprocess.run(["gcc", "-m32", "-c", *[f"-D{f}" for f in flags], "-o", name + ".o",
                         os.path.join(HERE, "standin.S")], check=True)
-        subprocess.run(["ld", "-m", "elf_i386", "-N", "--section-start=.header=0x200000",
+        subprocess.run(["ld", "-m", "elf_i386", "-N", "--no-warn-rwx-segments",
+                        "--section-start=.header=0x200000",
                         "-Ttext=0x200100", "-o", name + ".elf", name + ".o"], check=True)
         return name + ".elf"
     return build

@@ -34,7 +34,7 @@ class Machine:
     ips: int = 4_000_000                # also the frequency of the TSC, in Hz
     sync: str = "none"
     video: str = "text"                 # or "fb": a linear framebuffer
-    serial: str = "file"                # or a TCP port at localhost that somebody listens on
+    serial: str = "file"                # or a TCP port of 127.0.0.1 that is listened on
     nics: list = field(default_factory=list)
 
     def path(self, name):
@@ -75,7 +75,7 @@ class Bochs:
         if m.serial == "file":
             com1 = f"mode=file, dev={m.serial_log}"
         else:
-            com1 = f"mode=socket-client, dev=localhost:{m.serial}"
+            com1 = f"mode=socket-client, dev=127.0.0.1:{m.serial}"
         return "\n".join([
             "plugin_ctrl: unmapped=1, biosdev=1, speaker=0, parallel=0, gameport=0, "
             "extfpuirq=0, iodebug=1",
