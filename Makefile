@@ -20,6 +20,7 @@ vmx-objs  += arch/x86_64/vmx/vmx_decode.o arch/x86_64/vmx/vmx_check.o   # raw fi
 vmx-objs  += arch/x86_64/vmx/ept.o arch/x86_64/vmx/vmx_state.o arch/x86_64/vmx/vmx_entry.o
 
 vmm-objs  := vmm/vm.o vmm/vcpu.o vmm/exit.o                       # life of a VM: create, run, why it stopped
+vmm-objs  += vmm/cpu_state.o                                      # what a CPU is: reset, flat entry, check
 vmm-objs  += vmm/mem.o vmm/stage2.o vmm/dirty.o                   # its memory, and which pages changed
 vmm-objs  += vmm/bus.o vmm/machine.o vmm/acpi_tables.o            # its board
 vmm-objs  += vmm/cpuid.o vmm/msr.o vmm/insn_decode.o vmm/mmio.o vmm/pagewalk.o   # its CPU
@@ -113,6 +114,7 @@ pure-objs    += vmm/bus.o vmm/clock.o vmm/trace.o vmm/image.o
 pure-objs    += net/vswitch.o net/announce.o net/nic.o net/lwip_port/checksum.o
 pure-objs    += net/vswitch.o net/announce.o net/nic.o
 pure-objs    += mig/state.o mig/wire.o mig/section.o mig/hello.o mig/compat.o mig/ramhash.o
+pure-objs    += vmm/cpu_state.o vmm/mem.o vmm/stage2.o vmm/dirty.o
 pure-objs    += tests/host/support.o
 pure-files   := $(wildcard $(pure-objs:.o=.c))
 host-archive := $(BUILD)/host/pure.a

@@ -8,7 +8,10 @@
 #ifndef VMM_CPU_STATE_H
 #define VMM_CPU_STATE_H
 
+#include "lib/err.h"
 #include "lib/types.h"
+
+struct cpuid_table;
 
 /* Numbered as in instruction encodings. */
 enum gpr { GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI,
@@ -28,6 +31,7 @@ enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG
 #define SEG_L           BIT(13)
 #define SEG_DB          BIT(14)
 #define SEG_G           BIT(15)
+#define SEG_RESERVED    (MASK(11, 8) | MASK(31, 17))
 #define SEG_UNUSABLE    BIT(16)
 
 /* An exception, interrupt or NMI on its way into the guest. */
@@ -41,7 +45,15 @@ struct inject {
 	uint32_t error;
 };
 
-#define XSAVE_AREA_MAX  2696    /* x87, SSE, AVX, MPX, AVX-512 in standard format, with header */
+#define XSAVE_AREA_MAX  2696    /* x87, SSE, AVX, MPX, AVX-512, PKRU in standard format, with header */
+
+/* SDM vol. 1, "XSAVE Area": the legacy region, then the header. */
+#define XSAVE_FCW       0       /* 2 bytes */
+#define XSAVE_FTW       4       /* 1 byte: a bit a register, set when not empty */
+#define XSAVE_MXCSR     24      /* 4 bytes */
+#define XSAVE_LEGACY    512     /* bytes; this much FXSAVE knows                */
+#define XSAVE_BV        512     /* 8 bytes: components that are not in their initial state */
+#define XSAVE_HEADER_END 576    /* from BV + 8 up to here: 0 in the standard format */
 
 /* MSRs with hardware storage that a guest may use; order is the wire's order: append only. */
 #define CPU_MSRS(M)                                                                    \
@@ -87,5 +99,18 @@ void cpu_state_reset(struct cpu_state *s);
 /* State in which a 64-bit or 32-bit kernel is entered: flat segments, paging as given. */
 void cpu_state_flat32(struct cpu_state *s, uint32_t entry);
 void cpu_state_flat64(struct cpu_state *s, uint64_t entry, uint64_t cr3);
+
+/*
+ * Whether a state that came from outside (a migration) is one that a CPU can be in and that may be
+ * loaded into this host's registers without a fault.  ERR_BAD_FORMAT names the field.
+ * xcr0_mask: what virt_caps offers.
+ */
+enum err cpu_state_check(const struct cpu_state *s, uint64_t xcr0_mask);
+
+/* Bits of CR4 that a guest with this CPUID table may set. */
+uint64_t cpu_state_cr4_allowed(const struct cpuid_table *t);
+
+/* XCR0 as XSETBV accepts it (SDM vol. 1, "Enabling the XSAVE Feature Set and XSAVE-Enabled Features"). */
+bool cpu_state_xcr0_valid(uint64_t xcr0, uint64_t xcr0_mask);
 
 #endif

@@ -47,7 +47,7 @@ void stage2_track_stop(struct stage2 *s, const struct mem *m);
  *   2. stage2_harvest_end(): move dirty bits of the noted tables.  Then the caller flushes again,
  *      and only after that may a page be copied.
  * (A flush between the steps makes the CPU set the accessed bit anew for any later use, so nothing
- * is missed by the next harvest.)  Returns how many pages were found dirty.
+ * is missed by the next harvest.)  Returns how many bits it set in `map` that were clear before.
  */
 void     stage2_harvest_begin(struct stage2 *s, const struct mem *m);
 uint64_t stage2_harvest_end(struct stage2 *s, const struct mem *m, uint64_t *map);
