@@ -29,7 +29,7 @@ struct json_token { uint8_t type; uint16_t size; uint32_t start, end; uint16_t n
 struct json_doc { const char *text; size_t len; unsigned n; struct json_token token[JSON_TOKENS_MAX]; };
 enum json_type { JSON_OBJECT, JSON_ARRAY, JSON_STRING, JSON_NUMBER, JSON_BOOL, JSON_NULL };
 
-/* ERR_BAD_FORMAT (refused) says where.  The text must outlive the doc.  Token 0 is the whole. */
+/* ERR_BAD_FORMAT (refused) says where.  The text must outlive the doc.  Token 0 is the whole: an object, an array or a string. */
 enum err json_parse(struct json_doc *d, const char *text, size_t len);
 
 /* Member `key` of object `at`; -1 when absent or `at` is not an object. */
