@@ -34,7 +34,7 @@ net-objs  := net/nic.o net/vswitch.o net/announce.o net/netif.o net/chan_tcp.o n
 net-objs  += net/lwip_port/port.o net/lwip_port/checksum.o        # what lwIP asks of us
 mig-objs  := mig/mig.o mig/state.o mig/source.o mig/precopy.o mig/dest.o            # who owns the guest; the two sides
 mig-objs  += mig/stream.o mig/wire.o mig/hello.o mig/section.o mig/compat.o mig/ramhash.o  # bytes, devices, checks
-drv-objs  := drivers/pci.o drivers/uart.o drivers/screen.o drivers/e1000.o
+drv-objs  := drivers/pci.o drivers/uart.o drivers/screen.o drivers/e1000.o drivers/nics.o
 lib-objs  := lib/string.o lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o lib/task.o
 
 objs := $(boot-objs) $(arch-objs) $(vmx-objs) $(vmm-objs) $(dev-objs) $(net-objs) $(mig-objs) $(drv-objs) $(lib-objs)

@@ -62,15 +62,18 @@ struct nic *nic_find(const char *name)
 	return NULL;
 }
 
-/* One card's turn; true: it has more to do. */
+/*
+ * One card's turn; true: it has more to do.  It is polled even if its interrupt was not taken yet:
+ * while tasks keep the CPU busy, interrupts are taken rarely.
+ */
 static bool nic_poll_one(struct nic *nic)
 {
+	if (nic->ops->poll(nic, NIC_POLL_BUDGET) == NIC_POLL_BUDGET)
+		return true;
 	if (!nic->work)
 		return false;
 	nic->work = false;
-	if (nic->ops->poll(nic, NIC_POLL_BUDGET) == NIC_POLL_BUDGET || nic->ops->rearm(nic))
-		nic->work = true;
-	return nic->work;
+	return nic->ops->rearm(nic);
 }
 
 uint64_t nic_poll_all(uint64_t now_ns)

@@ -13,32 +13,42 @@ struct nic;
 typedef void nic_receive_fn(void *to, const struct frame *f);
 
 struct nic_ops {
-	const char *driver;                                       /* "e1000"                                  */
-	bool     (*send)(struct nic *, const struct frame *);     /* copies; false: ring full, counted        */
-	unsigned (*room)(const struct nic *);                     /* frames that send() would take now        */
-	unsigned (*poll)(struct nic *, unsigned budget);          /* reap and receive; frames handed up       */
-	bool     (*rearm)(struct nic *);                          /* allow interrupts; true: work came in meanwhile */
+	const char *driver;             /* "e1000" */
+	/* Copies the frame; false: the ring is full, counted. */
+	bool     (*send)(struct nic *, const struct frame *);
+	/* Frames that send() would take now. */
+	unsigned (*room)(const struct nic *);
+	/* Hand up at most `budget` frames, handle link changes; how many frames.  Cheap when idle. */
+	unsigned (*poll)(struct nic *, unsigned budget);
+	/* Allow interrupts again; true: work came in meanwhile. */
+	bool     (*rearm)(struct nic *);
 };
 
-struct nic_counters { uint64_t tx_frames, tx_bytes, tx_full, rx_frames, rx_bytes, rx_dropped, rx_errors, interrupts; };
+struct nic_counters {
+	uint64_t tx_frames, tx_bytes, tx_full;
+	uint64_t rx_frames, rx_bytes;
+	uint64_t rx_dropped;            /* no buffer was free */
+	uint64_t rx_errors;             /* not a good frame   */
+	uint64_t interrupts;
+};
 
 struct nic {
-	char                  name[16];         /* "nic0", in PCI order                   */
-	char                  where[48];        /* "82540EM at PCI 00:03.0"               */
+	char                  name[16];         /* "nic0", in PCI order         */
+	char                  where[48];        /* "82540EM at PCI 00:03.0"     */
 	uint8_t               mac[MAC_LEN];
-	uint16_t              mtu;              /* bytes of payload: 1500                 */
+	uint16_t              mtu;              /* bytes of payload: 1500       */
 	bool                  link;
 	const struct nic_ops *ops;
-	nic_receive_fn       *receive;          /* set by who uses the card               */
+	nic_receive_fn       *receive;          /* set by who uses the card     */
 	void                 *receive_to;
-	volatile bool         work;             /* set by the interrupt handler           */
+	volatile bool         work;             /* set by the interrupt handler */
 	struct nic_counters   count;
 };
 
 /* Filled by drivers in PCI order at boot. */
 enum err    nic_register(struct nic *nic);
-struct nic *nic_at(unsigned i);             /* NULL: no such card      */
-struct nic *nic_find(const char *name);     /* "nic0" or a MAC address */
+struct nic *nic_at(unsigned i);                 /* NULL: no such card      */
+struct nic *nic_find(const char *name);         /* "nic0" or a MAC address */
 
 /* Poll every card: for sched_add_poll(). */
 uint64_t nic_poll_all(uint64_t now_ns);
