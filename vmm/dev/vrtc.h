@@ -14,13 +14,14 @@ struct clock;
 #define VRTC_BYTES 128
 
 struct vrtc {
-	uint8_t  index;                 /* port 0x70, bits 6:0                                     */
-	uint8_t  cmos[VRTC_BYTES];      /* alarm, registers A to D, memory; the date only while SET */
-	int64_t  offset_s;              /* guest's date minus the VM's wall clock, seconds         */
-	uint64_t seen_ns;               /* VM time up to which the flags of register C are right   */
-	uint64_t deadline_ns;           /* derived                                                 */
-	const struct clock *clock;      /* derived: wall clock at VM time 0                        */
-	struct wire irq;                /* derived: IRQ 8                                          */
+	uint8_t  index;                 /* port 0x70, bits 6:0                                    */
+	uint8_t  cmos[VRTC_BYTES];      /* alarm, registers A to D, memory; the date while held   */
+	int64_t  offset_s;              /* guest's date minus the VM's wall clock, seconds        */
+	uint32_t phase_ns;              /* and how much earlier its seconds begin                 */
+	uint64_t seen_ns;               /* VM time up to which the flags of register C are right  */
+	uint64_t deadline_ns;           /* VM time of the next interrupt, or NEVER_NS             */
+	const struct clock *clock;      /* derived: wall clock at VM time 0                       */
+	struct wire irq;                /* derived: IRQ 8                                         */
 };
 
 extern const struct dev_ops vrtc_ops;
