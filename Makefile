@@ -27,15 +27,18 @@ vmm-objs  += vmm/cpuid.o vmm/msr.o vmm/insn_decode.o vmm/mmio.o vmm/pagewalk.o  
 vmm-objs  += vmm/clock.o vmm/trace.o vmm/image.o vmm/load_linux.o vmm/load_multiboot.o
 
 dev-objs  := vmm/dev/vlapic.o vmm/dev/vpic.o vmm/dev/vioapic.o    # interrupt controllers
-dev-objs  += vmm/dev/vpit.o vmm/dev/vrtc.o vmm/dev/vpm.o vmm/dev/vuart.o vmm/dev/exitport.o
-dev-objs  += vmm/dev/pci.o vmm/dev/virtio.o vmm/dev/vring.o vmm/dev/vnet.o vmm/dev/vconsole.o vmm/dev/vrng.o
+dev-objs  += vmm/dev/vpit.o vmm/dev/vrtc.o vmm/dev/vpm.o          # time and power
+dev-objs  += vmm/dev/console.o vmm/dev/vuart.o vmm/dev/exitport.o # what a guest says
+dev-objs  += vmm/dev/pci.o vmm/dev/msix.o                         # PCI: configuration space, MSI-X
+dev-objs  += vmm/dev/vring.o vmm/dev/virtio.o                     # virtio: queues, transport
+dev-objs  += vmm/dev/vnet.o vmm/dev/vconsole.o vmm/dev/vrng.o     # and its devices
 
 net-objs  := net/nic.o net/vswitch.o net/announce.o net/netif.o net/chan_tcp.o net/ctl.o net/http.o
 net-objs  += net/lwip_port/port.o net/lwip_port/checksum.o        # what lwIP asks of us
 mig-objs  := mig/mig.o mig/state.o mig/source.o mig/precopy.o mig/dest.o            # who owns the guest; the two sides
 mig-objs  += mig/stream.o mig/wire.o mig/hello.o mig/section.o mig/compat.o mig/ramhash.o  # bytes, devices, checks
 drv-objs  := drivers/pci.o drivers/uart.o drivers/screen.o drivers/e1000.o drivers/nics.o
-lib-objs  := lib/string.o lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o lib/task.o
+lib-objs  := lib/string.o lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o lib/task.o lib/random.o
 
 objs := $(boot-objs) $(arch-objs) $(vmx-objs) $(vmm-objs) $(dev-objs) $(net-objs) $(mig-objs) $(drv-objs) $(lib-objs)
 
@@ -113,6 +116,7 @@ pure-objs    += vmm/bus.o vmm/clock.o vmm/trace.o vmm/image.o
 pure-objs    += net/vswitch.o net/announce.o net/nic.o net/lwip_port/checksum.o
 pure-objs    += mig/state.o mig/wire.o mig/section.o mig/hello.o mig/compat.o mig/ramhash.o
 pure-objs    += vmm/cpu_state.o vmm/mem.o vmm/stage2.o vmm/dirty.o
+pure-objs    += $(dev-objs) vmm/machine.o vmm/acpi_tables.o lib/random.o
 pure-objs    += tests/host/support.o
 pure-files   := $(wildcard $(pure-objs:.o=.c))
 host-archive := $(BUILD)/host/pure.a
