@@ -45,6 +45,7 @@
 #define CTL_BODY_MAX            (64 * KIB)  /* JSON bodies; uploads stream      */
 
 /* Migration */
+#define CHANS_MAX               16          /* connections to peers, each with a task */
 #define MIG_PORT                7700
 #define MIGRATIONS_MAX          16          /* remembered, running or ended     */
 
