@@ -17,6 +17,10 @@ extern struct acpi_info acpi_info;
 /* From boot/multiboot2.S: with interrupts off, on the boot stack, in 64-bit mode. */
 _Noreturn void boot_main(uint64_t mbinfo_address, uint64_t entry_tsc);
 
+/* boot/memory.c: give free RAM to the page allocator; load the final page tables. */
+enum err memory_init(void);
+enum err memory_map(void);
+
 /* boot/selftest.c: print the table of features; fails when a required one is missing. */
 enum err selftest_run(void);
 

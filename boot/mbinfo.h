@@ -9,6 +9,7 @@
 #define BOOT_MBINFO_H
 
 #include "arch/x86_64/acpi.h"
+#include "drivers/screen.h"
 #include "lib/err.h"
 #include "lib/types.h"
 
@@ -21,17 +22,6 @@
 struct mb_module { uint64_t start, end; char string[MBINFO_MODULE_STRING_MAX]; };
 struct mb_region { uint64_t base, len; bool available; };
 
-enum mb_screen_kind { MB_SCREEN_NONE, MB_SCREEN_TEXT, MB_SCREEN_RGB };
-
-/* RGB: where the colours are in a pixel.  TEXT: width and height count characters. */
-struct mb_screen {
-	enum mb_screen_kind kind;
-	uint64_t base;
-	uint32_t pitch, width, height;          /* pitch: bytes in a line                       */
-	uint8_t  bpp;                           /* bits of a pixel: 16, 24 or 32                */
-	uint8_t  red_shift, red_bits, green_shift, green_bits, blue_shift, blue_bits;
-};
-
 struct boot_info {
 	char     cmdline[MBINFO_STRING_MAX];
 	char     loader[64];
@@ -39,7 +29,7 @@ struct boot_info {
 	struct mb_region region[MBINFO_REGIONS_MAX];
 	unsigned nmodules;
 	struct mb_module module[MBINFO_MODULES_MAX];
-	struct mb_screen screen;
+	struct screen screen;                   /* drivers/screen.h                             */
 	uint8_t  rsdp[ACPI_RSDP_MAX];
 	size_t   rsdp_len;                      /* 0: none                                      */
 	bool     efi;                           /* booted by EFI firmware                       */

@@ -16,10 +16,6 @@ uint32_t apic_id(void);
 bool     apic_is_x2(void);
 void     apic_eoi(void);
 
-/* Route legacy IRQ `line` to `vector` on this CPU, as a PCI interrupt unless ACPI overrides it. */
-enum err ioapic_route(unsigned line, uint8_t vector);
-void     ioapic_mask(unsigned line);
-
 /* The timer interrupt comes once, when the TSC reaches `tsc`; apic_timer_stop() takes that back. */
 enum err apic_timer_init(void);
 void     apic_timer_arm(uint64_t tsc);

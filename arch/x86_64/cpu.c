@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch/x86_64/cpu.c - this CPU as the host wants it.
+ *
+ * Owns the GDT, the TSS and the stacks that the CPU switches to by itself.  boot/main.c calls
+ * cpu_init() once; a vendor's host state (arch/x86_64/vmx) refers to the same selectors and TSS.
+ * Read next: arch/x86_64/idt.c.
+ */
+#include "arch/x86_64/cpu.h"
+
+#include <string.h>
+
+#include "arch/x86_64/defs/cpuid.h"
+#include "arch/x86_64/defs/cr.h"
+#include "arch/x86_64/defs/msr.h"
+#include "arch/x86_64/insn.h"
+#include "arch/x86_64/stack.h"
+#include "lib/log.h"
+
+/* SDM vol. 3, "64-Bit Mode TSS Format" */
+struct tss {
+	uint32_t reserved0;
+	uint64_t rsp[3];
+	uint64_t reserved1;
+	uint64_t ist[7];
+	uint64_t reserved2;
+	uint16_t reserved3, io_map_base;
+} __attribute__((packed));
+_Static_assert(offsetof(struct tss, ist) == 36, "TSS layout");
+_Static_assert(sizeof(struct tss) == 104, "TSS layout");
+
+/* SDM vol. 3, "Segment Descriptors": flat 64-bit code, data, and a TSS of two slots. */
+#define DESC_CODE64     0x00af9b000000ffffull
+#define DESC_DATA       0x00cf93000000ffffull
+#define DESC_TSS_TYPE   0x89ull                 /* present, available 64-bit TSS */
+#define DESC_LIMIT_LOW  MASK(15, 0)
+#define DESC_BASE_LOW   MASK(39, 16)
+#define DESC_TYPE       MASK(47, 40)
+#define DESC_BASE_HIGH  MASK(63, 56)
+
+static struct tss tss __attribute__((aligned(16)));
+static uint64_t gdt[5] __attribute__((aligned(16))) = { 0, DESC_CODE64, DESC_DATA };
+_Static_assert(CPU_SEL_TSS / sizeof(gdt[0]) == 3, "the TSS descriptor is slots 3 and 4");
+
+static void tss_init(void)
+{
+	uint64_t base = (uintptr_t)&tss;
+
+	tss.ist[IST_DOUBLE_FAULT - 1] = (uintptr_t)stack_ist_top(IST_DOUBLE_FAULT);
+	tss.ist[IST_NMI - 1] = (uintptr_t)stack_ist_top(IST_NMI);
+	tss.ist[IST_MACHINE_CHECK - 1] = (uintptr_t)stack_ist_top(IST_MACHINE_CHECK);
+	tss.io_map_base = sizeof(tss);          /* no port bitmap */
+	gdt[3] = PUT(DESC_LIMIT_LOW, sizeof(tss) - 1) | PUT(DESC_BASE_LOW, base) |
+	         PUT(DESC_TYPE, DESC_TSS_TYPE) | PUT(DESC_BASE_HIGH, base >> 24);
+	gdt[4] = base >> 32;
+}
+
+uint64_t cpu_tss_base(void)
+{
+	return (uintptr_t)&tss;
+}
+
+static void load_segments(void)
+{
+	struct table_register r = { sizeof(gdt) - 1, (uintptr_t)gdt };
+
+	insn_lgdt(&r);
+	insn_load_cs(CPU_SEL_CODE);
+	insn_load_data_segments(CPU_SEL_DATA);
+	insn_lldt(0);
+	insn_ltr(CPU_SEL_TSS);
+}
+
+/* The PAT as paging.c uses it: entry 1 (PWT) becomes write-combining, 3 (PCD, PWT) is uncached. */
+static const uint64_t pat = PAT_WB | PAT_WC << 8 | PAT_UC_MINUS << 16 | PAT_UC << 24 |
+                            PAT_WB << 32 | PAT_WT << 40 | PAT_UC_MINUS << 48 | PAT_UC << 56;
+
+static void control_registers_init(void)
+{
+	uint64_t cr4 = insn_read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT;
+
+	if (insn_cpuid(CPUID_FEATURES, 0).edx & CPUID1_EDX_MCE)
+		cr4 |= CR4_MCE;
+	if (cpu_has_xsave())
+		cr4 |= CR4_OSXSAVE;
+	insn_write_cr0((insn_read_cr0() | CR0_WP | CR0_NE | CR0_MP) & ~(CR0_EM | CR0_TS | CR0_AM | CR0_CD | CR0_NW));
+	insn_write_cr4(cr4);
+	if (cpu_has_xsave())
+		insn_xsetbv(0, XCR0_X87 | XCR0_SSE);
+	if (cpu_has_nx())
+		insn_wrmsr(MSR_EFER, insn_rdmsr(MSR_EFER) | EFER_NXE);
+	insn_wrmsr(MSR_PAT, pat);
+}
+
+enum err cpu_init(void)
+{
+	char name[CPU_NAME_MAX];
+
+	if (!cpu_has_nx())
+		return fail(ERR_NOT_SUPPORTED, "this CPU cannot forbid execution of data (no NX in CPUID, or firmware turned it off)");
+	tss_init();
+	load_segments();
+	control_registers_init();
+	cpu_describe(name);
+	log_line("cpu: %s, %u physical address bits", name, cpu_phys_bits());
+	return OK;
+}
+
+static struct cpuid extended(uint32_t leaf)
+{
+	if (insn_cpuid(CPUID_EXT_MAX, 0).eax < leaf)
+		return (struct cpuid){ 0 };
+	return insn_cpuid(leaf, 0);
+}
+
+unsigned cpu_phys_bits(void)
+{
+	unsigned bits = (unsigned)GET(CPUID80000008_EAX_PHYS_BITS, extended(CPUID_EXT_ADDRESS).eax);
+
+	return bits ? bits : 36;                /* what CPUs without the leaf have */
+}
+
+bool cpu_has_nx(void) { return extended(CPUID_EXT_FEATURES).edx & CPUID80000001_EDX_NX; }
+bool cpu_has_1g_pages(void) { return extended(CPUID_EXT_FEATURES).edx & CPUID80000001_EDX_1G; }
+bool cpu_has_x2apic(void) { return insn_cpuid(CPUID_FEATURES, 0).ecx & CPUID1_ECX_X2APIC; }
+bool cpu_has_tsc_deadline(void) { return insn_cpuid(CPUID_FEATURES, 0).ecx & CPUID1_ECX_TSC_DEADLINE; }
+bool cpu_has_xsave(void) { return insn_cpuid(CPUID_FEATURES, 0).ecx & CPUID1_ECX_XSAVE; }
+
+void cpu_describe(char out[CPU_NAME_MAX])
+{
+	struct cpuid brand[3];
+	size_t len = 0;
+	const char *p = (const char *)brand;
+
+	for (unsigned i = 0; i < COUNT(brand); i++)
+		brand[i] = extended(CPUID_BRAND + i);
+	_Static_assert(sizeof(brand) < CPU_NAME_MAX, "the brand string fits");
+	for (size_t i = 0; i < sizeof(brand) && p[i]; i++)
+		if (p[i] != ' ' || (len && out[len - 1] != ' '))       /* Intel pads with spaces */
+			out[len++] = p[i];
+	out[len] = '\0';
+	if (!len)
+		strcpy(out, "CPU without a name");
+}
+
+unsigned cpu_features(struct virt_feature *out, unsigned max)
+{
+	uint32_t ecx7 = insn_cpuid(CPUID_VENDOR, 0).eax >= CPUID_FEATURES7 ? insn_cpuid(CPUID_FEATURES7, 0).ebx : 0;
+	const struct virt_feature list[] = {
+		{ "NX", cpu_has_nx(), true, "CPUID 80000001 EDX.20: data could be executed" },
+		{ "XSAVE", cpu_has_xsave(), false, "CPUID 1 ECX.26: guests get no AVX" },
+		{ "1 GiB pages", cpu_has_1g_pages(), false, "CPUID 80000001 EDX.26: 2 MiB pages are used" },
+		{ "invariant TSC", extended(CPUID_EXT_POWER).edx & CPUID80000007_EDX_INVARIANT_TSC, false,
+		  "CPUID 80000007 EDX.8: the clock may drift when the CPU changes speed" },
+		{ "x2APIC", cpu_has_x2apic(), false, "CPUID 1 ECX.21: the local APIC is used by memory" },
+		{ "TSC deadline timer", cpu_has_tsc_deadline(), false, "CPUID 1 ECX.24: the local APIC's counter is used" },
+		{ "fast string moves", ecx7 & CPUID7_EBX_ERMS, false, "CPUID 7 EBX.9: pages are copied a word at a time" },
+	};
+	unsigned n = MIN(max, (unsigned)COUNT(list));
+
+	memcpy(out, list, n * sizeof(list[0]));
+	return n;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch/x86_64/irq.c - interrupts of the host: who handles which vector.
+ *
+ * Owns the vectors for devices and the list of handlers behind each.  A vector belongs to one line of
+ * the IOAPIC, which several PCI devices may share, or to one source of its own.  A level-triggered line
+ * that nobody claims would come again for ever, so it is masked after a while and the driver is left
+ * with polling.  Called from trap.S by way of idt.c.
+ */
+#include "arch/x86_64/irq.h"
+
+#include "arch/x86_64/apic.h"
+#include "arch/x86_64/insn.h"
+#include "arch/x86_64/ioapic.h"
+#include "lib/log.h"
+
+#define HANDLERS_MAX    16
+#define NVECTORS        (VECTOR_DEVICE_LAST - VECTOR_DEVICE_FIRST + 1)
+#define UNCLAIMED_MAX   10000           /* in a row, then the line is masked */
+#define NO_LINE         (-1)
+
+struct handler {
+	irq_handler_fn *run;
+	void           *ctx;
+	uint8_t         vector;
+};
+
+struct vector {
+	bool     used;
+	int      line;                  /* legacy IRQ, or NO_LINE            */
+	unsigned unclaimed;             /* times in a row that nobody had it */
+};
+
+static struct handler handlers[HANDLERS_MAX];
+static unsigned nhandlers;
+static struct vector vectors[NVECTORS];
+
+struct irq_counters irq_counters;
+
+static int find_free(void)
+{
+	for (unsigned v = 0; v < NVECTORS; v++)
+		if (!vectors[v].used)
+			return (int)v;
+	return -1;
+}
+
+static enum err add_handler(irq_handler_fn *run, void *ctx, unsigned v)
+{
+	if (nhandlers == HANDLERS_MAX)
+		return fail(ERR_NO_MEMORY, "all %d interrupt handlers are in use", HANDLERS_MAX);
+	handlers[nhandlers++] = (struct handler){ run, ctx, (uint8_t)(VECTOR_DEVICE_FIRST + v) };
+	return OK;
+}
+
+enum err irq_vector_alloc(irq_handler_fn *handler, void *ctx, uint8_t *vector)
+{
+	int v = find_free();
+
+	if (v < 0)
+		return fail(ERR_NO_MEMORY, "no interrupt vector is left");
+	enum err e = add_handler(handler, ctx, (unsigned)v);
+	if (e != OK)
+		return e;
+	vectors[v] = (struct vector){ .used = true, .line = NO_LINE };
+	*vector = (uint8_t)(VECTOR_DEVICE_FIRST + v);
+	return OK;
+}
+
+static int find_line(unsigned line)
+{
+	for (unsigned v = 0; v < NVECTORS; v++)
+		if (vectors[v].used && vectors[v].line == (int)line)
+			return (int)v;
+	return -1;
+}
+
+enum err irq_register(unsigned line, irq_handler_fn *handler, void *ctx)
+{
+	int v = find_line(line);
+	uint8_t vector;
+
+	if (v >= 0)                     /* routed already: one more device on the line */
+		return add_handler(handler, ctx, (unsigned)v);
+	enum err e = irq_vector_alloc(handler, ctx, &vector);
+	if (e != OK)
+		return e;
+	v = vector - VECTOR_DEVICE_FIRST;
+	e = ioapic_route(line, vector);
+	if (e != OK) {
+		vectors[v] = (struct vector){ 0 };
+		nhandlers--;
+		return e;
+	}
+	vectors[v].line = (int)line;
+	return OK;
+}
+
+static void device_irq(uint8_t vector)
+{
+	struct vector *v = &vectors[vector - VECTOR_DEVICE_FIRST];
+	bool claimed = false;
+
+	for (unsigned i = 0; i < nhandlers; i++)
+		if (handlers[i].vector == vector && handlers[i].run(handlers[i].ctx))
+			claimed = true;
+	if (claimed) {
+		v->unclaimed = 0;
+	} else {
+		irq_counters.unclaimed++;
+		if (++v->unclaimed == UNCLAIMED_MAX && v->line != NO_LINE)
+			ioapic_mask((unsigned)v->line);
+	}
+}
+
+void irq_dispatch(uint8_t vector)
+{
+	if (vector < VECTOR_DEVICE_FIRST || vector == VECTOR_SPURIOUS) {
+		irq_counters.spurious++;        /* neither kind may be acknowledged */
+		return;
+	}
+	irq_counters.taken++;
+	if (vector <= VECTOR_DEVICE_LAST)
+		device_irq(vector);
+	else if (vector == VECTOR_APIC_ERROR)
+		irq_counters.apic_errors++;     /* VECTOR_TIMER only wakes us */
+	apic_eoi();
+}
+
+void irq_take(void)
+{
+	insn_sti_nop_cli();
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * boot/crashtest.c - break the host on purpose, to prove that it says so.
+ *
+ * test=NAME on the command line; tests/boot expects the screen of state for each.  A test that comes
+ * back has found a protection missing, and that stops the boot.  Called by boot/main.c.
+ */
+#include "boot/boot.h"
+
+#include <string.h>
+
+#include "arch/x86_64/image.h"
+#include "arch/x86_64/insn.h"
+#include "lib/log.h"
+
+static void crash_fault(void)
+{
+	insn_ud2();
+}
+
+static void crash_panic(void)
+{
+	panic("asked for by test=panic, with the number %d", 42);
+}
+
+#define DEEPER_THAN_ANY_STACK   1000000
+
+/* A frame of some size, so that few calls reach the guard page and none can step over it. */
+static uint64_t descend(volatile uint64_t *above)
+{
+	volatile uint64_t here[64];
+
+	here[0] = *above + 1;
+	return here[0] < DEEPER_THAN_ANY_STACK ? descend(here) + here[0] : 0;
+}
+
+static void crash_guard(void)
+{
+	volatile uint64_t zero = 0;
+
+	descend(&zero);
+}
+
+static void crash_wx(void)
+{
+	*(volatile uint8_t *)(uintptr_t)__text_start = 0;
+}
+
+static void crash_nx(void)
+{
+	static uint8_t data[1] = { 0xc3 };      /* RET, if it were code */
+	void (*function)(void);
+
+	memcpy(&function, &(void *){ data }, sizeof(function));
+	function();
+}
+
+static void crash_nullptr(void)
+{
+	const volatile uint8_t *volatile nowhere = NULL;
+
+	(void)*nowhere;
+}
+
+static const struct { const char *name; void (*run)(void); } tests[] = {
+	{ "fault", crash_fault }, { "panic", crash_panic }, { "guard", crash_guard },
+	{ "wx", crash_wx }, { "nx", crash_nx }, { "nullptr", crash_nullptr },
+};
+
+enum err crashtest_run(void)
+{
+	for (unsigned i = 0; i < COUNT(tests); i++)
+		if (!strcmp(boot_options.test, tests[i].name)) {
+			log_line("crash test: %s", tests[i].name);
+			tests[i].run();
+			return fail(ERR_NOT_SUPPORTED, "crash test: %s came back: the host is not protected", tests[i].name);
+		}
+	return OK;
+}

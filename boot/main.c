@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * boot/main.c - the boot list: every step from the first C instruction to "godwit: ready".
+ *
+ * Steps run in this order, each for the reason given beside it; the first that fails stops the machine
+ * with a sentence.  After the last one the scheduler owns the CPU for ever.  Before: boot/multiboot2.S.
+ * Read next: boot/wire.c, lib/task.c.
+ */
+#include "boot/boot.h"
+
+#include <string.h>
+
+#include "arch/x86_64/apic.h"
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/idt.h"
+#include "arch/x86_64/insn.h"
+#include "arch/x86_64/ioapic.h"
+#include "arch/x86_64/paging.h"
+#include "arch/x86_64/timer.h"
+#include "drivers/pci.h"
+#include "drivers/screen.h"
+#include "drivers/uart.h"
+#include "lib/log.h"
+#include "lib/task.h"
+#include "vmm/virt.h"
+
+struct boot_info boot_info;
+struct boot_options boot_options;
+struct acpi_info acpi_info;
+
+const struct virt_ops *virt;
+struct virt_caps virt_caps;
+
+static const void *mbinfo;              /* the boot loader's memory, read by one step only */
+
+static enum err console_init(void)
+{
+	uart_init();                    /* none: the screen is enough */
+	log_add_sink(uart_write);
+	log_line("godwit: a hypervisor whose point is live migration");
+	return OK;
+}
+
+static enum err information_init(void)
+{
+	enum err e = mbinfo_parse(mbinfo, mbinfo_claimed_len(mbinfo), &boot_info);
+
+	if (e != OK)
+		return e;
+	if (screen_init(&boot_info.screen))
+		log_add_sink(screen_write);
+	log_line("boot: by %s, %u modules, command line: %s", boot_info.loader, boot_info.nmodules, boot_info.cmdline);
+	return OK;
+}
+
+static enum err options_init(void)
+{
+	return cmdline_parse(boot_info.cmdline, &boot_options);
+}
+
+/* Tables lie in memory that is not RAM to us: map what is asked for, read-only. */
+static bool read_physical(void *ctx, uint64_t address, void *to, size_t len)
+{
+	(void)ctx;
+	if (!paging_readable(hpa(address), len) && paging_map(hpa(address), len, 0) != OK)
+		return false;
+	if (!paging_readable(hpa(address), len))
+		return false;           /* page 0, or a guard page */
+	memcpy(to, hpa_ptr(hpa(address)), len);
+	return true;
+}
+
+/* A machine without ACPI runs with one CPU, a PIT and polled devices. */
+static enum err acpi_init(void)
+{
+	static const struct acpi_reader reader = { read_physical, NULL };
+
+	if (!boot_info.rsdp_len)
+		log_line("acpi: the boot loader found no tables");
+	else if (acpi_parse(&reader, boot_info.rsdp, boot_info.rsdp_len, &acpi_info) == OK)
+		log_line("acpi: %u CPUs, %u IOAPICs, PM timer at port 0x%x, HPET at 0x%lx", acpi_info.ncpus,
+		         acpi_info.nioapics, acpi_info.pm_timer_port, acpi_info.hpet_address);
+	return OK;
+}
+
+static enum err local_apic_init(void) { return apic_init(&acpi_info); }
+static enum err io_apics_init(void) { return ioapic_init(&acpi_info); }
+static enum err clock_init(void) { return timer_init(&acpi_info); }
+
+/* One vendor so far; a second is a second entry, chosen by what the CPU calls itself. */
+extern const struct virt_ops vmx_ops __attribute__((weak));
+static enum err vendor_init(void)
+{
+	virt = &vmx_ops;
+	return OK;
+}
+
+static enum err virt_init(void) { return virt ? virt->cpu_on(0) : OK; }
+
+static const struct step { const char *name; enum err (*run)(void); } boot_steps[] = {
+	{ "console",     console_init },        /* first: everything after it can speak            */
+	{ "information", information_init },    /* the boot loader's, copied; then the screen      */
+	{ "options",     options_init },        /* the command line                                */
+	{ "cpu",         cpu_init },            /* GDT, TSS, control registers; NX before paging   */
+	{ "traps",       idt_init },            /* from here on a fault prints a screen of state   */
+	{ "memory",      memory_init },         /* the page allocator gets what is free            */
+	{ "paging",      memory_map },          /* our own tables: W^X, guard pages, no page 0     */
+	{ "acpi",        acpi_init },           /* where the APICs and clocks are                  */
+	{ "apic",        local_apic_init },     /* masks the 8259s as well                         */
+	{ "ioapics",     io_apics_init },       /* all pins masked until a driver asks             */
+	{ "clock",       clock_init },          /* measures the TSC; log lines get times           */
+	{ "crash test",  crashtest_run },       /* only with test=NAME: proves the steps above     */
+	{ "pci",         pci_scan },            /* what devices are there                          */
+	{ "vendor",      vendor_init },         /* whose virtualisation this is                    */
+	{ "self-test",   selftest_run },        /* says what this machine can do, or stops it here */
+	{ "virt",        virt_init },           /* the CPU becomes a hypervisor's                  */
+};
+
+_Noreturn static void stop_boot(const struct step *s)
+{
+	log_line("godwit: stopped: step \"%s\" failed", s->name);
+	for (;;) {
+		insn_cli();
+		insn_hlt();
+	}
+}
+
+void boot_main(uint64_t mbinfo_address, uint64_t entry_tsc)
+{
+	mbinfo = (const void *)mbinfo_address;
+	for (const struct step *s = boot_steps; s < boot_steps + COUNT(boot_steps); s++)
+		if (s->run() != OK)
+			stop_boot(s);
+	log_line("godwit: ready (boot %lu ticks)", insn_rdtsc() - entry_tsc);
+	sched_run(arch_idle);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * drivers/screen.c - the screen as the host's console: VGA text or a linear framebuffer.
+ *
+ * Reading video memory is slow and moving a whole screen is slower, so nothing ever scrolls: text that
+ * reaches the bottom goes on at the top, and the line below the newest is kept empty, so that one sees
+ * where the end is.  Called as a log sink (lib/log.h), also by a panic: no memory, no clock, no locks.
+ */
+#include "drivers/screen.h"
+
+#include "drivers/font.h"
+
+#define CELL_WIDTH      8
+#define CELL_HEIGHT     16
+#define TEXT_ATTRIBUTE  0x0700          /* light grey on black */
+#define TAB_COLUMNS     8
+#define EARLY_END       (4 * GIB)       /* what is mapped before the final tables are */
+#define GREY            0xc0
+
+static struct screen screen;
+static uint32_t columns, rows;          /* 0 columns: no screen */
+static uint32_t column, row;
+
+static uint32_t colour_bits(struct screen_colour c, uint8_t level)
+{
+	return (uint32_t)(level >> (8 - c.bits)) << c.shift;
+}
+
+static uint32_t ink(void)
+{
+	return colour_bits(screen.red, GREY) | colour_bits(screen.green, GREY) | colour_bits(screen.blue, GREY);
+}
+
+static void put_pixel(uint8_t *at, uint32_t value)
+{
+	if (screen.bpp == 32)
+		*(volatile uint32_t *)at = value;
+	else
+		for (unsigned i = 0; i < screen.bpp / 8u; i++)
+			((volatile uint8_t *)at)[i] = (uint8_t)(value >> 8 * i);
+}
+
+static uint8_t *pixel_at(uint32_t x, uint32_t y)
+{
+	return (uint8_t *)screen.base + (uint64_t)y * screen.pitch + x * (screen.bpp / 8u);
+}
+
+static void draw_rgb(uint32_t at_column, uint32_t at_row, char c)
+{
+	const uint8_t *glyph = font[c - FONT_FIRST];
+	uint32_t colour = ink();
+
+	for (unsigned y = 0; y < CELL_HEIGHT; y++) {
+		unsigned line = y ? (y - 1) / 2 : FONT_ROWS;    /* one empty row above, one below */
+		uint8_t dots = line < FONT_ROWS ? glyph[line] : 0;
+		uint8_t *p = pixel_at(at_column * CELL_WIDTH, at_row * CELL_HEIGHT + y);
+		for (unsigned x = 0; x < CELL_WIDTH; x++, p += screen.bpp / 8u)
+			put_pixel(p, x && x <= FONT_COLUMNS && (dots >> (FONT_COLUMNS - x) & 1) ? colour : 0);
+	}
+}
+
+static void draw_text(uint32_t at_column, uint32_t at_row, char c)
+{
+	volatile uint16_t *line = (uint16_t *)(screen.base + (uint64_t)at_row * screen.pitch);
+
+	line[at_column] = (uint16_t)(TEXT_ATTRIBUTE | (uint8_t)c);
+}
+
+static void clear_row(uint32_t at_row)
+{
+	if (screen.kind == SCREEN_TEXT) {
+		for (uint32_t x = 0; x < columns; x++)
+			draw_text(x, at_row, ' ');
+		return;
+	}
+	for (uint32_t y = 0; y < CELL_HEIGHT; y++) {
+		volatile uint32_t *p = (uint32_t *)pixel_at(0, at_row * CELL_HEIGHT + y);
+		for (uint32_t i = 0; i < columns * CELL_WIDTH * (screen.bpp / 8u) / sizeof(*p); i++)
+			p[i] = 0;
+	}
+}
+
+static void next_row(void)
+{
+	column = 0;
+	row = (row + 1) % rows;
+	clear_row((row + 1) % rows);
+}
+
+static void put(char c)
+{
+	if (c == '\n') {
+		next_row();
+		return;
+	}
+	if (c == '\t')
+		column += TAB_COLUMNS - column % TAB_COLUMNS - 1;
+	if (column >= columns)
+		next_row();
+	if (c < FONT_FIRST || c > FONT_LAST)
+		c = c == '\t' ? ' ' : '?';
+	if (screen.kind == SCREEN_TEXT)
+		draw_text(column, row, c);
+	else
+		draw_rgb(column, row, c);
+	column++;
+}
+
+bool screen_init(const struct screen *s)
+{
+	uint64_t end;
+
+	if (s->kind == SCREEN_NONE || __builtin_add_overflow(s->base, (uint64_t)s->pitch * s->height, &end) || end > EARLY_END)
+		return false;
+	screen = *s;
+	columns = s->kind == SCREEN_TEXT ? s->width : s->width / CELL_WIDTH;
+	rows = s->kind == SCREEN_TEXT ? s->height : s->height / CELL_HEIGHT;
+	if (!columns || rows < 2) {
+		columns = 0;
+		return false;
+	}
+	for (uint32_t r = 0; r < rows; r++)
+		clear_row(r);
+	return true;
+}
+
+void screen_write(const char *text, size_t len)
+{
+	for (size_t i = 0; columns && i < len; i++)
+		put(text[i]);
+}
