@@ -17,6 +17,7 @@ from .proc import Records
 
 VERDICT = r"^(PASS|FAIL)\b"
 POLL_S = 0.05
+QUIET_CPU_S = 0.5
 
 
 @dataclass
@@ -28,6 +29,9 @@ class Result:
     cpu_seconds: float      # of the emulator
     ticks: int              # instructions from power on to the end, None where not known
     directory: str          # logs and configuration, kept
+
+    def __repr__(self):
+        return f"<{self.ended} {self.verdict!r}, files in {self.directory}>"
 
     @property
     def passed(self):
@@ -54,19 +58,18 @@ def _watch(process, serial_log, until, cpu_limit, wall_limit):
     """Wait for the first of verdict, exit and limits; returns (ended, verdict, CPU seconds)."""
     pattern = re.compile(until, re.MULTILINE)
     deadline = time.monotonic() + wall_limit
-    seen, cpu = -1, 0.0
+    size, cpu, grew_at = 0, 0.0, 0.0
     while True:
         alive = process.alive()
         cpu = max(cpu, process.cpu_seconds())
-        size = os.path.getsize(serial_log)
-        if size != seen:
-            seen = size
-            text = read_text(serial_log)
-            # A last line still without its end may be half of something else.
-            found = pattern.search(text if not alive else text[:text.rfind("\n") + 1])
-            if found:
-                line = text[found.start():].partition("\n")[0]
-                return "verdict", line, cpu
+        if os.path.getsize(serial_log) != size:
+            size, grew_at = os.path.getsize(serial_log), cpu
+        text = read_text(serial_log)
+        # A last line without its end may be half of something else, unless nothing follows.
+        complete = not alive or cpu - grew_at > QUIET_CPU_S
+        found = pattern.search(text if complete else text[:text.rfind("\n") + 1])
+        if found:
+            return "verdict", text[found.start():].partition("\n")[0], cpu
         if not alive:
             return "exit", "", cpu
         if cpu > cpu_limit:

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""The host alone: it boots, names what it finds, and says why when it cannot go on.
+
+Never a triple fault, never silence: each boot here ends in a sentence on COM1.
+"""
+
+import re
+
+import pytest
+
+END = r"godwit: (ready|stopped).*"
+TRIPLE_FAULT = "3rd (13) exception"
+
+
+@pytest.fixture
+def host(boot):
+    """host(cmdline, ...): boots until ready or stopped; checks that it said which."""
+    def run(cmdline="node=t", **options):
+        result = boot(cmdline, until=END, grace=0, cpu_limit=20, **options)
+        assert TRIPLE_FAULT not in result.debug, result.tail()
+        assert result.ended == "verdict", f"{result.ended}:\n{result.tail()}"
+        return result
+    return run
+
+
+def test_boots_and_names_each_feature_it_looked_for(host):
+    result = host()
+    assert "ready" in result.verdict, result.tail()
+    looked = re.findall(r"self-test: (ok|no|MISSING) +(.+)", result.serial)
+    assert [name for found, name in looked if found == "MISSING"] == []
+    for feature in ("NX", "invariant TSC", "IOAPIC", "network card"):
+        assert any(name.startswith(feature) for _, name in looked), feature
+
+
+def test_boots_on_a_framebuffer(host):
+    assert "ready" in host(video="fb").verdict
+
+
+def test_the_same_boot_is_the_same_to_the_tick(host):
+    assert host().serial == host().serial
+
+
+def test_boots_with_many_cpus_in_the_machine(host):
+    assert "ready" in host(cpus=2).verdict
+
+
+@pytest.mark.parametrize("model", ["corei7_ivy_bridge_3770k", "corei7_haswell_4770",
+                                   "broadwell_ult", "tigerlake"])
+def test_boots_on_other_cpus_with_vtx(host, model):
+    assert "ready" in host(cpu_model=model).verdict
+
+
+@pytest.mark.parametrize("model,sentence", [
+    ("pentium_mmx", "64-bit mode"),
+    ("athlon64_clawhammer", "VT-x"),
+    ("ryzen", "VT-x"),
+    ("core2_penryn_t9600", "EPT"),
+    ("corei5_lynnfield_750", "unrestricted guest"),
+])
+def test_a_cpu_that_cannot_is_told_so(host, model, sentence):
+    result = host(cpu_model=model)
+    assert "stopped" in result.verdict, result.tail()
+    assert sentence in result.serial
+
+
+def test_too_little_memory_is_said(host):
+    result = host(memory=24)
+    assert "stopped" in result.verdict
+    assert re.search(r"23 MiB of memory; at least \d+ MiB", result.serial)
+
+
+@pytest.mark.parametrize("word", ["mgmt=nic0,10.77.0.300/24", "mgmt=nic0,10.77.0.1/33",
+                                  "bogus=1", "node=" + "x" * 40])
+def test_a_bad_word_on_the_command_line_is_named(host, word):
+    result = host("node=t " + word)
+    assert "stopped" in result.verdict, result.tail()
+    assert re.search(r"failed: .*" + re.escape(word.split("=")[0]), result.serial)
+
+
+@pytest.mark.parametrize("test,state", [
+    ("fault", "invalid opcode (vector 6"),
+    ("panic", "with the number 42"),
+    ("guard", "stack overflowed into its guard page"),
+    ("wx", "which its page forbids"),
+    ("nx", "which its page forbids"),
+    ("nullptr", "a null pointer"),
+])
+def test_an_exception_in_the_host_prints_one_screen_of_state(host, test, state):
+    result = host(f"node=t test={test}")
+    assert "stopped" in result.verdict
+    screen = result.serial[result.serial.index("godwit: panic:"):]
+    assert state in screen
+    assert "called from" in screen and "cr3" in screen
+    assert screen.count("godwit: panic") == 1
+    assert len(screen.splitlines()) <= 25
