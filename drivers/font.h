@@ -9,7 +9,7 @@
 
 #define FONT_FIRST      ' '
 #define FONT_LAST       '~'
-#define FONT_ROWS       7
+#define FONT_ROWS       8
 #define FONT_COLUMNS    5
 
 extern const uint8_t font[FONT_LAST - FONT_FIRST + 1][FONT_ROWS];

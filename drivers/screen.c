@@ -51,8 +51,7 @@ static void draw_rgb(uint32_t at_column, uint32_t at_row, char c)
 	uint32_t colour = ink();
 
 	for (unsigned y = 0; y < CELL_HEIGHT; y++) {
-		unsigned line = y ? (y - 1) / 2 : FONT_ROWS;    /* one empty row above, one below */
-		uint8_t dots = line < FONT_ROWS ? glyph[line] : 0;
+		uint8_t dots = glyph[y * FONT_ROWS / CELL_HEIGHT];
 		uint8_t *p = pixel_at(at_column * CELL_WIDTH, at_row * CELL_HEIGHT + y);
 		for (unsigned x = 0; x < CELL_WIDTH; x++, p += screen.bpp / 8u)
 			put_pixel(p, x && x <= FONT_COLUMNS && (dots >> (FONT_COLUMNS - x) & 1) ? colour : 0);

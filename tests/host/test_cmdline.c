@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/host/test_cmdline.c - the boot command line (docs/PLAN.md): what it means, and what is refused.
+ */
+#include "tests/host/support.h"
+
+#include <string.h>
+
+#include "boot/cmdline.h"
+
+static void cmdline_takes_all_words(void **state)
+{
+	struct boot_options o;
+
+	(void)state;
+	assert_int_equal(cmdline_parse(" node=a-1  mgmt=nic0,10.77.0.11/24,gw=10.77.0.1 mig=52:54:00:00:00:0A,dhcp guest=nic2 test=wx", &o), OK);
+	assert_string_equal(o.node, "a-1");
+	assert_string_equal(o.mgmt.nic, "nic0");
+	assert_false(o.mgmt.ip.dhcp);
+	assert_string_equal(o.mgmt.ip.address, "10.77.0.11/24");
+	assert_string_equal(o.mgmt.ip.gateway, "10.77.0.1");
+	assert_string_equal(o.mig.nic, "52:54:00:00:00:0A");
+	assert_true(o.mig.ip.dhcp);
+	assert_string_equal(o.guest_nic, "nic2");
+	assert_string_equal(o.test, "wx");
+}
+
+static void cmdline_completes_from_mgmt(void **state)
+{
+	struct boot_options o;
+
+	(void)state;
+	assert_int_equal(cmdline_parse("", &o), OK);
+	assert_string_equal(o.node, "godwit");
+	assert_string_equal(o.mgmt.nic, "");
+	assert_string_equal(o.mig.nic, "");
+	assert_string_equal(o.guest_nic, "");
+
+	assert_int_equal(cmdline_parse("mgmt=nic1,192.168.0.5/16", &o), OK);
+	assert_string_equal(o.mig.nic, "nic1");
+	assert_string_equal(o.mig.ip.address, "192.168.0.5/16");
+	assert_string_equal(o.guest_nic, "nic1");
+
+	assert_int_equal(cmdline_parse("mig=nic1 mgmt=nic1,dhcp", &o), OK);
+	assert_true(o.mig.has_address && o.mig.ip.dhcp);
+}
+
+static void cmdline_refuses_by_name(void **state)
+{
+	static const struct { const char *text, *says; } cases[] = {
+		{ "quiet", "'quiet' is not understood" },
+		{ "colour=red", "'colour' is not understood" },
+		{ "=", "'' is not understood" },
+		{ "node=a node=b", "node= is there twice" },
+		{ "node=", "node: a name has 1 to 31" },
+		{ "node=a/b", "node: letters" },
+		{ "node=a234567890123456789012345678901x", "node: a name has 1 to 31" },
+		{ "mgmt=nic0", "mgmt: an address is missing" },
+		{ "mgmt=nic4,dhcp", "'nic4' is neither" },
+		{ "mgmt=nic,dhcp", "'nic' is neither" },
+		{ "mgmt=eth0,dhcp", "'eth0' is neither" },
+		{ "mgmt=52:54:00:00:00,dhcp", "'52:54:00:00:00' is neither" },
+		{ "mgmt=52:54:00:00:00:0a:0b,dhcp", "is neither nic0" },
+		{ "mgmt=nic0,10.0.0.1", "'10.0.0.1' is neither dhcp" },
+		{ "mgmt=nic0,10.0.0.1/0", "'10.0.0.1/0' is neither dhcp" },
+		{ "mgmt=nic0,10.0.0.1/33", "'10.0.0.1/33' is neither dhcp" },
+		{ "mgmt=nic0,10.0.0.256/8", "'10.0.0.256/8' is neither dhcp" },
+		{ "mgmt=nic0,10.0.1/8", "'10.0.1/8' is neither dhcp" },
+		{ "mgmt=nic0,10.0.0.1/8x", "'10.0.0.1/8x' is neither dhcp" },
+		{ "mgmt=nic0,", "'' is neither dhcp" },
+		{ "mgmt=nic0,10.0.0.1/8,10.0.0.2", "'10.0.0.2' is not a gateway" },
+		{ "mgmt=nic0,10.0.0.1/8,gw=10.0.0", "'gw=10.0.0' is not a gateway" },
+		{ "mgmt=nic0,10.0.0.1/8,gw=10.0.0.2,x", "is not a gateway" },
+		{ "mgmt=nic0,dhcp,gw=10.0.0.2", "comes by DHCP" },
+		{ "mig=nic0,dhcp", "need mgmt" },
+		{ "guest=nic0", "need mgmt" },
+		{ "mgmt=nic0,dhcp mig=nic1", "mig: a NIC of its own needs an address" },
+		{ "mgmt=nic0,dhcp guest=nic1,dhcp", "'nic1,dhcp' is neither" },
+		{ "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "is too long" },
+	};
+	struct boot_options o;
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(cases); i++) {
+		enum err e = cmdline_parse(cases[i].text, &o);
+		if (e != ERR_BAD_ARGUMENT || !strstr(err_reason(), cases[i].says))
+			fail_msg("%s: %s: %s", cases[i].text, err_name(e), err_reason());
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cmdline_takes_all_words),
+		cmocka_unit_test(cmdline_completes_from_mgmt),
+		cmocka_unit_test(cmdline_refuses_by_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
