@@ -22,12 +22,13 @@ vmx-objs  := arch/x86_64/vmx/vmx.o arch/x86_64/vmx/vmcs.o         # the ops; bui
 vmx-objs  += arch/x86_64/vmx/vmx_decode.o arch/x86_64/vmx/vmx_check.o   # raw fields to struct exit; entry rules as text
 vmx-objs  += arch/x86_64/vmx/ept.o arch/x86_64/vmx/vmx_state.o arch/x86_64/vmx/vmx_entry.o
 
-vmm-objs  := vmm/vm.o vmm/vcpu.o vmm/exit.o                       # life of a VM: create, run, why it stopped
+vmm-objs  := vmm/vm.o vmm/vcpu.o vmm/exit.o vmm/dump.o            # life of a VM: create, run, why it stopped
 vmm-objs  += vmm/cpu_state.o                                      # what a CPU is: reset, flat entry, check
 vmm-objs  += vmm/mem.o vmm/stage2.o vmm/dirty.o                   # its memory, and which pages changed
-vmm-objs  += vmm/bus.o vmm/machine.o vmm/acpi_tables.o            # its board
+vmm-objs  += vmm/io.o vmm/bus.o vmm/machine.o vmm/acpi_tables.o            # its board
 vmm-objs  += vmm/cpuid.o vmm/msr.o vmm/insn_decode.o vmm/mmio.o vmm/pagewalk.o   # its CPU
-vmm-objs  += vmm/clock.o vmm/trace.o vmm/image.o vmm/load_linux.o vmm/load_multiboot.o
+vmm-objs  += vmm/clock.o vmm/kvmclock.o vmm/trace.o               # its time, and what happened
+vmm-objs  += vmm/image.o vmm/memmap.o vmm/load_linux.o vmm/load_multiboot.o   # payloads, and how a guest gets them
 
 dev-objs  := vmm/dev/vlapic.o vmm/dev/vpic.o vmm/dev/vioapic.o    # interrupt controllers
 dev-objs  += vmm/dev/vpit.o vmm/dev/vrtc.o vmm/dev/vpm.o          # time and power

@@ -87,8 +87,20 @@ enum resume {
 struct vcpu;
 typedef enum resume exit_fn(struct vcpu *, const struct exit *);
 
-/* Run the handler for x->kind and move RIP if it says so. */
+/*
+ * Run the handler for x->kind and move RIP if it says so: by x->insn_len, or by v->insn_len where
+ * the handler had to decode the instruction itself.
+ */
 enum resume exit_dispatch(struct vcpu *v, const struct exit *x);
+
+/*
+ * This guest cannot go on: a dump and the sentence into the log, the VM is FAILED.  For handlers;
+ * returns RESUME_STOP.
+ */
+enum resume exit_fail(struct vcpu *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* What the trace says besides the kind: the port, the MSR or the low bits of the address. */
+uint64_t exit_detail(const struct vcpu *v, const struct exit *x);
 
 /* "io", "fault" ... */
 const char *exit_name(enum exit_kind kind);

@@ -35,4 +35,10 @@ struct insn {
 /* `n` bytes at RIP (up to INSN_LEN_MAX).  ERR_NOT_SUPPORTED (refused, sentence with the bytes) for anything else. */
 enum err insn_decode(const uint8_t *bytes, size_t n, const struct cpu_mode *mode, struct insn *out);
 
+/*
+ * Length of an instruction that exits by itself (CPUID, HLT, IN, OUT, INS, OUTS, RDMSR, WRMSR, XSETBV, VMMCALL,
+ * PAUSE, WBINVD, MOV CR ...), for a CPU whose exits do not give it.  ERR_NOT_SUPPORTED (refused) for others.
+ */
+enum err insn_length(const uint8_t *bytes, size_t n, const struct cpu_mode *mode, uint8_t *len);
+
 #endif

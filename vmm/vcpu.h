@@ -37,7 +37,9 @@ struct vcpu {
 	uint8_t       sipi_vector;      /* a                                                  */
 	bool          window_wanted;    /* o  what virt_ops.irq_window() was last told        */
 	bool          irq_check;        /* a  interrupt controllers may have something new    */
-	uint64_t      slice_for_ns;     /* o  VM deadline for which slice_tsc was computed; 0: compute anew */
+	bool          slice_stale;      /* o  slice_tsc is to be computed anew                */
+	uint8_t       insn_len;         /* o  of the instruction being emulated               */
+	uint64_t      slice_for_ns;     /* o  VM deadline for which slice_tsc was computed    */
 	struct event  wake;             /* a  something changed: look again                   */
 	struct vlapic lapic;            /* o                                                  */
 	struct cpu_state state;         /* o  scratch for save, load and reset                */
@@ -70,8 +72,7 @@ void vcpu_state_apply(struct vcpu *v);
 void vcpu_state_fetch(struct vcpu *v);
 
 /* VM time runs again (start, resume, arrival): the TSC offset and kvm-clock follow. */
-void vcpu_clock_changed(struct vcpu *v);
-void vcpu_pvclock_update(struct vcpu *v, bool was_stopped);
+void vcpu_clock_changed(struct vcpu *v, bool was_stopped);
 
 /* One turn: deliver what is pending, enter, dispatch.  For vcpu_task() and tests. */
 enum resume vcpu_turn(struct vcpu *v);
@@ -90,7 +91,8 @@ void vcpu_skip(struct vcpu *v, unsigned insn_len);
 
 /* A guest's fault: delivered before the next instruction.  RESUME_SAME must follow. */
 void vcpu_raise(struct vcpu *v, uint8_t vector);                       /* #UD, #DB ...       */
-void vcpu_raise_error(struct vcpu *v, uint8_t vector, uint32_t error); /* #GP(0), #PF ...    */
+void vcpu_raise_error(struct vcpu *v, uint8_t vector, uint32_t error); /* #GP(0) ...         */
+void vcpu_raise_page_fault(struct vcpu *v, uint64_t linear, uint32_t error);    /* sets CR2   */
 
 /* Copy from the guest's linear address space as the instruction at RIP would see it. */
 enum err vcpu_fetch(struct vcpu *v, uint64_t linear, void *to, uint64_t len);

@@ -63,7 +63,7 @@ struct vm {
 	struct mem       mem;
 	struct stage2    s2;
 	uint64_t         flushes;               /* a  TLB flushes asked for: tests read it   */
-	uint32_t         asid;                  /* I  VPID or ASID, not 0                    */
+	uint32_t         asid;                  /* I  VPID or ASID of vCPU 0, not 0; vCPU i has asid + i */
 	struct bus       bus;
 	struct clock     clock;
 	struct cpuid_table cpuid;               /* I  frozen at create; travels              */
@@ -125,6 +125,10 @@ bool vm_section(struct vm *vm, unsigned i, struct section_ref *out);
 
 /* Deliver an interrupt message to the local APICs it names. */
 void vm_apic_send(struct vm *vm, const struct apic_msg *msg);
+
+/* From the vCPU loop: the last vCPU inside has left; a task is about to end. */
+void vm_quiet(struct vm *vm);
+void vm_task_ended(struct vm *vm);
 
 /* Time: run the tick of every device whose deadline has come; returns the next deadline (VM time). */
 uint64_t vm_tick(struct vm *vm, uint64_t now_ns);

@@ -56,6 +56,21 @@
 #define CPUID1_ECX_RDRAND       BIT(30)
 #define CPUID1_ECX_HYPERVISOR   BIT(31)
 
+#define CPUID1_EBX_CLFLUSH      MASK(15, 8)
+#define CPUID1_EBX_CPUS         MASK(23, 16)
+#define CPUID1_EBX_APIC_ID      MASK(31, 24)
+
+#define CPUID4_EAX_TYPE         MASK(4, 0)      /* 0: no more caches                       */
+#define CPUID4_EAX_LEVEL        MASK(7, 5)
+#define CPUID4_EAX_SHARED       MASK(25, 14)    /* logical CPUs that share it, minus 1     */
+#define CPUID4_EAX_CORES        MASK(31, 26)    /* cores in the package, minus 1           */
+
+#define CPUID6_EAX_ARAT         BIT(2)          /* the APIC timer never stops              */
+
+#define CPUIDB_ECX_TYPE_SMT     (1 << 8)
+#define CPUIDB_ECX_TYPE_CORE    (2 << 8)
+#define CPUIDB_ECX_SUBLEAF      MASK(7, 0)
+
 #define CPUID1_EDX_FPU          BIT(0)
 #define CPUID1_EDX_VME          BIT(1)
 #define CPUID1_EDX_DE           BIT(2)
@@ -91,11 +106,13 @@
 #define CPUID7_EBX_BMI1         BIT(3)
 #define CPUID7_EBX_HLE          BIT(4)
 #define CPUID7_EBX_AVX2         BIT(5)
+#define CPUID7_EBX_FDP_EXCPTN   BIT(6)
 #define CPUID7_EBX_SMEP         BIT(7)
 #define CPUID7_EBX_BMI2         BIT(8)
 #define CPUID7_EBX_ERMS         BIT(9)
 #define CPUID7_EBX_INVPCID      BIT(10)
 #define CPUID7_EBX_RTM          BIT(11)
+#define CPUID7_EBX_NO_FCS_FDS   BIT(13)
 #define CPUID7_EBX_MPX          BIT(14)
 #define CPUID7_EBX_AVX512F      BIT(16)
 #define CPUID7_EBX_AVX512DQ     BIT(17)
@@ -115,9 +132,13 @@
 #define CPUID7_ECX_OSPKE        BIT(4)
 #define CPUID7_ECX_WAITPKG      BIT(5)
 #define CPUID7_ECX_CET_SS       BIT(7)
+#define CPUID7_ECX_GFNI         BIT(8)
+#define CPUID7_ECX_VAES         BIT(9)
+#define CPUID7_ECX_VPCLMULQDQ   BIT(10)
 #define CPUID7_ECX_LA57         BIT(16)
 #define CPUID7_ECX_RDPID        BIT(22)
 #define CPUID7_ECX_PKS          BIT(31)
+#define CPUID7_EDX_FSRM         BIT(4)
 #define CPUID7_EDX_MD_CLEAR     BIT(10)
 #define CPUID7_EDX_CET_IBT      BIT(20)
 #define CPUID7_EDX_SPEC_CTRL    BIT(26)

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm/exit.c - the exit table and its short handlers.
+ *
+ * A handler says what happens next; only exit_dispatch() moves RIP.  The longer handlers have files
+ * of their own: vmm/io.c (ports), vmm/mmio.c (memory that is not RAM), vmm/msr.c, vmm/cpuid.c.
+ */
+#include "vmm/exit.h"
+
+#include <stdarg.h>
+
+#include "arch/x86_64/defs/cr.h"
+#include "lib/fmt.h"
+#include "lib/log.h"
+#include "vmm/dump.h"
+#include "vmm/io.h"
+#include "vmm/mmio.h"
+#include "vmm/msr.h"
+#include "vmm/vm.h"
+
+#define HYPERCALL_UNKNOWN  (-1000ll)            /* what Linux expects of a hypercall that is not there */
+#define TRACE_ADDRESS      MASK(47, 0)
+
+enum resume exit_fail(struct vcpu *v, const char *fmt, ...)
+{
+	char why[sizeof(v->vm->why)];
+	va_list args;
+
+	va_start(args, fmt);
+	fmt_vformat(why, sizeof(why), fmt, args);
+	va_end(args);
+	dump_vcpu(v, why);
+	vm_fail(v->vm, "%s", why);
+	return RESUME_STOP;
+}
+
+/* The host had something to do; it was done on the way, or the run loop yields. */
+static enum resume on_host(struct vcpu *v, const struct exit *x)
+{
+	(void)v;
+	(void)x;
+	return RESUME_SAME;
+}
+
+static enum resume on_slice(struct vcpu *v, const struct exit *x)
+{
+	(void)x;
+	v->slice_stale = true;
+	v->irq_check = true;
+	return RESUME_SAME;
+}
+
+static enum resume on_irq_window(struct vcpu *v, const struct exit *x)
+{
+	(void)x;
+	v->irq_check = true;
+	return RESUME_SAME;
+}
+
+static enum resume on_cpuid(struct vcpu *v, const struct exit *x)
+{
+	struct cpuid_regs r;
+
+	(void)x;
+	cpuid_answer(v, (uint32_t)v->gpr[GPR_RAX], (uint32_t)v->gpr[GPR_RCX], &r);
+	v->gpr[GPR_RAX] = r.eax;
+	v->gpr[GPR_RBX] = r.ebx;
+	v->gpr[GPR_RCX] = r.ecx;
+	v->gpr[GPR_RDX] = r.edx;
+	return RESUME_NEXT;
+}
+
+static enum resume on_hlt(struct vcpu *v, const struct exit *x)
+{
+	(void)v;
+	(void)x;
+	return RESUME_WAIT;
+}
+
+static enum resume on_io(struct vcpu *v, const struct exit *x)
+{
+	return x->io.string ? io_string(v, x) : io_single(v, x);
+}
+
+static enum resume on_msr(struct vcpu *v, const struct exit *x)
+{
+	return x->msr.write ? msr_write(v) : msr_read(v);
+}
+
+static enum resume on_fault(struct vcpu *v, const struct exit *x)
+{
+	struct vm *vm = v->vm;
+	gpa_t at = x->fault.addr;
+
+	if (mem_is_ram(&vm->mem, at, 1)) {
+		if (x->fault.mapped && x->fault.write && stage2_fault_dirty(&vm->s2, &vm->mem, at))
+			return RESUME_SAME;
+		return exit_fail(v, "RAM at %#lx is not mapped as it should be", at.v);
+	}
+	if (x->fault.walk)
+		return exit_fail(v, "a page table of the guest is at %#lx, where there is no RAM", at.v);
+	if (x->fault.fetch)
+		return exit_fail(v, "the guest runs code at %#lx, where there is no RAM", at.v);
+	return mmio_emulate(v, x);
+}
+
+static enum resume on_cr8(struct vcpu *v, const struct exit *x)
+{
+	if (x->cr8.write)
+		vlapic_set_cr8(&v->lapic, (uint8_t)v->gpr[x->cr8.gpr]);
+	else
+		v->gpr[x->cr8.gpr] = vlapic_cr8(&v->lapic);
+	v->irq_check = true;
+	return RESUME_NEXT;
+}
+
+static enum resume on_xsetbv(struct vcpu *v, const struct exit *x)
+{
+	uint64_t value = v->gpr[GPR_RDX] << 32 | (uint32_t)v->gpr[GPR_RAX];
+
+	(void)x;
+	if ((uint32_t)v->gpr[GPR_RCX] != 0 || !cpu_state_xcr0_valid(value, v->vm->cpuid.xcr0_mask)) {
+		vcpu_raise_error(v, VECTOR_GP, 0);
+		return RESUME_SAME;
+	}
+	vcpu_state_fetch(v);
+	v->state.xcr0 = value;
+	vcpu_state_apply(v);
+	return RESUME_NEXT;
+}
+
+/* kvm-clock needs none, and we offer none. */
+static enum resume on_hypercall(struct vcpu *v, const struct exit *x)
+{
+	(void)x;
+	v->gpr[GPR_RAX] = (uint64_t)HYPERCALL_UNKNOWN;
+	return RESUME_NEXT;
+}
+
+/* Caches of the host are coherent, and PAUSE is a hint that the slice follows anyway. */
+static enum resume on_nothing(struct vcpu *v, const struct exit *x)
+{
+	(void)v;
+	(void)x;
+	return RESUME_NEXT;
+}
+
+static enum resume on_undefined(struct vcpu *v, const struct exit *x)
+{
+	(void)x;
+	vcpu_raise(v, VECTOR_UD);
+	return RESUME_SAME;
+}
+
+static enum resume on_gp(struct vcpu *v, const struct exit *x)
+{
+	(void)x;
+	vcpu_raise_error(v, VECTOR_GP, 0);
+	return RESUME_SAME;
+}
+
+static enum resume on_triple(struct vcpu *v, const struct exit *x)
+{
+	(void)x;
+	return exit_fail(v, "triple fault: an exception while the double fault was delivered");
+}
+
+static enum resume on_fatal(struct vcpu *v, const struct exit *x)
+{
+	return exit_fail(v, "%s (%#lx)", x->fatal.why, x->fatal.code);
+}
+
+static exit_fn *const exit_table[EXIT_NKINDS] = {
+	[EXIT_IRQ]        = on_host,
+	[EXIT_SLICE]      = on_slice,           /* time for a deadline, or for others      */
+	[EXIT_NMI]        = on_host,
+	[EXIT_IRQ_WINDOW] = on_irq_window,      /* what waited can be injected now         */
+	[EXIT_CPUID]      = on_cpuid,           /* from the VM's frozen table              */
+	[EXIT_HLT]        = on_hlt,             /* the run loop sleeps                     */
+	[EXIT_IO]         = on_io,              /* vmm/io.c, vmm/bus.c find the device     */
+	[EXIT_MSR]        = on_msr,             /* vmm/msr.c: a table, otherwise #GP       */
+	[EXIT_FAULT]      = on_fault,           /* dirty tracking, local APIC, MMIO        */
+	[EXIT_CR8]        = on_cr8,
+	[EXIT_XSETBV]     = on_xsetbv,
+	[EXIT_HYPERCALL]  = on_hypercall,
+	[EXIT_PAUSE]      = on_nothing,
+	[EXIT_WBINVD]     = on_nothing,
+	[EXIT_UNDEFINED]  = on_undefined,
+	[EXIT_GP]         = on_gp,
+	[EXIT_TRIPLE]     = on_triple,          /* dump, stop this VM                      */
+	[EXIT_FATAL]      = on_fatal,           /* likewise; the others go on              */
+};
+
+static const char *const exit_names[EXIT_NKINDS] = {
+#define E(name, text) [EXIT_##name] = text,
+	EXIT_KINDS(E)
+#undef E
+};
+
+enum resume exit_dispatch(struct vcpu *v, const struct exit *x)
+{
+	ASSERT(x->kind < EXIT_NKINDS);
+	v->insn_len = x->insn_len;
+	enum resume r = exit_table[x->kind](v, x);
+	if (r == RESUME_NEXT || r == RESUME_WAIT)
+		vcpu_skip(v, v->insn_len);
+	return r;
+}
+
+uint64_t exit_detail(const struct vcpu *v, const struct exit *x)
+{
+	switch (x->kind) {
+	case EXIT_IO:    return x->io.port;
+	case EXIT_MSR:   return (uint32_t)v->gpr[GPR_RCX];
+	case EXIT_CPUID: return (uint32_t)v->gpr[GPR_RAX];
+	case EXIT_FAULT: return x->fault.addr.v & TRACE_ADDRESS;
+	case EXIT_FATAL: return x->fatal.code & TRACE_ADDRESS;
+	default:         return 0;
+	}
+}
+
+const char *exit_name(enum exit_kind kind)
+{
+	return kind < EXIT_NKINDS ? exit_names[kind] : "unknown";
+}

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm/vcpu.c - one virtual CPU: its task, and one turn of its loop.
+ *
+ * A turn delivers what is pending, enters the guest, counts why it came back, and lets exit.c act
+ * on it.  The path is short on purpose: clocks are read only when a deadline changed, interrupt
+ * controllers are asked only after somebody said that there may be something new (vcpu_kick()).
+ * Between two turns a vCPU is at a safe point: its state is complete in the hardware's structures
+ * and here.  There it yields, parks for a migration, halts, and is reset.
+ * Read next: vmm/exit.c.
+ */
+#include "vmm/vcpu.h"
+
+#include <string.h>
+
+#include "arch/x86_64/defs/apic.h"
+#include "arch/x86_64/defs/cr.h"
+#include "arch/x86_64/defs/msr.h"
+#include "lib/log.h"
+#include "lib/time.h"
+#include "vmm/kvmclock.h"
+#include "vmm/pagewalk.h"
+#include "vmm/vm.h"
+
+#define SLICE_MAX_NS            (10 * NS_PER_MS)
+#define VECTOR_NMI              2
+#define VECTOR_LAST             31              /* of the exceptions                */
+#define SIPI_PAGE_SHIFT         12              /* the vector is a page number      */
+#define MISC_ENABLE_POWER_UP    (MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS)
+
+/* Whose registers are in this CPU; they stay there until another vCPU needs it. */
+static struct vcpu *loaded;
+
+static void make_current(struct vcpu *v)
+{
+	if (loaded == v)
+		return;
+	if (loaded)
+		virt->vcpu_put(loaded);
+	virt->vcpu_load(v);
+	loaded = v;
+}
+
+/* --- State ------------------------------------------------------------------------------------ */
+
+static void interrupts_changed(struct vcpu *v)
+{
+	v->irq_blocked = !(v->rflags & RFLAGS_IF) || v->state.block_sti || v->state.block_mov_ss;
+	v->irq_check = true;
+	v->window_wanted = false;
+	virt->irq_window(v, false);
+}
+
+void vcpu_state_apply(struct vcpu *v)
+{
+	const struct cpu_state *s = &v->state;
+
+	make_current(v);
+	memcpy(v->gpr, s->gpr, sizeof(v->gpr));
+	v->rip = s->rip;
+	v->rflags = s->rflags;
+	v->xcr0 = s->xcr0;
+	v->again = (struct inject){ s->event_type, s->event_vector, s->event_has_error, s->event_insn_len, s->event_error };
+	virt->set(v, s);
+	interrupts_changed(v);
+}
+
+void vcpu_state_fetch(struct vcpu *v)
+{
+	struct cpu_state *s = &v->state;
+
+	make_current(v);
+	virt->get(v, s);
+	memcpy(s->gpr, v->gpr, sizeof(s->gpr));
+	s->rip = v->rip;
+	s->rflags = v->rflags;
+	s->event_type = v->again.type;
+	s->event_vector = v->again.vector;
+	s->event_has_error = v->again.has_error;
+	s->event_insn_len = v->again.insn_len;
+	s->event_error = v->again.error;
+}
+
+void vcpu_reset(struct vcpu *v)
+{
+	cpu_state_reset(&v->state);
+	vlapic_init(&v->lapic, v->id, v->id == 0, &v->vm->clock);
+	v->again = v->exception = (struct inject){ .type = EVENT_NONE };
+	v->nmi_pending = v->init_pending = v->sipi_pending = v->halted = false;
+	v->wait_sipi = v->id != 0;
+	v->tsc_adjust = 0;
+	v->pvclock_gpa = 0;
+	v->misc_enable = MISC_ENABLE_POWER_UP;
+	v->mtrr_def_type = 0;
+	memset(v->mtrr_fixed, 0, sizeof(v->mtrr_fixed));
+	memset(v->mtrr_base, 0, sizeof(v->mtrr_base));
+	memset(v->mtrr_mask, 0, sizeof(v->mtrr_mask));
+}
+
+static void send_message(void *vcpu, const struct apic_msg *msg);
+
+enum err vcpu_create(struct vcpu *v, struct vm *vm, unsigned id)
+{
+	memset(v, 0, sizeof(*v));
+	v->vm = vm;
+	v->id = id;
+	v->lapic.out = (struct msg_wire){ send_message, v };
+	v->lapic.eoi = vioapic_eoi;
+	v->lapic.eoi_to = &vm->machine.ioapic;
+	vcpu_reset(v);
+	return virt->vcpu_init(v);
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+	if (loaded == v) {
+		virt->vcpu_put(v);
+		loaded = NULL;
+	}
+	virt->vcpu_fini(v);
+}
+
+/* --- What travels ----------------------------------------------------------------------------- */
+
+static void state_save(void *object)
+{
+	vcpu_state_fetch(object);
+}
+
+/* A bool that came from outside may hold anything. */
+static bool is_bool(const bool *b)
+{
+	return *(const uint8_t *)b <= 1;
+}
+
+static enum err state_check(const void *object)
+{
+	const struct vcpu *v = object;
+
+	if ((v->exception.type != EVENT_NONE && v->exception.type != EVENT_EXCEPTION) || v->exception.vector > VECTOR_LAST)
+		return fail(ERR_BAD_FORMAT, "vCPU: the pending exception is none");
+	if (!is_bool(&v->nmi_pending) || !is_bool(&v->halted) || !is_bool(&v->wait_sipi) ||
+	    !is_bool(&v->init_pending) || !is_bool(&v->sipi_pending) || !is_bool(&v->exception.has_error))
+		return fail(ERR_BAD_FORMAT, "vCPU: a flag is neither 0 nor 1");
+	return cpu_state_check(&v->state, virt_caps.xcr0_mask);
+}
+
+static void state_resume(void *object)
+{
+	vcpu_state_apply(object);
+}
+
+#define STATE(m)  FIELD(struct vcpu, state.m)
+#define STATES(m) FIELDS(struct vcpu, state.m)
+static const struct field vcpu_fields[] = {
+	STATES(gpr), STATE(rip), STATE(rflags), STATE(cr0), STATE(cr2), STATE(cr3), STATE(cr4), STATE(xcr0),
+	STATES(dr), STATE(dr6), STATE(dr7), STATES(seg_base), STATES(seg_limit), STATES(seg_attr), STATES(seg_sel),
+	STATE(gdtr_base), STATE(idtr_base), STATE(gdtr_limit), STATE(idtr_limit), STATES(msr), STATES(pdpte),
+	STATE(pending_debug), STATE(block_sti), STATE(block_mov_ss), STATE(block_nmi),
+	STATE(event_type), STATE(event_vector), STATE(event_has_error), STATE(event_insn_len), STATE(event_error),
+	STATES(xsave),
+	FIELD(struct vcpu, exception.type), FIELD(struct vcpu, exception.vector),
+	FIELD(struct vcpu, exception.has_error), FIELD(struct vcpu, exception.error),
+	FIELD(struct vcpu, nmi_pending), FIELD(struct vcpu, halted), FIELD(struct vcpu, wait_sipi),
+	FIELD(struct vcpu, init_pending), FIELD(struct vcpu, sipi_pending), FIELD(struct vcpu, sipi_vector),
+	FIELD(struct vcpu, tsc_adjust), FIELD(struct vcpu, pvclock_gpa), FIELD(struct vcpu, misc_enable),
+	FIELD(struct vcpu, mtrr_def_type), FIELDS(struct vcpu, mtrr_fixed),
+	FIELDS(struct vcpu, mtrr_base), FIELDS(struct vcpu, mtrr_mask),
+};
+#undef STATE
+#undef STATES
+
+const struct section vcpu_state = {
+	.name = "vcpu", .version = 1, .fields = vcpu_fields, .nfields = COUNT(vcpu_fields),
+	.object_size = sizeof(struct vcpu),
+	.save = state_save, .check = state_check, .resume = state_resume,
+};
+
+/* --- Events and messages ---------------------------------------------------------------------- */
+
+void vcpu_kick(struct vcpu *v)
+{
+	v->irq_check = true;
+	event_signal(&v->wake);
+}
+
+void vcpu_raise(struct vcpu *v, uint8_t vector)
+{
+	v->exception = (struct inject){ .type = EVENT_EXCEPTION, .vector = vector };
+}
+
+void vcpu_raise_error(struct vcpu *v, uint8_t vector, uint32_t error)
+{
+	v->exception = (struct inject){ .type = EVENT_EXCEPTION, .vector = vector, .has_error = true, .error = error };
+}
+
+void vcpu_raise_page_fault(struct vcpu *v, uint64_t linear, uint32_t error)
+{
+	vcpu_state_fetch(v);
+	v->state.cr2 = linear;
+	vcpu_state_apply(v);
+	vcpu_raise_error(v, VECTOR_PF, error);
+}
+
+/* SDM vol. 3, "Valid Interrupt Vectors" and "Interrupt Command Register": what each delivery mode does. */
+void vcpu_apic_message(struct vcpu *v, const struct apic_msg *msg)
+{
+	switch (msg->delivery) {
+	case APIC_MODE_FIXED:
+	case APIC_MODE_LOWEST:
+		vlapic_set_irr(&v->lapic, msg->vector, msg->level);
+		break;
+	case APIC_MODE_NMI:
+		v->nmi_pending = true;
+		break;
+	case APIC_MODE_INIT:
+		if (msg->level && !msg->assert)         /* the de-assert that old CPUs needed */
+			return;
+		v->init_pending = true;
+		v->sipi_pending = false;
+		break;
+	case APIC_MODE_STARTUP:
+		if (!v->wait_sipi && !v->init_pending)
+			return;
+		v->sipi_pending = true;
+		v->sipi_vector = msg->vector;
+		break;
+	default:                                        /* SMI: there is no SMM here; ExtINT is a wire */
+		return;
+	}
+	vcpu_kick(v);
+}
+
+/* From this vCPU's local APIC: only here is it known who "self" is. */
+static void send_message(void *vcpu, const struct apic_msg *msg)
+{
+	enum { TO_DEST, TO_SELF, TO_ALL, TO_OTHERS };
+	struct vcpu *from = vcpu;
+	struct vm *vm = from->vm;
+
+	if (msg->shorthand == TO_DEST) {
+		vm_apic_send(vm, msg);
+		return;
+	}
+	for (unsigned i = 0; i < vm->config.cpus; i++) {
+		bool self = vm->vcpu[i] == from;
+		if (msg->shorthand == TO_ALL || self == (msg->shorthand == TO_SELF))
+			vcpu_apic_message(vm->vcpu[i], msg);
+	}
+}
+
+void vcpu_skip(struct vcpu *v, unsigned insn_len)
+{
+	v->rip += insn_len;
+	v->irq_blocked = !(v->rflags & RFLAGS_IF);
+}
+
+enum err vcpu_fetch(struct vcpu *v, uint64_t linear, void *to, uint64_t len)
+{
+	struct cpu_mode mode;
+	uint64_t fault;
+	uint32_t error;
+
+	virt->get_mode(v, &mode);
+	if (!pagewalk_read(&v->vm->mem, &mode, linear, to, len, WALK_FETCH, &fault, &error))
+		return refuse(ERR_BAD_ARGUMENT, "no code can be read at %#lx", fault);
+	return OK;
+}
+
+/* --- Time ------------------------------------------------------------------------------------- */
+
+void vcpu_clock_changed(struct vcpu *v, bool was_stopped)
+{
+	v->tsc_offset = clock_tsc_offset(&v->vm->clock) + v->tsc_adjust;
+	v->slice_stale = true;
+	vlapic_tsc_changed(&v->lapic);
+	kvmclock_update(v, was_stopped);
+}
+
+/* Run what is due; the nearest deadline after that, in VM time. */
+static uint64_t run_due(struct vm *vm)
+{
+	uint64_t now = clock_now_ns(&vm->clock);
+
+	return vm->bus.deadline_ns <= now ? vm_tick(vm, now) : vm->bus.deadline_ns;
+}
+
+static void set_slice(struct vcpu *v)
+{
+	uint64_t due = run_due(v->vm);
+	uint64_t now = time_now_ns();
+	uint64_t end = MIN(now + SLICE_MAX_NS, sched_deadline_ns());
+
+	end = MIN(end, clock_host_ns(&v->vm->clock, due));
+	v->slice_tsc = time_tsc() + time_ns_to_tsc(end > now ? end - now : 0);
+	v->slice_for_ns = due;
+	v->slice_stale = false;
+}
+
+/* --- One turn --------------------------------------------------------------------------------- */
+
+static bool extint_waiting(const struct vcpu *v)
+{
+	return v->id == 0 && vlapic_accepts_extint(&v->lapic) && vpic_pending(&v->vm->machine.pic) >= 0;
+}
+
+static bool irq_waiting(const struct vcpu *v)
+{
+	return vlapic_pending(&v->lapic) >= 0 || extint_waiting(v);
+}
+
+static void inject(struct vcpu *v, const struct inject *event)
+{
+	trace_add(&v->vm->trace, TRACE_VM_INJECT, v->id, event->type | (uint64_t)event->vector << 8, event->error);
+	virt->inject(v, event);
+}
+
+static void inject_irq(struct vcpu *v)
+{
+	int vector = vlapic_pending(&v->lapic);
+
+	if (vector >= 0)
+		vlapic_accept(&v->lapic, (uint8_t)vector);
+	else
+		vector = vpic_accept(&v->vm->machine.pic);
+	inject(v, &(struct inject){ .type = EVENT_IRQ, .vector = (uint8_t)vector });
+}
+
+/* An NMI waits while the guest is in its NMI handler or in the shadow of MOV SS. */
+static bool nmi_allowed(struct vcpu *v)
+{
+	vcpu_state_fetch(v);
+	return !v->state.block_nmi && !v->state.block_mov_ss && !v->state.block_sti;
+}
+
+/* Everything but plain interrupts; true when something was injected. */
+static bool deliver_event(struct vcpu *v)
+{
+	struct inject event;
+
+	if (v->again.type != EVENT_NONE) {
+		event = v->again;
+		v->again.type = EVENT_NONE;
+	} else if (v->exception.type != EVENT_NONE) {
+		event = v->exception;
+		v->exception.type = EVENT_NONE;
+	} else if (nmi_allowed(v)) {
+		event = (struct inject){ .type = EVENT_NMI, .vector = VECTOR_NMI };
+		v->nmi_pending = false;
+	} else {
+		return false;
+	}
+	inject(v, &event);
+	return true;
+}
+
+/* One event an entry; a window exit is asked for only while an interrupt must wait. */
+static void deliver(struct vcpu *v)
+{
+	bool taken = false;
+
+	if (v->again.type || v->exception.type || v->nmi_pending)
+		taken = deliver_event(v);
+	if (!v->irq_check)
+		return;
+	bool waiting = irq_waiting(v);
+	if (waiting && !taken && !v->irq_blocked) {
+		inject_irq(v);
+		waiting = irq_waiting(v);
+	}
+	v->irq_check = waiting;
+	if (v->window_wanted != waiting) {
+		v->window_wanted = waiting;
+		virt->irq_window(v, waiting);
+	}
+}
+
+enum resume vcpu_turn(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+	struct exit x;
+
+	if (v->slice_stale || v->slice_for_ns != vm->bus.deadline_ns)
+		set_slice(v);
+	deliver(v);
+	uint64_t entered = time_tsc();
+	virt->enter(v, &x);
+	v->entered_tsc += time_tsc() - entered;
+	v->exits[x.kind]++;
+	trace_add(&vm->trace, TRACE_VM_EXIT, v->id, x.kind | exit_detail(v, &x) << 8, v->rip);
+	return exit_dispatch(v, &x);
+}
+
+/* --- The task --------------------------------------------------------------------------------- */
+
+static bool may_run(const struct vcpu *v)
+{
+	const struct vm *vm = v->vm;
+
+	return vm->run == VM_RUNNING && !vm->stun && !vm->reset_wanted && !vm->ending && !v->wait_sipi && !v->init_pending;
+}
+
+static bool woken(const struct vcpu *v)
+{
+	return v->again.type || v->exception.type || v->nmi_pending || (!v->irq_blocked && irq_waiting(v));
+}
+
+/* INIT: wait for SIPI (SDM vol. 3, "MP Initialization Protocol").  There is no firmware for the first vCPU to go to. */
+static void act_on_init(struct vcpu *v)
+{
+	v->init_pending = false;
+	if (v->id == 0) {
+		vm_fail(v->vm, "vCPU 0 got INIT, and there is no firmware at the reset vector");
+		return;
+	}
+	cpu_state_reset(&v->state);
+	vlapic_init_signal(&v->lapic);
+	v->exception = (struct inject){ .type = EVENT_NONE };
+	v->nmi_pending = v->halted = false;
+	v->wait_sipi = true;
+	vcpu_state_apply(v);
+}
+
+static void act_on_sipi(struct vcpu *v)
+{
+	v->sipi_pending = false;
+	cpu_state_reset(&v->state);
+	v->state.rip = 0;
+	v->state.seg_sel[SEG_CS] = (uint16_t)(v->sipi_vector << (SIPI_PAGE_SHIFT - 4));
+	v->state.seg_base[SEG_CS] = (uint64_t)v->sipi_vector << SIPI_PAGE_SHIFT;
+	v->wait_sipi = false;
+	vcpu_state_apply(v);
+}
+
+/* Not to run now: wait until somebody says that something has changed. */
+static void park(struct vcpu *v)
+{
+	bool alive = v->vm->run == VM_RUNNING && !v->vm->stun && !v->vm->reset_wanted && !v->vm->ending;
+
+	if (alive && v->init_pending)
+		act_on_init(v);
+	else if (alive && v->wait_sipi && v->sipi_pending)
+		act_on_sipi(v);
+	else
+		event_wait(&v->wake, NEVER_NS);
+}
+
+static void halt(struct vcpu *v)
+{
+	uint64_t due = run_due(v->vm);
+
+	if (!woken(v))
+		event_wait(&v->wake, clock_host_ns(&v->vm->clock, due));
+}
+
+static bool must_yield(const struct vcpu *v)
+{
+	return task_should_yield() || (v->slice_stale && time_now_ns() >= sched_deadline_ns());
+}
+
+/* In the guest until something else is to be done with this vCPU. */
+static void run(struct vcpu *v)
+{
+	enum resume r;
+
+	v->halted = false;
+	v->slice_stale = true;
+	v->vm->inside++;
+	do {
+		make_current(v);
+		r = vcpu_turn(v);
+	} while (r != RESUME_WAIT && r != RESUME_STOP && may_run(v) && !must_yield(v));
+	v->halted = r == RESUME_WAIT;
+	if (--v->vm->inside == 0)
+		vm_quiet(v->vm);
+}
+
+void vcpu_task(void *arg)
+{
+	struct vcpu *v = arg;
+	struct vm *vm = v->vm;
+
+	while (!vm->ending) {
+		if (!may_run(v)) {
+			park(v);
+		} else if (v->halted && !woken(v)) {
+			halt(v);
+		} else {
+			run(v);
+			if (must_yield(v))
+				task_yield();
+		}
+	}
+	vm_task_ended(vm);                              /* the last one takes `vm` and `v` with it */
+}
