@@ -3,10 +3,15 @@
 # Included by the top Makefile; alone: make -f tests/guest/guests.mk guests
 
 guest-names := hello cpuid                      # alive; what the CPU says about itself
+guest-names += pit rtc uart                     # devices of the board
+guest-names += pic ioapic lapic x2apic tsc-deadline hlt   # interrupts, timers, sleep
+guest-names += msr exceptions paging xsave         # what the CPU does for a guest
+guest-names += port-io mmio                     # instructions behind exits
+guest-names += triple-fault shutdown            # ways to end
 guest-names += dirty exitbench                  # measured by the hypervisor's own tests and bench
 
 guest-lib   := start trap_entry guest trap      # entry, exceptions, console and verdict
-guest-lib   += clock pic apic                   # PM timer; 8259 and 8254; local APIC and IOAPIC
+guest-lib   += clock pic apic apic_check paging # PM timer; 8259 and 8254; local APIC and IOAPIC; own pages
 
 guest-dir   := build/guest
 GUEST_CC    ?= gcc

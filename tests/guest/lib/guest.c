@@ -30,6 +30,7 @@ enum uart {                      /* 16550 registers, as offsets from COM1 */
 	FCR_ENABLE_CLEAR = 0x07,
 	MCR_DTR_RTS      = 0x03,
 	LSR_THR_EMPTY    = 0x20,
+	LSR_ALL_SENT     = 0x40,
 	UART_SPINS_MAX   = 1000000,  /* a missing UART must not hang the guest */
 };
 
@@ -77,11 +78,16 @@ static void uart_init(void)
 	insn_outb(COM1 + UART_MCR, MCR_DTR_RTS);
 }
 
-static void put_char(char c)
+static void await_uart(uint8_t bit)
 {
 	for (int i = 0; i < UART_SPINS_MAX; i++)
-		if (insn_inb(COM1 + UART_LSR) & LSR_THR_EMPTY)
+		if (insn_inb(COM1 + UART_LSR) & bit)
 			break;
+}
+
+static void put_char(char c)
+{
+	await_uart(LSR_THR_EMPTY);
 	insn_outb(COM1 + UART_DATA, (uint8_t)c);
 }
 
@@ -154,6 +160,11 @@ void guest_print(const char *format, ...)
 	va_end(args);
 }
 
+void guest_flush(void)
+{
+	await_uart(LSR_ALL_SENT);
+}
+
 void guest_halt(void)
 {
 	for (;;) {
@@ -164,6 +175,7 @@ void guest_halt(void)
 
 static _Noreturn void leave(enum verdict verdict)
 {
+	guest_flush();                           /* the verdict must not die in the FIFO */
 	insn_outl(PORT_EXIT, verdict);
 	for (const char *s = "Shutdown"; *s; s++)
 		insn_outb(PORT_SHUTDOWN, (uint8_t)*s);

@@ -35,6 +35,8 @@ void guest_main(void);           /* returning means that everything checked held
 /* Output, to COM1 by polling.  Conversions: %s %c %d %u %x %lu %lx %ld, width and leading 0. */
 void guest_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+void guest_flush(void);          /* wait until COM1 has sent it all, also from its FIFO */
+
 _Noreturn void guest_pass(void);
 _Noreturn void guest_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void guest_skip(const char *why);
