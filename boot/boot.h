@@ -28,7 +28,6 @@ enum err selftest_run(void);
 enum err crashtest_run(void);
 
 /* boot/wire.c */
-enum err wire_nics(void);       /* start a driver for each NIC                               */
 enum err wire_net(void);        /* switches, lwIP, control service, migration listener       */
 enum err wire_vms(void);        /* the guests listed among the boot modules                  */
 

@@ -17,6 +17,7 @@
 #include "arch/x86_64/ioapic.h"
 #include "arch/x86_64/paging.h"
 #include "arch/x86_64/timer.h"
+#include "drivers/nics.h"
 #include "drivers/pci.h"
 #include "drivers/screen.h"
 #include "drivers/uart.h"
@@ -95,6 +96,7 @@ static enum err vendor_init(void)
 	return OK;
 }
 
+static enum err nics_init(void) { nics_start(); return OK; }
 static enum err virt_init(void) { return virt ? virt->cpu_on(0) : OK; }
 
 static const struct step { const char *name; enum err (*run)(void); } boot_steps[] = {
@@ -114,6 +116,7 @@ static const struct step { const char *name; enum err (*run)(void); } boot_steps
 	{ "vendor",      vendor_init },         /* whose virtualisation this is                    */
 	{ "self-test",   selftest_run },        /* says what this machine can do, or stops it here */
 	{ "virt",        virt_init },           /* the CPU becomes a hypervisor's                  */
+	{ "nics",        nics_init },           /* a card that fails is left out, with a line      */
 };
 
 _Noreturn static void stop_boot(const struct step *s)
@@ -132,5 +135,7 @@ void boot_main(uint64_t mbinfo_address, uint64_t entry_tsc)
 		if (s->run() != OK)
 			stop_boot(s);
 	log_line("godwit: ready (boot %lu ticks)", insn_rdtsc() - entry_tsc);
+	uart_defer();
+	sched_add_poll(uart_poll);
 	sched_run(arch_idle);
 }

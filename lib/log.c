@@ -10,6 +10,8 @@
 #include "lib/time.h"
 #include "lib/types.h"
 
+bool log_urgent;
+
 static log_sink_fn *sinks[LOG_SINKS_MAX];
 static unsigned nsinks;
 static char ring[LOG_RING_SIZE];

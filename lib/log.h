@@ -15,6 +15,9 @@
 /* Write `len` bytes somewhere; must not fail, wait without bound, or log. */
 typedef void log_sink_fn(const char *text, size_t len);
 
+/* Set by a panic: nothing will run after this text, so a sink that queues must write at once. */
+extern bool log_urgent;
+
 /* Add a sink; at most LOG_SINKS_MAX, more is a bug of the caller. */
 void log_add_sink(log_sink_fn *sink);
 

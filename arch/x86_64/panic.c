@@ -34,6 +34,7 @@ _Noreturn static void stop(void)
 static void begin(void)
 {
 	insn_cli();
+	log_urgent = true;
 	if (depth++) {                  /* what we print is itself broken: say so and end */
 		if (depth == 2)
 			log_text("\ngodwit: a second failure while printing the first\n");
