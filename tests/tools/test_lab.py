@@ -45,12 +45,12 @@ def small(image, **fields):
 
 def test_command_line_gives_a_second_nic_to_migrations():
     assert command_line("b", 1, Options(nics=2)).split() == [
-        "node=b", "mgmt=nic0,10.77.0.12/24", "mig=nic1,10.78.0.12/24", "guest=nic0"]
+        "node=b", "mgmt=nic0,10.77.0.12/24", "mig=nic1,10.78.0.12/24"]
 
 
 def test_a_word_of_the_user_replaces_the_labs():
     words = command_line("a", 0, Options(cmdline="mgmt=nic0,dhcp test=x")).split()
-    assert words == ["node=a", "mig=nic0", "guest=nic0", "mgmt=nic0,dhcp", "test=x"]
+    assert words == ["node=a", "mgmt=nic0,dhcp", "test=x"]
 
 
 def test_grub_sees_no_variable_and_no_quote_in_what_the_user_wrote():

@@ -62,9 +62,8 @@ def mac_address(index, nic):
 
 def command_line(name, index, options):
     """What the node is told about itself.  A word given by the user replaces ours."""
-    words = {"node": name, "mgmt": f"nic0,{net.node_address(0, index)}/24",
-             "mig": "nic0", "guest": "nic0"}
-    if options.nics > 1:
+    words = {"node": name, "mgmt": f"nic0,{net.node_address(0, index)}/24"}
+    if options.nics > 1:                # otherwise one NIC does it all
         words["mig"] = f"nic1,{net.node_address(1, index)}/24"
     extra = options.cmdline.split()
     ours = [f"{k}={v}" for k, v in words.items()
