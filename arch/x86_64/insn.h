@@ -237,4 +237,71 @@ static inline void insn_xrstor(const void *area, uint64_t mask)
 
 static inline void insn_clts(void) { __asm__ volatile ("clts" : : : "memory"); }
 
+/* --- Virtual-machine extensions (SDM vol. 3, "VMX Instruction Reference") --------------------- */
+/* Each reports success: both CF and ZF clear ("Conventions"). */
+
+static inline bool insn_vmxon(uint64_t region)
+{
+	bool failed;
+	__asm__ volatile ("vmxon %1" : "=@ccbe"(failed) : "m"(region) : "memory");
+	return !failed;
+}
+
+static inline void insn_vmxoff(void) { __asm__ volatile ("vmxoff" : : : "cc", "memory"); }
+
+static inline bool insn_vmclear(uint64_t vmcs)
+{
+	bool failed;
+	__asm__ volatile ("vmclear %1" : "=@ccbe"(failed) : "m"(vmcs) : "memory");
+	return !failed;
+}
+
+static inline bool insn_vmptrld(uint64_t vmcs)
+{
+	bool failed;
+	__asm__ volatile ("vmptrld %1" : "=@ccbe"(failed) : "m"(vmcs) : "memory");
+	return !failed;
+}
+
+static inline bool insn_vmread(uint64_t field, uint64_t *value)
+{
+	bool failed;
+	__asm__ volatile ("vmread %2, %1" : "=@ccbe"(failed), "=r"(*value) : "r"(field) : "memory");
+	return !failed;
+}
+
+static inline bool insn_vmwrite(uint64_t field, uint64_t value)
+{
+	bool failed;
+	__asm__ volatile ("vmwrite %1, %2" : "=@ccbe"(failed) : "r"(value), "r"(field) : "memory");
+	return !failed;
+}
+
+static inline bool insn_invept(uint64_t type, uint64_t eptp)
+{
+	const struct { uint64_t eptp, zero; } descriptor = { eptp, 0 };
+	bool failed;
+	__asm__ volatile ("invept %1, %2" : "=@ccbe"(failed) : "m"(descriptor), "r"(type) : "memory");
+	return !failed;
+}
+
+static inline bool insn_invvpid(uint64_t type, uint16_t vpid, uint64_t linear)
+{
+	const struct { uint64_t vpid, linear; } descriptor = { vpid, linear };
+	bool failed;
+	__asm__ volatile ("invvpid %1, %2" : "=@ccbe"(failed) : "m"(descriptor), "r"(type) : "memory");
+	return !failed;
+}
+
+/* Calls the host's own handlers: after an exit that took the event away from the host. */
+static inline void insn_int_nmi(void) { __asm__ volatile ("int $2" : : : "cc", "memory"); }
+static inline void insn_int_machine_check(void) { __asm__ volatile ("int $18" : : : "cc", "memory"); }
+
+static inline uint16_t insn_str(void)
+{
+	uint16_t selector;
+	__asm__ volatile ("str %0" : "=r"(selector));
+	return selector;
+}
+
 #endif

@@ -68,5 +68,6 @@
 
 #define DR6_INIT        0xffff0ff0ull   /* after RESET */
 #define DR7_INIT        0x400ull
+#define DR7_GD          BIT(13)         /* MOV to a debug register faults */
 
 #endif

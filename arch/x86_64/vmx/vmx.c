@@ -1,0 +1,635 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch/x86_64/vmx/vmx.c - VT-x behind the vendor's door: probe, on and off, load, enter, inject.
+ *
+ * One turn of enter(): write into the VMCS what changed, arm the timer, enter, read what this kind of
+ * exit needs, decode.  Exits that exist only because of VT-x's own rules are resolved here and the
+ * guest goes on.  Everything else becomes a struct exit and is somebody else's business.
+ *
+ * Read next: vmcs.c (what is in a VMCS), vmx_decode.c (what an exit means), vmx_entry.S.
+ */
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/defs/cpuid.h"
+#include "arch/x86_64/defs/msr.h"
+#include "arch/x86_64/irq.h"
+#include "arch/x86_64/vmx/vmx.h"
+
+#include <string.h>
+
+#include "lib/log.h"
+#include "lib/pages.h"
+
+struct vmx_caps vmx_caps;
+
+/* The CPU that runs guests: one, until the host starts the others and this becomes an array. */
+static struct {
+	unsigned    number;
+	hpa_t       vmxon;              /* 0: VMX operation is off                              */
+	struct vmx *current;            /* whose VMCS the VMX instructions work on              */
+	struct vmx *owner;              /* whose values the FPU, debug registers and MSRs hold  */
+	bool        has_tsc_aux, has_xss;
+} cpu;
+
+/* --- Probe -------------------------------------------------------------------------------------- */
+
+#define MAY_BE_1(bits)  ((uint64_t)(bits) << 32)
+
+/* What the self-test looks for in the capability MSRs. */
+static const struct {
+	const char *name;
+	size_t      where;              /* in struct vmx_caps */
+	uint64_t    bits;
+	bool        required;
+	const char *why;
+} features[] = {
+#define CAP(member) offsetof(struct vmx_caps, member)
+	{ "EPT",                     CAP(proc2),    MAY_BE_1(PROC2_EPT), true,
+	  "IA32_VMX_PROCBASED_CTLS2 bit 33: guests' memory needs second-stage tables" },
+	{ "EPT 2 MiB leaves",        CAP(ept_vpid), EPT_CAP_2M, true, "IA32_VMX_EPT_VPID_CAP bit 16" },
+	{ "EPT write-back, 4 levels", CAP(ept_vpid), EPT_CAP_WB | EPT_CAP_4_LEVELS, true,
+	  "IA32_VMX_EPT_VPID_CAP bits 6 and 14" },
+	{ "INVEPT single-context",   CAP(ept_vpid), EPT_CAP_INVEPT | EPT_CAP_INVEPT_SINGLE, true,
+	  "IA32_VMX_EPT_VPID_CAP bits 20 and 25" },
+	{ "EPT accessed and dirty flags", CAP(ept_vpid), EPT_CAP_AD, false,
+	  "IA32_VMX_EPT_VPID_CAP bit 21: dirty pages are found by write protection, which is slower" },
+	{ "unrestricted guest",      CAP(proc2),    MAY_BE_1(PROC2_UNRESTRICTED), true,
+	  "IA32_VMX_PROCBASED_CTLS2 bit 39: guests start in real mode" },
+	{ "VPID",                    CAP(proc2),    MAY_BE_1(PROC2_VPID), true, "IA32_VMX_PROCBASED_CTLS2 bit 37" },
+	{ "INVVPID single-context",  CAP(ept_vpid), VPID_CAP_INVVPID | VPID_CAP_SINGLE, true,
+	  "IA32_VMX_EPT_VPID_CAP bits 32 and 41" },
+	{ "VMX-preemption timer",    CAP(pin),      MAY_BE_1(PIN_PREEMPTION_TIMER), true,
+	  "IA32_VMX_PINBASED_CTLS bit 38: it brings every guest back" },
+	{ "virtual NMIs",            CAP(pin),      MAY_BE_1(PIN_VIRTUAL_NMI), true, "IA32_VMX_PINBASED_CTLS bit 37" },
+	{ "TRUE controls",           CAP(basic),    BASIC_TRUE_CONTROLS, true,
+	  "IA32_VMX_BASIC bit 55: without them every MOV to CR3 would exit" },
+	{ "INS and OUTS information", CAP(basic),   BASIC_INS_OUTS_INFO, true, "IA32_VMX_BASIC bit 54" },
+	{ "WBINVD exiting",          CAP(proc2),    MAY_BE_1(PROC2_WBINVD_EXIT), true, "IA32_VMX_PROCBASED_CTLS2 bit 38" },
+	{ "PML",                     CAP(proc2),    MAY_BE_1(PROC2_PML), false, "not used: dirty flags are harvested" },
+	{ "TSC scaling",             CAP(proc2),    MAY_BE_1(PROC2_TSC_SCALING), false,
+	  "IA32_VMX_PROCBASED_CTLS2 bit 57: a guest keeps its TSC frequency only between hosts of one frequency" },
+	{ "INVPCID for guests",      CAP(proc2),    MAY_BE_1(PROC2_INVPCID), false, "not announced to guests" },
+	{ "XSAVES for guests",       CAP(proc2),    MAY_BE_1(PROC2_XSAVES), false, "not announced to guests" },
+#undef CAP
+};
+
+static void add_feature(struct virt_caps *out, const char *name, bool found, bool required, const char *why)
+{
+	ASSERT(out->nfeatures < VIRT_FEATURES_MAX);
+	out->feature[out->nfeatures++] = (struct virt_feature){
+		.name = name, .found = found, .required = required, .why = found ? NULL : why };
+	out->usable &= found || !required;
+}
+
+static void read_caps(struct vmx_caps *c)
+{
+	*c = (struct vmx_caps){ .basic = insn_rdmsr(MSR_VMX_BASIC), .misc = insn_rdmsr(MSR_VMX_MISC) };
+	bool exact = c->basic & BASIC_TRUE_CONTROLS;
+
+	c->pin = insn_rdmsr(exact ? MSR_VMX_TRUE_PIN : MSR_VMX_PIN);
+	c->proc = insn_rdmsr(exact ? MSR_VMX_TRUE_PROC : MSR_VMX_PROC);
+	c->exit = insn_rdmsr(exact ? MSR_VMX_TRUE_EXIT : MSR_VMX_EXIT);
+	c->entry = insn_rdmsr(exact ? MSR_VMX_TRUE_ENTRY : MSR_VMX_ENTRY);
+	if (c->proc & MAY_BE_1(PROC_SECONDARY))
+		c->proc2 = insn_rdmsr(MSR_VMX_PROC2);
+	if (c->proc2 & MAY_BE_1(PROC2_EPT | PROC2_VPID))
+		c->ept_vpid = insn_rdmsr(MSR_VMX_EPT_VPID);
+	c->cr0_fixed0 = insn_rdmsr(MSR_VMX_CR0_FIXED0);
+	c->cr0_fixed1 = insn_rdmsr(MSR_VMX_CR0_FIXED1);
+	c->cr4_fixed0 = insn_rdmsr(MSR_VMX_CR4_FIXED0);
+	c->cr4_fixed1 = insn_rdmsr(MSR_VMX_CR4_FIXED1);
+	c->phys_bits = cpu_phys_bits();
+}
+
+/* XSAVE components that fit into struct cpu_state, sets that belong together as a whole. */
+static uint64_t probe_xcr0(void)
+{
+	struct cpuid d = insn_cpuid(CPUID_XSAVE, 0);
+	uint64_t mask = d.eax & (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_MPX | XCR0_AVX512 | XCR0_PKRU);
+
+	for (unsigned i = 2; i < 32; i++) {
+		struct cpuid part = insn_cpuid(CPUID_XSAVE, i);         /* size and offset */
+		if ((mask & BIT(i)) && part.eax + part.ebx > XSAVE_AREA_MAX)
+			mask &= ~BIT(i);
+	}
+	if ((mask & XCR0_AVX512) != XCR0_AVX512)
+		mask &= ~XCR0_AVX512;
+	if ((mask & XCR0_MPX) != XCR0_MPX)
+		mask &= ~XCR0_MPX;
+	return mask;
+}
+
+static enum err vmx_probe(struct virt_caps *out)
+{
+	uint32_t ecx = insn_cpuid(CPUID_FEATURES, 0).ecx;
+	bool xsave = ecx & CPUID1_ECX_XSAVE;
+
+	*out = (struct virt_caps){ .usable = true };
+	add_feature(out, "VT-x", ecx & CPUID1_ECX_VMX, true, "CPUID leaf 1, ECX bit 5: this CPU has no VT-x, or it is hidden");
+	if (!out->usable)
+		return OK;
+	uint64_t control = insn_rdmsr(MSR_FEATURE_CONTROL);
+	add_feature(out, "VT-x allowed by firmware", !(control & FC_LOCKED) || (control & FC_VMXON), true,
+	            "IA32_FEATURE_CONTROL is locked with VT-x off: turn it on in the firmware's set-up");
+	add_feature(out, "XSAVE", xsave, true, "CPUID leaf 1, ECX bit 26: guests' FPU state is switched by it");
+	read_caps(&vmx_caps);
+	for (unsigned i = 0; i < COUNT(features); i++) {
+		uint64_t cap = *(const uint64_t *)((const char *)&vmx_caps + features[i].where);
+		bool found = (cap & features[i].bits) == features[i].bits;
+		add_feature(out, features[i].name, found, features[i].required, features[i].why);
+	}
+	out->ad_bits = vmx_caps.ept_vpid & EPT_CAP_AD;
+	out->large_2m = vmx_caps.ept_vpid & EPT_CAP_2M;
+	out->tsc_scaling = vmx_caps.proc2 & MAY_BE_1(PROC2_TSC_SCALING);
+	out->xcr0_mask = xsave ? probe_xcr0() : 0;
+	return OK;
+}
+
+/* --- On and off --------------------------------------------------------------------------------- */
+
+/* SDM vol. 3, "Enabling and Entering VMX Operation" */
+static enum err vmx_on(unsigned number)
+{
+	uint64_t control = insn_rdmsr(MSR_FEATURE_CONTROL);
+	hpa_t region;
+	enum err e = page_alloc(&region);
+
+	if (e != OK)
+		return e;
+	if (!(control & FC_LOCKED))
+		insn_wrmsr(MSR_FEATURE_CONTROL, control | FC_LOCKED | FC_VMXON);
+	insn_write_cr0(insn_read_cr0() | vmx_caps.cr0_fixed0);
+	insn_write_cr4(insn_read_cr4() | vmx_caps.cr4_fixed0);
+	*(uint32_t *)hpa_ptr(region) = (uint32_t)GET(BASIC_REVISION, vmx_caps.basic);
+	if (!insn_vmxon(region.v)) {
+		page_free(region);
+		return fail(ERR_NOT_SUPPORTED, "CPU %u: VMXON was refused", number);
+	}
+	cpu.number = number;
+	cpu.vmxon = region;
+	cpu.has_tsc_aux = (insn_cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID80000001_EDX_RDTSCP) ||
+	                  (insn_cpuid(CPUID_FEATURES7, 0).ecx & CPUID7_ECX_RDPID);
+	cpu.has_xss = insn_cpuid(CPUID_XSAVE, 1).eax & CPUIDD_1_EAX_XSAVES;
+	ept_init(&vmx_caps);
+	return OK;
+}
+
+static void vmx_off(unsigned number)
+{
+	ASSERT(cpu.number == number && !cpu.current && !cpu.owner);
+	insn_vmxoff();
+	insn_write_cr4(insn_read_cr4() & ~CR4_VMXE);
+	page_free(cpu.vmxon);
+	cpu.vmxon = hpa(0);
+}
+
+/* --- A vCPU comes and goes ------------------------------------------------------------------------ */
+
+struct vmx *vmx_use(struct vcpu *v)
+{
+	struct vmx *hw = v->hw;
+
+	if (cpu.current == hw)
+		return hw;
+	/* Elsewhere it would need VMCLEAR there first: SDM vol. 3, "Software Use of Virtual-Machine Control Structures". */
+	ASSERT(hw->cpu == CPU_NONE || hw->cpu == cpu.number);
+	if (!insn_vmptrld(hw->vmcs.v))
+		panic("VMPTRLD of 0x%lx was refused", hw->vmcs.v);
+	cpu.current = hw;
+	return hw;
+}
+
+static void forget(struct vmx *hw)
+{
+	if (!insn_vmclear(hw->vmcs.v))
+		panic("VMCLEAR of 0x%lx was refused", hw->vmcs.v);
+	hw->launched = false;
+	if (cpu.current == hw)
+		cpu.current = NULL;
+	if (cpu.owner == hw)
+		cpu.owner = NULL;
+}
+
+static enum err vmx_vcpu_init(struct vcpu *v)
+{
+	hpa_t own, vmcs;
+	enum err e = page_alloc(&own);
+
+	if (e != OK)
+		return e;
+	e = page_alloc(&vmcs);
+	if (e != OK) {
+		page_free(own);
+		return e;
+	}
+	struct vmx *hw = hpa_ptr(own);
+	*hw = (struct vmx){ .vmcs = vmcs, .cpu = CPU_NONE };
+	*(uint32_t *)hpa_ptr(vmcs) = (uint32_t)GET(BASIC_REVISION, vmx_caps.basic);
+	v->hw = hw;
+	forget(hw);                             /* VMCLEAR makes a page of memory a VMCS */
+	vmx_use(v);
+	e = vmcs_build(v, hw);
+	if (e != OK) {
+		forget(hw);
+		page_free(vmcs);
+		page_free(own);
+		v->hw = NULL;
+	}
+	return e;
+}
+
+static void vmx_vcpu_fini(struct vcpu *v)
+{
+	struct vmx *hw = v->hw;
+
+	if (!hw)
+		return;
+	forget(hw);
+	page_free(hw->vmcs);
+	page_free(ptr_hpa(hw));
+	v->hw = NULL;
+}
+
+bool vmx_owns(const struct vmx *hw)
+{
+	return cpu.owner == hw;
+}
+
+/* SDM vol. 1, "XRSTOR": components outside XCR0 are not touched, so XCR0 is everything for the moment. */
+void vmx_registers_load(const struct vmx *hw)
+{
+	insn_xsetbv(0, virt_caps.xcr0_mask);
+	insn_xrstor(hw->xsave, virt_caps.xcr0_mask);
+	insn_xsetbv(0, hw->xcr0);
+	insn_write_cr2(hw->cr2);
+	insn_write_dr0(hw->dr[0]);
+	insn_write_dr1(hw->dr[1]);
+	insn_write_dr2(hw->dr[2]);
+	insn_write_dr3(hw->dr[3]);
+	insn_write_dr6(hw->dr6);
+	insn_wrmsr(MSR_STAR, hw->star);
+	insn_wrmsr(MSR_LSTAR, hw->lstar);
+	insn_wrmsr(MSR_CSTAR, hw->cstar);
+	insn_wrmsr(MSR_FMASK, hw->fmask);
+	insn_wrmsr(MSR_KERNEL_GS_BASE, hw->kernel_gs_base);
+	if (cpu.has_tsc_aux)
+		insn_wrmsr(MSR_TSC_AUX, hw->tsc_aux);
+	if (cpu.has_xss)
+		insn_wrmsr(MSR_XSS, hw->xss);
+}
+
+/* XCR0 and XSS change only by exits, so hw->xcr0 and hw->xss are right already. */
+void vmx_registers_save(struct vmx *hw)
+{
+	insn_xsetbv(0, virt_caps.xcr0_mask);
+	insn_xsave(hw->xsave, virt_caps.xcr0_mask);
+	insn_xsetbv(0, hw->xcr0);
+	hw->cr2 = insn_read_cr2();
+	hw->dr[0] = insn_read_dr0();
+	hw->dr[1] = insn_read_dr1();
+	hw->dr[2] = insn_read_dr2();
+	hw->dr[3] = insn_read_dr3();
+	hw->dr6 = insn_read_dr6();
+	hw->star = insn_rdmsr(MSR_STAR);
+	hw->lstar = insn_rdmsr(MSR_LSTAR);
+	hw->cstar = insn_rdmsr(MSR_CSTAR);
+	hw->fmask = insn_rdmsr(MSR_FMASK);
+	hw->kernel_gs_base = insn_rdmsr(MSR_KERNEL_GS_BASE);
+	if (cpu.has_tsc_aux)
+		hw->tsc_aux = insn_rdmsr(MSR_TSC_AUX);
+}
+
+static void vmx_vcpu_load(struct vcpu *v)
+{
+	struct vmx *hw = vmx_use(v);
+
+	if (cpu.owner != hw) {
+		if (cpu.owner)
+			vmx_registers_save(cpu.owner);
+		vmx_registers_load(hw);
+		cpu.owner = hw;
+	}
+	if (hw->cpu != cpu.number) {
+		vmcs_host_cpu();
+		ept_flush_cpu(v->vm, ept_vpid(v));
+		hw->cpu = cpu.number;
+	}
+}
+
+/* The host uses none of these registers, so they wait in the CPU until another vCPU, or vmx_get(), wants them. */
+static void vmx_vcpu_put(struct vcpu *v)
+{
+	(void)v;
+}
+
+/* --- Events into the guest ------------------------------------------------------------------------ */
+
+static void set_proc_control(struct vmx *hw, uint32_t bit, bool on)
+{
+	uint32_t controls = on ? hw->proc_controls | bit : hw->proc_controls & ~bit;
+
+	if (controls != hw->proc_controls) {
+		hw->proc_controls = controls;
+		vmcs_write(VMCS_PROC_CONTROLS, controls);
+	}
+}
+
+static void vmx_irq_window(struct vcpu *v, bool wanted)
+{
+	set_proc_control(vmx_use(v), PROC_IRQ_WINDOW, wanted);
+}
+
+static bool is_fault(const struct inject *event)
+{
+	return event->type == EVENT_EXCEPTION && event->vector != VECTOR_DB;
+}
+
+/* SDM vol. 3, "VM-Entry Controls for Event Injection" */
+static void vmx_inject(struct vcpu *v, const struct inject *event)
+{
+	struct vmx *hw = vmx_use(v);
+	struct inject e = *event;
+
+	if (e.type == EVENT_NMI && (hw->interruptibility & (BLOCK_NMI | BLOCK_MOV_SS | BLOCK_STI))) {
+		hw->nmi_waits = true;
+		set_proc_control(hw, PROC_NMI_WINDOW, true);
+		return;
+	}
+	if (e.has_error && !(vmcs_read(VMCS_GUEST_CR0) & CR0_PE))
+		e.has_error = false;            /* real mode has no error codes */
+	if (e.has_error)
+		vmcs_write(VMCS_ENTRY_ERROR_CODE, e.error);
+	if (e.insn_len)
+		vmcs_write(VMCS_ENTRY_INSN_LEN, e.insn_len);
+	/* A fault's handler finds RF set; injection pushes RFLAGS as it is (SDM vol. 3, "Event Injection"). */
+	if (is_fault(&e))
+		v->rflags |= RFLAGS_RF;
+	vmcs_write(VMCS_ENTRY_EVENT, vmx_decode_event_info(&e));
+}
+
+/* --- Enter ---------------------------------------------------------------------------------------- */
+
+/*
+ * RIP moved: an instruction was emulated.  Had the CPU executed it, RF and the shadow of STI or MOV SS
+ * would be gone and single-stepping would trap now.
+ */
+static void end_instruction(struct vcpu *v, struct vmx *hw)
+{
+	v->rflags &= ~RFLAGS_RF;
+	if (hw->interruptibility & (BLOCK_STI | BLOCK_MOV_SS)) {
+		hw->interruptibility &= ~(BLOCK_STI | BLOCK_MOV_SS);
+		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, hw->interruptibility);
+	}
+	if ((v->rflags & RFLAGS_TF) && !(vmcs_read(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
+		vmcs_write(VMCS_GUEST_PENDING_DEBUG, vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}
+
+void vmx_sync(struct vcpu *v, struct vmx *hw)
+{
+	if (v->rip != hw->rip) {
+		hw->rip = v->rip;
+		vmcs_write(VMCS_GUEST_RIP, v->rip);
+		end_instruction(v, hw);
+	}
+	if (v->rflags != hw->rflags) {
+		hw->rflags = v->rflags;
+		vmcs_write(VMCS_GUEST_RFLAGS, v->rflags);
+	}
+	if (v->gpr[GPR_RSP] != hw->rsp) {
+		hw->rsp = v->gpr[GPR_RSP];
+		vmcs_write(VMCS_GUEST_RSP, hw->rsp);
+	}
+	if (v->tsc_offset != hw->tsc_offset) {
+		hw->tsc_offset = v->tsc_offset;
+		vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
+	}
+}
+
+/* The timer counts down by one when bit MISC_TIMER_SHIFT of the TSC changes: SDM vol. 3, "VMX-Preemption Timer". */
+static void arm_timer(const struct vcpu *v)
+{
+	uint64_t now = insn_rdtsc(), left = v->slice_tsc > now ? v->slice_tsc - now : 0;
+	uint64_t ticks = left >> GET(MISC_TIMER_SHIFT, vmx_caps.misc);
+
+	vmcs_write(VMCS_PREEMPTION_TIMER, MIN(ticks, UINT32_MAX));
+}
+
+/* Log which entry rule is broken; NULL when vmx_check() finds none. */
+static const char *check_vmcs(const struct vcpu *v)
+{
+	struct vmcs_image image;
+
+	vmcs_capture(&image);
+	const char *broken = vmx_check(&image, &vmx_caps);
+	if (broken)
+		log_line("%s, vCPU %u: VM-entry rule broken: %s", v->vm->config.name, v->id, broken);
+	return broken;
+}
+
+static void explain_refusal(struct vcpu *v, struct exit *x, const char *why, uint64_t code)
+{
+	const char *broken;
+
+	log_line("%s, vCPU %u: %s", v->vm->config.name, v->id, why);
+	broken = check_vmcs(v);
+	*x = (struct exit){ .kind = EXIT_FATAL, .fatal = { .why = broken ? broken : why, .code = code } };
+}
+
+/* Into the guest and back; false: the CPU refused, `x` says why. */
+static bool run(struct vcpu *v, struct vmx *hw, struct exit *x)
+{
+	uint64_t error;
+
+	vmx_sync(v, hw);
+	if (!hw->checked) {
+		hw->checked = true;
+		check_vmcs(v);                  /* only a log line: the CPU is the judge */
+	}
+	arm_timer(v);
+	switch (vmx_entry(v->gpr, hw->launched)) {
+	case VMX_ENTERED:
+		return true;
+	case VMX_REFUSED:
+		error = vmcs_read(VMCS_INSTRUCTION_ERROR);
+		explain_refusal(v, x, vmx_decode_error_name((uint32_t)error), error);
+		return false;
+	case VMX_NO_VMCS:
+		break;
+	}
+	panic("VM entry without a current VMCS");
+}
+
+/* The parts of an exit that only some kinds have; all rarely used ones out of the way of the hot path. */
+static void read_details(struct vmx_raw *raw, unsigned needs)
+{
+	if (needs & VMX_NEEDS_QUAL)
+		raw->qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	if (needs & VMX_NEEDS_ADDR) {
+		raw->gpa = vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS);
+		raw->linear = vmcs_read(VMCS_GUEST_LINEAR_ADDRESS);
+	}
+	if (needs & VMX_NEEDS_EVENT) {
+		raw->event = (uint32_t)vmcs_read(VMCS_EXIT_EVENT);
+		raw->event_error = (uint32_t)vmcs_read(VMCS_EXIT_ERROR_CODE);
+	}
+	if ((needs & VMX_NEEDS_INFO) && (raw->qual & QUAL_IO_STRING))
+		raw->insn_info = (uint32_t)vmcs_read(VMCS_EXIT_INSN_INFO);
+}
+
+/*
+ * The exit came while an event was being delivered: it will be delivered again.  An NMI blocks NMIs
+ * from the start of its delivery, so that is undone first (SDM vol. 3, "Injection of NMIs": otherwise
+ * the entry would be refused).
+ */
+static void take_vectoring(struct vcpu *v, struct vmx_raw *raw, uint32_t *blocked)
+{
+	if (raw->vectoring & EVENT_INFO_HAS_ERROR)
+		raw->vectoring_error = (uint32_t)vmcs_read(VMCS_VECTORING_ERROR_CODE);
+	raw->insn_len = (uint32_t)vmcs_read(VMCS_EXIT_INSN_LEN);
+	vmx_decode_again(raw, &v->again);
+	if (v->again.type == EVENT_NMI)
+		*blocked &= ~(uint32_t)BLOCK_NMI;
+}
+
+/* Capture: what every exit needs, and what this kind needs. */
+static void collect(struct vcpu *v, struct vmx *hw, struct vmx_raw *raw)
+{
+	uint32_t blocked = (uint32_t)vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+
+	hw->interruptibility = blocked;
+	raw->reason = (uint32_t)vmcs_read(VMCS_EXIT_REASON);
+	raw->vectoring = (uint32_t)vmcs_read(VMCS_VECTORING_EVENT);
+	v->rip = hw->rip = vmcs_read(VMCS_GUEST_RIP);
+	v->rflags = hw->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+	v->gpr[GPR_RSP] = hw->rsp = vmcs_read(VMCS_GUEST_RSP);
+
+	unsigned needs = vmx_decode_needs(raw->reason);
+	if (needs & VMX_NEEDS_LEN)
+		raw->insn_len = (uint32_t)vmcs_read(VMCS_EXIT_INSN_LEN);
+	if (needs & ~VMX_NEEDS_LEN)
+		read_details(raw, needs);
+	v->again.type = EVENT_NONE;
+	if (raw->vectoring & EVENT_INFO_VALID)
+		take_vectoring(v, raw, &blocked);
+	if ((needs & VMX_NEEDS_QUAL) && vmx_decode_iret_unblocked_nmi(raw))
+		blocked |= BLOCK_NMI;
+	if (blocked != hw->interruptibility) {
+		hw->interruptibility = blocked;
+		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, blocked);
+	}
+	v->irq_blocked = !(v->rflags & RFLAGS_IF) || (blocked & (BLOCK_STI | BLOCK_MOV_SS));
+}
+
+/* --- Exits that are VT-x's own business ----------------------------------------------------------- */
+
+/*
+ * MOV to CR0 or CR4 that changes a bit which the guest does not own.  If the guest may have the new value
+ * it becomes the shadow and the instruction runs again: now it agrees with the shadow, so the CPU
+ * executes it itself, with all that comes with paging being switched on or off.  (Should it fault
+ * after all, the shadow is already new: only CD, NW, NE and MCE, which mean nothing here, can differ.)
+ */
+static bool resolve_cr(struct vcpu *v, const struct vmx *hw, const struct vmx_raw *raw)
+{
+	uint64_t value = v->gpr[GET(QUAL_CR_GPR, raw->qual)];
+
+	if (GET(QUAL_CR_NUMBER, raw->qual) == 0) {
+		if ((value >> 32) || ((value & CR0_NW) && !(value & CR0_CD)) || ((value & CR0_PG) && !(value & CR0_PE)))
+			return false;
+		vmcs_write(VMCS_CR0_SHADOW, value);
+		return true;
+	}
+	if (value & ~hw->cr4_allowed)
+		return false;
+	vmcs_write(VMCS_CR4_SHADOW, value);
+	return true;
+}
+
+/*
+ * An exception that exits only so that a guest cannot hang the host with it: the guest gets it after all.
+ * If it came during the delivery of another event it takes that one's place, as on a bare CPU.
+ * SDM vol. 3, "Debug Exceptions": an exit leaves DR6 and DR7.GD to us.
+ */
+static void resolve_exception(struct vcpu *v, const struct vmx_raw *raw)
+{
+	struct inject *again = &v->again;
+
+	*again = (struct inject){ .type = EVENT_EXCEPTION, .vector = (uint8_t)GET(EVENT_INFO_VECTOR, raw->event),
+		.has_error = raw->event & EVENT_INFO_HAS_ERROR, .error = raw->event_error };
+	if (GET(EVENT_INFO_TYPE, raw->event) == VMX_EVENT_PRIV_EXCEPTION) {
+		again->type = EVENT_PRIV_SOFT_EXCEPTION;
+		again->insn_len = (uint8_t)vmcs_read(VMCS_EXIT_INSN_LEN);
+	}
+	if (again->vector == VECTOR_DB) {
+		uint64_t new = raw->qual & QUAL_DEBUG_DR6;
+		insn_write_dr6((insn_read_dr6() & ~MASK(3, 0)) | new);
+		vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~DR7_GD);
+	}
+}
+
+/* True: the guest goes on at once.  False: `x` says what remains to be done. */
+static bool resolve(struct vcpu *v, struct vmx *hw, const struct vmx_raw *raw, struct exit *x)
+{
+	switch (GET(REASON_BASIC, raw->reason)) {
+	case VMX_REASON_CR_ACCESS:
+		x->kind = EXIT_GP;
+		return resolve_cr(v, hw, raw);
+	case VMX_REASON_NMI_WINDOW:
+		hw->nmi_waits = false;
+		set_proc_control(hw, PROC_NMI_WINDOW, false);
+		vmx_inject(v, &(struct inject){ .type = EVENT_NMI, .vector = VECTOR_NMI });
+		return true;
+	case VMX_REASON_EXCEPTION_NMI:
+		if (GET(EVENT_INFO_VECTOR, raw->event) == VECTOR_MC)
+			insn_int_machine_check();
+		else
+			resolve_exception(v, raw);
+		x->kind = EXIT_SLICE;           /* as if its time were up: v->again holds the exception */
+		return false;
+	}
+	panic("exit reason 0x%x is neither decoded nor resolved", raw->reason);
+}
+
+static void vmx_enter(struct vcpu *v, struct exit *x)
+{
+	struct vmx *hw = vmx_use(v);
+	struct vmx_raw raw = { 0 };
+	bool decoded;
+
+	ASSERT(cpu.owner == hw);
+	do {
+		if (!run(v, hw, x))
+			return;
+		collect(v, hw, &raw);
+		if (raw.reason & REASON_ENTRY_FAILED) {
+			explain_refusal(v, x, vmx_decode_reason_name(raw.reason), raw.reason);
+			return;
+		}
+		hw->launched = true;
+		decoded = vmx_decode(&raw, x);
+	} while (!decoded && resolve(v, hw, &raw, x));
+
+	if (raw.reason == VMX_REASON_EPT_MISCONFIG)
+		ept_explain(v->vm, raw.gpa);
+	if (x->kind == EXIT_IRQ)
+		irq_take();                     /* not acknowledged by the exit: now the host's handlers run */
+	if (x->kind == EXIT_NMI)
+		insn_int_nmi();                 /* its IRET also lets the next NMI come */
+}
+
+const struct virt_ops vmx_ops = {
+	.name = "VT-x",
+	.probe = vmx_probe,
+	.cpu_on = vmx_on,
+	.cpu_off = vmx_off,
+	.vcpu_init = vmx_vcpu_init,
+	.vcpu_fini = vmx_vcpu_fini,
+	.vcpu_load = vmx_vcpu_load,
+	.vcpu_put = vmx_vcpu_put,
+	.get = vmx_get,
+	.set = vmx_set,
+	.get_mode = vmx_get_mode,
+	.enter = vmx_enter,
+	.inject = vmx_inject,
+	.irq_window = vmx_irq_window,
+	.s2_flush = ept_flush,
+	.s2 = &ept_format,
+};
