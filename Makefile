@@ -37,7 +37,8 @@ dev-objs  += vmm/dev/pci.o vmm/dev/msix.o                         # PCI: configu
 dev-objs  += vmm/dev/vring.o vmm/dev/virtio.o                     # virtio: queues, transport
 dev-objs  += vmm/dev/vnet.o vmm/dev/vconsole.o vmm/dev/vrng.o     # and its devices
 
-net-objs  := net/nic.o net/vswitch.o net/announce.o net/netif.o net/endpoint.o net/chan_tcp.o net/ctl.o net/http.o
+net-objs  := net/nic.o net/vswitch.o net/announce.o net/netif.o net/rxq.o net/endpoint.o net/chan_tcp.o
+net-objs  += net/ctl.o net/session.o net/route.o net/http.o       # the control service
 net-objs  += net/lwip_port/port.o net/lwip_port/checksum.o        # what lwIP asks of us
 mig-objs  := mig/mig.o mig/state.o mig/source.o mig/precopy.o mig/dest.o            # who owns the guest; the two sides
 mig-objs  += mig/stream.o mig/wire.o mig/hello.o mig/section.o mig/compat.o mig/ramhash.o  # bytes, devices, checks
@@ -118,6 +119,7 @@ host-tests   := $(host-sources:tests/host/%.c=$(BUILD)/host/%)
 pure-objs    := lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o
 pure-objs    += vmm/bus.o vmm/clock.o vmm/trace.o vmm/image.o
 pure-objs    += net/vswitch.o net/announce.o net/nic.o net/endpoint.o net/lwip_port/checksum.o
+pure-objs    += net/session.o net/route.o net/http.o
 pure-objs    += mig/state.o mig/wire.o mig/section.o mig/hello.o mig/compat.o mig/ramhash.o
 pure-objs    += vmm/cpu_state.o vmm/mem.o vmm/stage2.o vmm/dirty.o
 pure-objs    += $(dev-objs) vmm/machine.o vmm/acpi_tables.o lib/random.o
@@ -134,7 +136,11 @@ $(BUILD)/host/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(V)$(CC) $(host-cflags) -MMD -MP -c $< -o $@
 
-$(host-archive): $(addprefix $(BUILD)/host/obj/,$(pure-files:.c=.o))
+$(BUILD)/host/obj/picohttpparser.o: $(tp)/picohttpparser/picohttpparser.c
+	@mkdir -p $(@D)
+	$(V)$(CC) $(host-cflags) -w -c $< -o $@
+
+$(host-archive): $(addprefix $(BUILD)/host/obj/,$(pure-files:.c=.o) picohttpparser.o)
 	@rm -f $@
 	$(V)ar rcs $@ $^
 

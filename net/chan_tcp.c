@@ -18,10 +18,10 @@
 #include "lib/time.h"
 #include "net/endpoint.h"
 #include "net/lwip_port/lwip.h"
+#include "net/rxq.h"
 
 #define WRITE_MAX         (8 * TCP_MSS)         /* one tcp_write(); undone if memory is short */
 #define SEND_RESUME       (TCP_SND_BUF / 4)     /* wake a sender at this much room       */
-#define RX_PBUFS_MAX      256                   /* a peer sending crumbs gets no more    */
 #define RETRY_NS          (20 * NS_PER_MS)      /* others hold the memory: look again    */
 #define KEEP_IDLE_MS      60000u                /* generous: an emulated clock races     */
 #define KEEP_INTERVAL_MS  75000u
@@ -36,9 +36,7 @@ struct tcp_chan {
 	bool             used;
 	struct tcp_pcb  *pcb;                   /* NULL: gone, by lwIP's hand or ours        */
 	bool             connected, peer_closed;
-	struct pbuf     *rx_first, *rx_last;    /* received, not taken; linked by ->next     */
-	uint32_t         rx_taken;              /* bytes of rx_first that are gone already   */
-	uint32_t         rx_len, rx_pbufs;
+	struct rxq       rx;                    /* received, not taken                       */
 	struct event     readable, writable;    /* each with at most one waiter              */
 };
 
@@ -62,20 +60,6 @@ static void signal_both(struct tcp_chan *c)
 	event_signal(&c->writable);
 }
 
-/* The list is kept by hand: lwIP's own chains count in 16 bits, and a window is longer. */
-static void rx_append(struct tcp_chan *c, struct pbuf *p)
-{
-	if (c->rx_last)
-		c->rx_last->next = p;
-	else
-		c->rx_first = p;
-	for (; p; p = p->next) {
-		c->rx_len += p->len;
-		c->rx_pbufs++;
-		c->rx_last = p;
-	}
-}
-
 static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 {
 	struct tcp_chan *c = arg;
@@ -87,9 +71,8 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 		signal_both(c);
 		return ERR_OK;
 	}
-	if (c->rx_pbufs >= RX_PBUFS_MAX)
+	if (!rxq_append(&c->rx, p))
 		return ERR_MEM;                 /* lwIP keeps it and offers it again */
-	rx_append(c, p);
 	event_signal(&c->readable);
 	return ERR_OK;
 }
@@ -178,19 +161,6 @@ static struct tcp_pcb *detach(struct tcp_chan *c)
 	return pcb;
 }
 
-static void rx_drop_first(struct tcp_chan *c)
-{
-	struct pbuf *p = c->rx_first;
-
-	c->rx_first = p->next;
-	if (!c->rx_first)
-		c->rx_last = NULL;
-	p->next = NULL;
-	pbuf_free(p);
-	c->rx_taken = 0;
-	c->rx_pbufs--;
-}
-
 /*
  * Ends the sending direction after everything that was accepted: lwIP goes on to deliver it, with
  * retransmissions, when the channel is long gone.  What the peer sent and nobody took is
@@ -199,17 +169,14 @@ static void rx_drop_first(struct tcp_chan *c)
 static void chan_tcp_close(struct chan *chan)
 {
 	struct tcp_chan *c = of(chan);
-	uint32_t untaken = c->rx_len;
-
-	while (c->rx_first)
-		rx_drop_first(c);
-
+	size_t untaken = c->rx.len;
 	struct tcp_pcb *pcb = detach(c);
+
+	rxq_clear(&c->rx);
 	c->used = false;
 	if (!pcb)
 		return;
-	for (; untaken > 0; untaken -= MIN(untaken, UINT16_MAX))
-		tcp_recved(pcb, (u16_t)MIN(untaken, UINT16_MAX));
+	rxq_opened(pcb, untaken);
 	if (tcp_close(pcb) != ERR_OK)
 		tcp_abort(pcb);
 }
@@ -281,21 +248,17 @@ static enum err chan_tcp_send(struct chan *chan, const void *data, size_t len, u
 /* Copy from the queue; opens the window by as much. */
 static size_t take_some(struct tcp_chan *c, uint8_t *to, size_t len)
 {
-	size_t n = 0;
+	size_t n = 0, part;
+	const uint8_t *data;
 
-	while (n < len && c->rx_first) {
-		struct pbuf *p = c->rx_first;
-		size_t part = MIN(len - n, (size_t)(p->len - c->rx_taken));
-
-		memcpy(to + n, (uint8_t *)p->payload + c->rx_taken, part);
+	while (n < len && (part = rxq_front(&c->rx, &data)) > 0) {
+		part = MIN(part, len - n);
+		memcpy(to + n, data, part);
+		rxq_drop(&c->rx, part);
 		n += part;
-		c->rx_taken += (uint32_t)part;
-		if (c->rx_taken == p->len)
-			rx_drop_first(c);
 	}
-	c->rx_len -= (uint32_t)n;
-	for (size_t left = n; left > 0 && c->pcb; left -= MIN(left, (size_t)UINT16_MAX))
-		tcp_recved(c->pcb, (u16_t)MIN(left, (size_t)UINT16_MAX));
+	if (c->pcb)
+		rxq_opened(c->pcb, n);
 	return n;
 }
 
@@ -322,7 +285,7 @@ static enum err chan_tcp_recv(struct chan *chan, void *to, size_t len, uint64_t 
 
 static size_t chan_tcp_readable(const struct chan *chan)
 {
-	return of(chan)->rx_len;
+	return of(chan)->rx.len;
 }
 
 static size_t chan_tcp_unacked(const struct chan *chan)
