@@ -22,10 +22,10 @@ vmx-objs  := arch/x86_64/vmx/vmx.o arch/x86_64/vmx/vmcs.o         # the ops; bui
 vmx-objs  += arch/x86_64/vmx/vmx_decode.o arch/x86_64/vmx/vmx_check.o   # raw fields to struct exit; entry rules as text
 vmx-objs  += arch/x86_64/vmx/ept.o arch/x86_64/vmx/vmx_state.o arch/x86_64/vmx/vmx_entry.o
 
-vmm-objs  := vmm/vm.o vmm/vcpu.o vmm/exit.o vmm/dump.o            # life of a VM: create, run, why it stopped
+vmm-objs  := vmm/vm.o vmm/vcpu.o vmm/exit.o vmm/virt.o vmm/dump.o # life of a VM: create, run, why it stopped
 vmm-objs  += vmm/cpu_state.o                                      # what a CPU is: reset, flat entry, check
 vmm-objs  += vmm/mem.o vmm/stage2.o vmm/dirty.o                   # its memory, and which pages changed
-vmm-objs  += vmm/io.o vmm/bus.o vmm/machine.o vmm/acpi_tables.o            # its board
+vmm-objs  += vmm/io.o vmm/bus.o vmm/machine.o vmm/acpi_tables.o  # its board
 vmm-objs  += vmm/cpuid.o vmm/msr.o vmm/insn_decode.o vmm/mmio.o vmm/pagewalk.o   # its CPU
 vmm-objs  += vmm/clock.o vmm/kvmclock.o vmm/trace.o               # its time, and what happened
 vmm-objs  += vmm/image.o vmm/memmap.o vmm/load_linux.o vmm/load_multiboot.o   # payloads, and how a guest gets them
@@ -117,7 +117,9 @@ host-sources := $(wildcard tests/host/test_*.c)
 host-tests   := $(host-sources:tests/host/%.c=$(BUILD)/host/%)
 # Pure objects, linked into each test as needed from an archive.
 pure-objs    := lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o
-pure-objs    += vmm/bus.o vmm/clock.o vmm/trace.o vmm/image.o
+pure-objs    += vmm/bus.o vmm/clock.o vmm/kvmclock.o vmm/trace.o vmm/image.o vmm/memmap.o
+pure-objs    += vmm/cpuid.o vmm/msr.o vmm/insn_decode.o vmm/mmio.o vmm/pagewalk.o vmm/io.o
+pure-objs    += vmm/vm.o vmm/vcpu.o vmm/exit.o vmm/virt.o vmm/dump.o vmm/load_linux.o vmm/load_multiboot.o
 pure-objs    += net/vswitch.o net/announce.o net/nic.o net/endpoint.o net/lwip_port/checksum.o
 pure-objs    += net/session.o net/route.o net/http.o
 pure-objs    += mig/state.o mig/wire.o mig/section.o mig/hello.o mig/compat.o mig/ramhash.o

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/host/test_clock.c - a VM's time: vmm/clock.c, and the numbers of vmm/kvmclock.c.
+ */
+#include "tests/host/support.h"
+
+#include <string.h>
+
+#include "vmm/clock.h"
+#include "vmm/kvmclock.h"
+
+static struct clock c;
+
+static int fresh(void **state)
+{
+	(void)state;
+	support_now_ns = 5 * NS_PER_S;
+	support_tsc_khz = 1000000;
+	clock_create(&c, 1700000000 * NS_PER_S);
+	return 0;
+}
+
+static void it_stands_still_until_it_runs_and_while_it_is_paused(void **state)
+{
+	(void)state;
+	support_now_ns += NS_PER_S;
+	assert_int_equal(clock_now_ns(&c), 0);
+	clock_resume(&c, 0);
+	support_now_ns += 3 * NS_PER_S;
+	assert_int_equal(clock_now_ns(&c), 3 * NS_PER_S);
+	clock_pause(&c);
+	support_now_ns += 100 * NS_PER_S;
+	assert_int_equal(clock_now_ns(&c), 3 * NS_PER_S);
+	clock_resume(&c, 0);
+	support_now_ns += 7;
+	assert_int_equal(clock_now_ns(&c), 3 * NS_PER_S + 7);
+}
+
+static void a_migration_adds_the_stop_to_time_and_tsc(void **state)
+{
+	(void)state;
+	clock_resume(&c, 0);
+	support_now_ns += NS_PER_S;
+	clock_pause(&c);
+	assert_int_equal(clock_guest_tsc(&c), 1000000000);
+	clock_resume(&c, 250 * NS_PER_MS);
+	assert_int_equal(clock_now_ns(&c), NS_PER_S + 250 * NS_PER_MS);
+	assert_int_equal(clock_guest_tsc(&c), 1250000000);
+}
+
+/* The guest's TSC must be the host's plus the offset, at any moment. */
+static void the_offset_gives_the_guests_tsc(void **state)
+{
+	(void)state;
+	support_tsc_khz = 2893202;
+	support_now_ns = 123456789;
+	clock_create(&c, 0);
+	clock_resume(&c, 0);
+	for (int i = 0; i < 50; i++) {
+		support_now_ns += 987654321;
+		uint64_t host_tsc = (uint64_t)((unsigned __int128)support_now_ns * support_tsc_khz / 1000000);
+		assert_int_equal(clock_guest_tsc(&c), host_tsc + clock_tsc_offset(&c));
+		if (i % 10 == 9) {
+			clock_pause(&c);
+			support_now_ns += 77;
+			clock_resume(&c, 0);
+		}
+	}
+}
+
+/* From a 3 GHz host to one of 2.1 GHz: neither VM time nor the TSC jumps. */
+static void time_goes_on_across_hosts_of_different_rates(void **state)
+{
+	struct clock there;
+
+	(void)state;
+	support_tsc_khz = 3000000;
+	clock_create(&c, 42);
+	clock_resume(&c, 0);
+	support_now_ns += 10 * NS_PER_S;
+	clock_pause(&c);
+	clock_state.save(&c);
+	memset(&there, 0xee, sizeof(there));
+	there.vm_ns = c.vm_ns;
+	there.guest_tsc = c.guest_tsc;
+	there.tsc_khz = c.tsc_khz;
+	there.wall_ns = c.wall_ns;
+	assert_int_equal(clock_state.check(&there), OK);
+	clock_state.resume(&there);
+
+	support_tsc_khz = 2100000;
+	support_now_ns = 999;
+	clock_resume(&there, 20 * NS_PER_MS);
+	assert_int_equal(clock_now_ns(&there), 10 * NS_PER_S + 20 * NS_PER_MS);
+	assert_int_equal(clock_guest_tsc(&there), 30000000000 + 60000000);      /* at the rate it was told */
+	support_now_ns += NS_PER_S;
+	assert_int_equal(clock_now_ns(&there), 11 * NS_PER_S + 20 * NS_PER_MS);
+	assert_int_equal(clock_guest_tsc(&there), 30060000000 + 2100000000);    /* at the rate it gets */
+	/* A deadline one second ahead by this host's TSC is one second of VM time ahead. */
+	assert_int_equal(clock_tsc_to_ns(&there, clock_guest_tsc(&there) + 2100000000), 12 * NS_PER_S + 20 * NS_PER_MS);
+}
+
+static void deadlines_past_and_far_are_no_surprise(void **state)
+{
+	(void)state;
+	clock_resume(&c, 0);
+	support_now_ns += NS_PER_S;
+	clock_pause(&c);
+	clock_resume(&c, 0);
+	assert_int_equal(clock_tsc_to_ns(&c, 5), NS_PER_S);             /* long past: now */
+	assert_int_equal(clock_tsc_to_ns(&c, UINT64_MAX), NEVER_NS);
+	assert_int_equal(clock_host_ns(&c, NEVER_NS), NEVER_NS);
+	assert_int_equal(clock_host_ns(&c, NEVER_NS - 1), NEVER_NS);
+	assert_int_equal(clock_host_ns(&c, 2 * NS_PER_S), support_now_ns + NS_PER_S);
+	assert_int_equal(clock_host_ns(&c, 0), support_now_ns);
+	clock_pause(&c);
+	assert_int_equal(clock_host_ns(&c, 2 * NS_PER_S), NEVER_NS);
+}
+
+static void a_foreign_clock_is_checked(void **state)
+{
+	(void)state;
+	assert_int_equal(clock_state.check(&c), OK);
+	c.tsc_khz = 0;
+	assert_int_equal(clock_state.check(&c), ERR_BAD_FORMAT);
+	c.tsc_khz = 1u << 30;
+	assert_int_equal(clock_state.check(&c), ERR_BAD_FORMAT);
+	c.tsc_khz = 1000000;
+	c.vm_ns = UINT64_MAX;
+	assert_int_equal(clock_state.check(&c), ERR_BAD_FORMAT);
+}
+
+/* As the guest computes it: shift, multiply, take the upper half. */
+static uint64_t guest_ns(uint64_t ticks, uint32_t mul, int8_t shift)
+{
+	ticks = shift >= 0 ? ticks << shift : ticks >> -shift;
+	return (uint64_t)((unsigned __int128)ticks * mul >> 32);
+}
+
+static void kvmclock_is_right_to_a_billionth_and_never_ahead(void **state)
+{
+	static const uint64_t khz[] = { 1000, 4000, 50000, 999999, 1000000, 1000001, 2100000, 2893202, 3000000, 5700000 };
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(khz); i++) {
+		uint32_t mul;
+		int8_t shift;
+		kvmclock_scale(khz[i], &mul, &shift);
+		assert_true(mul >= 1u << 31);
+		uint64_t ns = guest_ns(khz[i] * 1000, mul, shift);      /* the ticks of one second */
+		assert_true(ns <= NS_PER_S);
+		assert_true(ns >= NS_PER_S - 2 - (shift < 0 ? NS_PER_MS / khz[i] << -shift : 0));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(it_stands_still_until_it_runs_and_while_it_is_paused, fresh),
+		cmocka_unit_test_setup(a_migration_adds_the_stop_to_time_and_tsc, fresh),
+		cmocka_unit_test_setup(the_offset_gives_the_guests_tsc, fresh),
+		cmocka_unit_test_setup(time_goes_on_across_hosts_of_different_rates, fresh),
+		cmocka_unit_test_setup(deadlines_past_and_far_are_no_surprise, fresh),
+		cmocka_unit_test_setup(a_foreign_clock_is_checked, fresh),
+		cmocka_unit_test_setup(kvmclock_is_right_to_a_billionth_and_never_ahead, fresh),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
