@@ -24,7 +24,10 @@ enum err memory_map(void);
 /* boot/selftest.c: print the table of features; fails when a required one is missing. */
 enum err selftest_run(void);
 
-/* boot/crashtest.c: test=fault|panic|guard|wx|nx|nullptr each break the host on purpose; other names are not ours. */
+/*
+ * boot/crashtest.c: test=fault|panic|guard|wx|nx|nullptr each break the host on purpose; other
+ * names are not ours.
+ */
 enum err crashtest_run(void);
 
 /* boot/wire.c */

@@ -5,8 +5,9 @@
  *   node=NAME  mgmt=NIC,ADDRESS[,gw=IPV4]  mig=NIC[,ADDRESS[,gw=IPV4]]  guest=NIC  test=NAME
  *   NIC: nicN or a MAC address.  ADDRESS: dhcp, or IPV4/PREFIX.
  *
- * Words are separated by spaces, each at most once.  A word that is not understood is refused by name:
- * a host with half of its configuration is worse than one that says what is wrong.  Called by boot/main.c.
+ * Words are separated by spaces, each at most once.  A word that is not understood is refused by
+ * name: a host with half of its configuration is worse than one that says what is wrong.  Called by
+ * boot/main.c.
  */
 #include "boot/cmdline.h"
 
@@ -14,13 +15,20 @@
 
 #include "lib/log.h"
 
+#define WORDS           "node= mgmt= mig= guest= test="
 #define WORD_MAX        96
 #define MAC_TEXT_LEN    17              /* 52:54:00:00:00:0a */
 #define PREFIX_MAX      32
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-static bool is_name(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_'; }
+static bool is_hex(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+static bool is_name(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || strchr("-_", c);
+}
 
 /* A decimal number up to `max` at *p; moves *p behind it. */
 static bool take_number(const char **p, unsigned max, unsigned *out)
@@ -55,7 +63,8 @@ static bool is_ipv4_prefix(const char *s)
 {
 	unsigned prefix;
 
-	return take_ipv4(&s) && *s++ == '/' && take_number(&s, PREFIX_MAX, &prefix) && prefix && !*s;
+	return take_ipv4(&s) && *s++ == '/' && take_number(&s, PREFIX_MAX, &prefix) && prefix &&
+	       !*s;
 }
 
 static bool is_mac(const char *s)
@@ -91,34 +100,45 @@ static enum err take_name(const char *word, const char *value, char *to, size_t 
 {
 	for (const char *p = value; *p; p++)
 		if (!is_name(*p))
-			return fail(ERR_BAD_ARGUMENT, "command line: %s: letters, digits, '-' and '_' only", word);
+			return fail(ERR_BAD_ARGUMENT,
+			            "command line: %s: letters, digits, '-' and '_' only", word);
 	if (!*value || !copy(to, size, value))
-		return fail(ERR_BAD_ARGUMENT, "command line: %s: a name has 1 to %zu characters", word, size - 1);
+		return fail(ERR_BAD_ARGUMENT, "command line: %s: a name has 1 to %zu characters",
+		            word, size - 1);
 	return OK;
 }
 
 static enum err take_nic(const char *word, const char *value, char *to)
 {
 	if (!is_nic(value) || !copy(to, CMDLINE_NIC_MAX, value))
-		return fail(ERR_BAD_ARGUMENT, "command line: %s: '%s' is neither nic0 to nic%d nor a MAC address", word, value, NICS_MAX - 1);
+		return fail(ERR_BAD_ARGUMENT,
+		            "command line: %s: '%s' is neither nic0 to nic%d nor a MAC address",
+		            word, value, NICS_MAX - 1);
 	return OK;
 }
 
 static enum err take_address(const char *word, const char *value, struct boot_net *net)
 {
 	net->ip.dhcp = !strcmp(value, "dhcp");
-	if (!net->ip.dhcp && (!is_ipv4_prefix(value) || !copy(net->ip.address, sizeof(net->ip.address), value)))
-		return fail(ERR_BAD_ARGUMENT, "command line: %s: '%s' is neither dhcp nor an address like 10.0.0.1/24", word, value);
+	if (!net->ip.dhcp &&
+	    (!is_ipv4_prefix(value) || !copy(net->ip.address, sizeof(net->ip.address), value)))
+		return fail(ERR_BAD_ARGUMENT,
+		            "command line: %s: '%s' is neither dhcp nor like 10.0.0.1/24",
+		            word, value);
 	net->has_address = true;
 	return OK;
 }
 
 static enum err take_gateway(const char *word, const char *value, struct boot_net *net)
 {
-	if (strncmp(value, "gw=", 3) || !is_ipv4(value + 3) || !copy(net->ip.gateway, sizeof(net->ip.gateway), value + 3))
-		return fail(ERR_BAD_ARGUMENT, "command line: %s: '%s' is not a gateway like gw=10.0.0.254", word, value);
+	if (strncmp(value, "gw=", 3) || !is_ipv4(value + 3) ||
+	    !copy(net->ip.gateway, sizeof(net->ip.gateway), value + 3))
+		return fail(ERR_BAD_ARGUMENT,
+		            "command line: %s: '%s' is not a gateway like gw=10.0.0.254", word,
+		            value);
 	if (net->ip.dhcp)
-		return fail(ERR_BAD_ARGUMENT, "command line: %s: with dhcp the gateway comes by DHCP", word);
+		return fail(ERR_BAD_ARGUMENT,
+		            "command line: %s: with dhcp the gateway comes by DHCP", word);
 	return OK;
 }
 
@@ -154,7 +174,8 @@ static enum err take_word(char *word, char *value, struct boot_options *out)
 	ASSERT(!strcmp(word, "mgmt"));
 	enum err e = take_net(word, value, &out->mgmt);
 	if (e == OK && !out->mgmt.has_address)
-		return fail(ERR_BAD_ARGUMENT, "command line: mgmt: an address is missing, as in mgmt=nic0,dhcp");
+		return fail(ERR_BAD_ARGUMENT,
+		            "command line: mgmt: an address is missing, as in mgmt=nic0,dhcp");
 	return e;
 }
 
@@ -180,7 +201,8 @@ static enum err complete(struct boot_options *out)
 		out->mig = out->mgmt;
 	} else if (!out->mig.has_address) {
 		if (strcmp(out->mig.nic, out->mgmt.nic))
-			return fail(ERR_BAD_ARGUMENT, "command line: mig: a NIC of its own needs an address");
+			return fail(ERR_BAD_ARGUMENT,
+			            "command line: mig: a NIC of its own needs an address");
 		out->mig = out->mgmt;
 	}
 	if (!out->guest_nic[0])
@@ -202,7 +224,8 @@ static enum err parse_word(const char *text, size_t len, unsigned *seen, struct 
 		*value++ = '\0';
 	int i = value ? find_word(word) : -1;
 	if (i < 0)
-		return fail(ERR_BAD_ARGUMENT, "command line: '%s' is not understood; known: node= mgmt= mig= guest= test=", word);
+		return fail(ERR_BAD_ARGUMENT, "command line: '%s' is not understood; known: " WORDS,
+		            word);
 	if (*seen & 1u << i)
 		return fail(ERR_BAD_ARGUMENT, "command line: %s= is there twice", word);
 	*seen |= 1u << i;

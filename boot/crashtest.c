@@ -2,8 +2,8 @@
 /*
  * boot/crashtest.c - break the host on purpose, to prove that it says so.
  *
- * test=NAME on the command line; tests/boot expects the screen of state for each.  A test that comes
- * back has found a protection missing, and that stops the boot.  Called by boot/main.c.
+ * test=NAME on the command line; tests/boot expects the screen of state for each.  A test that
+ * comes back has found a protection missing, and that stops the boot.  Called by boot/main.c.
  */
 #include "boot/boot.h"
 
@@ -73,7 +73,9 @@ enum err crashtest_run(void)
 		if (!strcmp(boot_options.test, tests[i].name)) {
 			log_line("crash test: %s", tests[i].name);
 			tests[i].run();
-			return fail(ERR_NOT_SUPPORTED, "crash test: %s came back: the host is not protected", tests[i].name);
+			return fail(ERR_NOT_SUPPORTED,
+			            "crash test: %s came back: the host is not protected",
+			            tests[i].name);
 		}
 	return OK;
 }

@@ -2,9 +2,9 @@
 /*
  * boot/main.c - the boot list: every step from the first C instruction to "godwit: ready".
  *
- * Steps run in this order, each for the reason given beside it; the first that fails stops the machine
- * with a sentence.  After the last one the scheduler owns the CPU for ever.  Before: boot/multiboot2.S.
- * Read next: boot/wire.c, lib/task.c.
+ * Steps run in this order, each for the reason given beside it; the first that fails stops the
+ * machine with a sentence.  After the last one the scheduler owns the CPU for ever.  Before:
+ * boot/multiboot2.S. Read next: boot/wire.c, lib/task.c.
  */
 #include "boot/boot.h"
 
@@ -50,7 +50,8 @@ static enum err information_init(void)
 		return e;
 	if (screen_init(&boot_info.screen))
 		log_add_sink(screen_write);
-	log_line("boot: by %s, %u modules, command line: %s", boot_info.loader, boot_info.nmodules, boot_info.cmdline);
+	log_line("boot: by %s, %u modules, command line: %s", boot_info.loader, boot_info.nmodules,
+	         boot_info.cmdline);
 	return OK;
 }
 
@@ -79,8 +80,9 @@ static enum err acpi_init(void)
 	if (!boot_info.rsdp_len)
 		log_line("acpi: the boot loader found no tables");
 	else if (acpi_parse(&reader, boot_info.rsdp, boot_info.rsdp_len, &acpi_info) == OK)
-		log_line("acpi: %u CPUs, %u IOAPICs, PM timer at port 0x%x, HPET at 0x%lx", acpi_info.ncpus,
-		         acpi_info.nioapics, acpi_info.pm_timer_port, acpi_info.hpet_address);
+		log_line("acpi: %u CPUs, %u IOAPICs, PM timer at port 0x%x, HPET at 0x%lx",
+		         acpi_info.ncpus, acpi_info.nioapics, acpi_info.pm_timer_port,
+		         acpi_info.hpet_address);
 	return OK;
 }
 
@@ -99,24 +101,27 @@ static enum err vendor_init(void)
 static enum err nics_init(void) { nics_start(); return OK; }
 static enum err virt_init(void) { return virt ? virt->cpu_on(0) : OK; }
 
-static const struct step { const char *name; enum err (*run)(void); } boot_steps[] = {
-	{ "console",     console_init },        /* first: everything after it can speak            */
-	{ "information", information_init },    /* the boot loader's, copied; then the screen      */
-	{ "options",     options_init },        /* the command line                                */
-	{ "cpu",         cpu_init },            /* GDT, TSS, control registers; NX before paging   */
-	{ "traps",       idt_init },            /* from here on a fault prints a screen of state   */
-	{ "memory",      memory_init },         /* the page allocator gets what is free            */
-	{ "paging",      memory_map },          /* our own tables: W^X, guard pages, no page 0     */
-	{ "acpi",        acpi_init },           /* where the APICs and clocks are                  */
-	{ "apic",        local_apic_init },     /* masks the 8259s as well                         */
-	{ "ioapics",     io_apics_init },       /* all pins masked until a driver asks             */
-	{ "clock",       clock_init },          /* measures the TSC; log lines get times           */
-	{ "crash test",  crashtest_run },       /* only with test=NAME: proves the steps above     */
-	{ "pci",         pci_scan },            /* what devices are there                          */
-	{ "vendor",      vendor_init },         /* whose virtualisation this is                    */
-	{ "self-test",   selftest_run },        /* says what this machine can do, or stops it here */
-	{ "virt",        virt_init },           /* the CPU becomes a hypervisor's                  */
-	{ "nics",        nics_init },           /* a card that fails is left out, with a line      */
+static const struct step {
+	const char *name;
+	enum err  (*run)(void);
+} boot_steps[] = {
+	{ "console",     console_init },        /* first: everything after it can speak          */
+	{ "information", information_init },    /* the boot loader's, copied; then the screen    */
+	{ "options",     options_init },        /* the command line                              */
+	{ "cpu",         cpu_init },            /* GDT, TSS, control registers; NX before paging */
+	{ "traps",       idt_init },            /* from here on a fault prints a screen of state */
+	{ "memory",      memory_init },         /* the page allocator gets what is free          */
+	{ "paging",      memory_map },          /* our own tables: W^X, guard pages, no page 0   */
+	{ "acpi",        acpi_init },           /* where the APICs and clocks are                */
+	{ "apic",        local_apic_init },     /* masks the 8259s as well                       */
+	{ "ioapics",     io_apics_init },       /* all pins masked until a driver asks           */
+	{ "clock",       clock_init },          /* measures the TSC; log lines get times         */
+	{ "crash test",  crashtest_run },       /* only with test=NAME: proves the steps above   */
+	{ "pci",         pci_scan },            /* what devices are there                        */
+	{ "vendor",      vendor_init },         /* whose virtualisation this is                  */
+	{ "self-test",   selftest_run },        /* what this machine can do, or it stops here    */
+	{ "virt",        virt_init },           /* the CPU becomes a hypervisor's                */
+	{ "nics",        nics_init },           /* a card that fails is left out, with a line    */
 };
 
 _Noreturn static void stop_boot(const struct step *s)

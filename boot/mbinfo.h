@@ -3,7 +3,8 @@
  * boot/mbinfo.h - what the boot loader tells us, as a struct of our own.
  *
  * Pure: multiboot2 tags are bytes from outside; everything is checked and copied, so the boot
- * loader's memory can be reused afterwards.  (Multiboot2 Specification 2.0, "Boot information format")
+ * loader's memory can be reused afterwards.  (Multiboot2 Specification 2.0, "Boot information
+ * format")
  */
 #ifndef BOOT_MBINFO_H
 #define BOOT_MBINFO_H
@@ -38,7 +39,7 @@ struct boot_info {
 /* ERR_BAD_FORMAT names the tag and what is wrong with it; `out` is then not to be used. */
 enum err mbinfo_parse(const void *bytes, size_t len, struct boot_info *out);
 
-/* The length that the information at `bytes` (8 readable) claims for itself; mbinfo_parse() checks it. */
+/* The length that the information at `bytes` claims; mbinfo_parse() checks it. */
 uint32_t mbinfo_claimed_len(const void *bytes);
 
 #endif

@@ -3,8 +3,8 @@
  * boot/memory.c - host memory: what the page allocator gets, and what the page tables map.
  *
  * Not given away: the first MiB (firmware, VGA, later other CPUs' first steps), our image, the boot
- * modules.  The map with which we start covers 4 GiB only, so RAM above that is given after the final
- * tables are loaded.  Two steps of the boot list (boot/main.c).
+ * modules.  The map with which we start covers 4 GiB only, so RAM above that is given after the
+ * final tables are loaded.  Two steps of the boot list (boot/main.c).
  */
 #include "boot/boot.h"
 
@@ -41,7 +41,8 @@ enum err memory_init(void)
 	uint64_t total = memmap_total(&boot_info);
 
 	if (total < HOST_RAM_MIN_BYTES)
-		return fail(ERR_NO_MEMORY, "this machine has %llu MiB of memory; at least %llu MiB are needed",
+		return fail(ERR_NO_MEMORY,
+		            "this machine has %llu MiB of memory; at least %llu MiB are needed",
 		            total / MIB, HOST_RAM_MIN_BYTES / MIB);
 	memmap_hole(&in_use, 0, LOW_END);
 	memmap_hole(&in_use, (uintptr_t)__image_start, (uintptr_t)__image_end);
@@ -61,7 +62,7 @@ static void map_ram(void *ctx, struct span s)
 		*e = paging_map(hpa(s.from), s.to - s.from, MAP_WRITE);
 }
 
-/* RAM with modules, but without our image (mapped part by part) and the first MiB (mapped by hand). */
+/* RAM with modules; our image is mapped already, the first MiB is mapped by hand. */
 static enum err map_all(void)
 {
 	static struct memmap m;
@@ -78,7 +79,8 @@ static enum err map_all(void)
 	if (e == OK)
 		e = paging_map(hpa(VGA_TO), LOW_END - VGA_TO, 0);
 	if (e == OK && s->kind == SCREEN_RGB)
-		e = paging_map(hpa(s->base), (uint64_t)s->pitch * s->height, MAP_WRITE | MAP_COMBINE);
+		e = paging_map(hpa(s->base), (uint64_t)s->pitch * s->height,
+		               MAP_WRITE | MAP_COMBINE);
 	return e;
 }
 
@@ -92,6 +94,7 @@ enum err memory_map(void)
 		return e;
 	paging_enable();
 	give_except(0, EARLY_END);
-	log_line("memory: mapped one to one, W^X, with %llu KiB of page tables", paging_table_pages() * PAGE_SIZE / KIB);
+	log_line("memory: mapped one to one, W^X, with %llu KiB of page tables",
+	         paging_table_pages() * PAGE_SIZE / KIB);
 	return OK;
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot/multiboot2.S - the first instructions: from the boot loader's 32-bit mode to C in 64-bit mode.
+ * boot/multiboot2.S - the first instructions: from the boot loader's 32 bits to C in 64.
  *
- * In:    EAX the multiboot2 magic, EBX the address of its information; protected mode, flat segments,
- *        no paging, interrupts off (Multiboot2 Specification 2.0, "I386 machine state").
+ * In:    EAX the multiboot2 magic, EBX the address of its information; protected mode, flat
+ *        segments, no paging, interrupts off (Multiboot2 Specification 2.0, "I386 machine state").
  * Out:   boot_main(information, TSC at entry) on the boot stack, interrupts off, the first 4 GiB
- *        mapped one to one and writable and executable; boot/main.c replaces that map.
- * A loader that is not multiboot2, or a CPU without long mode, gets a sentence on COM1 and on the VGA
- * text screen, and a halt.
+ *        mapped one to one and writable and executable; boot/memory.c replaces that map.
+ * A loader that is not multiboot2, or a CPU without long mode, gets a sentence on COM1 and on the
+ * VGA text screen, and a halt.
  *
- * Another way in (EFI with boot services on, 64 bits from the start) would be one more header tag and
- * one more entry that joins at start64.
+ * Another way in (EFI with boot services on, 64 bits from the start) would be one more header tag
+ * and one more entry that joins at start64.
  */
 #include "arch/x86_64/defs/boot.h"
 
@@ -144,7 +144,7 @@ start64:
 
 	.section .rodata.start, "a"
 not_multiboot2:
-	.asciz	"godwit: stopped: not started by a multiboot2 loader; in GRUB use the command multiboot2"
+	.asciz	"godwit: stopped: not started by multiboot2; in GRUB use the command multiboot2"
 no_long_mode:
 	.asciz	"godwit: stopped: this CPU has no 64-bit mode (long mode)"
 	.balign 8
@@ -167,7 +167,7 @@ uart_setup:                             # port, value: 115200 8N1, FIFO on; ends
 	.byte	COM1_FCR_ON
 	.short	0
 
-	# The stack of boot and, later, of the scheduler; paging.c takes the page below it out of the map.
+	# The stack of boot and, later, of the scheduler; stack.c unmaps the page below it.
 	.section .bss.stacks, "aw", @nobits
 	.balign EARLY_PAGE_SIZE
 	.globl	boot_stack_guard, boot_stack_top

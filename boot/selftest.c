@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot/selftest.c - one line for each feature that we look for: found or missing, needed or not, and why.
+ * boot/selftest.c - one line for each feature that we look for: found or missing, and why.
  *
  * Runs before anything is switched on, so a machine that cannot do it says so and halts.
  */
@@ -22,7 +22,8 @@ static void report(const struct virt_feature *f)
 	if (f->found)
 		log_line("self-test: ok       %s", f->name);
 	else
-		log_line("self-test: %s %s (%s)", f->required ? "MISSING " : "no      ", f->name, f->why ? f->why : "no reason given");
+		log_line("self-test: %s %s (%s)", f->required ? "MISSING " : "no      ", f->name,
+		         f->why ? f->why : "no reason given");
 	if (!f->found && f->required)
 		missing++;
 }
@@ -39,9 +40,11 @@ static unsigned count_nics(void)
 static void report_machine(void)
 {
 	const struct virt_feature list[] = {
-		{ timer_source() ? timer_source() : "clock", timer_source(), true, "no PM timer, HPET or PIT counts" },
+		{ timer_source() ? timer_source() : "clock", timer_source(), true,
+		  "no PM timer, HPET or PIT counts" },
 		{ "IOAPIC", acpi_info.nioapics, false, "not in ACPI: devices are polled" },
-		{ "network card", count_nics(), false, "no PCI device of class 02: no control service, no migration" },
+		{ "network card", count_nics(), false,
+		  "no PCI device of class 02: no control service, no migration" },
 	};
 
 	for (unsigned i = 0; i < COUNT(list); i++)
@@ -62,6 +65,7 @@ enum err selftest_run(void)
 	if (e != OK)
 		return e;
 	if (missing)
-		return fail(ERR_NOT_SUPPORTED, "%u required feature(s) of this machine are missing: see the lines above", missing);
+		return fail(ERR_NOT_SUPPORTED, "%u required feature(s) are missing: see above",
+		            missing);
 	return OK;
 }

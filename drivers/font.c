@@ -2,8 +2,8 @@
 /*
  * drivers/font.c - the letters of the framebuffer console: printable ASCII, five dots by eight.
  *
- * One byte a row, top row first, the leftmost dot in bit 4; the eighth row is for what hangs below the
- * line.  screen.c draws each row twice, in a cell of 8 by 16 pixels.
+ * One byte a row, top row first, the leftmost dot in bit 4; the eighth row is for what hangs below
+ * the line.  screen.c draws each row twice, in a cell of 8 by 16 pixels.
  */
 #include "drivers/font.h"
 

@@ -2,8 +2,9 @@
 /*
  * drivers/pci.c - PCI devices of this machine: found once at boot, matched to drivers.
  *
- * Owns the list of devices and ports 0xcf8 and 0xcfc.  Buses are those that bridges lead to from bus 0.
- * (PCI Local Bus Specification 3.0, "Configuration Space")  Called by boot/main.c and the drivers.
+ * Owns the list of devices and ports 0xcf8 and 0xcfc.  Buses are those that bridges lead to from
+ * bus 0. (PCI Local Bus Specification 3.0, "Configuration Space")  Called by boot/main.c and the
+ * drivers.
  */
 #include "drivers/pci.h"
 
@@ -22,8 +23,8 @@
 #define CONFIG_ENABLE   BIT(31)
 
 enum config_register {
-	REG_ID = 0x00, REG_CLASS = 0x08, REG_HEADER_TYPE = 0x0e, REG_BAR0 = 0x10, REG_SECONDARY_BUS = 0x19,
-	REG_IRQ_LINE = 0x3c, REG_IRQ_PIN = 0x3d,
+	REG_ID = 0x00, REG_CLASS = 0x08, REG_HEADER_TYPE = 0x0e, REG_BAR0 = 0x10,
+	REG_SECONDARY_BUS = 0x19, REG_IRQ_LINE = 0x3c, REG_IRQ_PIN = 0x3d,
 };
 
 #define ID_NONE         0xffffffffu
@@ -43,8 +44,9 @@ static unsigned ndevices;
 
 static void select(const struct pci_dev *d, uint8_t reg)
 {
-	insn_outl(CONFIG_ADDRESS, (uint32_t)CONFIG_ENABLE | (uint32_t)d->bus << 16 | (uint32_t)d->slot << 11 |
-	                          (uint32_t)d->function << 8 | (reg & ~3u));
+	uint32_t where = (uint32_t)(d->bus << 16 | d->slot << 11 | d->function << 8);
+
+	insn_outl(CONFIG_ADDRESS, (uint32_t)CONFIG_ENABLE | where | (reg & ~3u));
 }
 
 uint8_t pci_read8(const struct pci_dev *d, uint8_t reg)
@@ -131,7 +133,8 @@ static void read_bars(struct pci_dev *d)
 static void add_device(const struct pci_dev *found)
 {
 	if (ndevices == DEVICES_MAX) {
-		log_line("pci: more than %d devices; %02x:%02x.%u is left out", DEVICES_MAX, found->bus, found->slot, found->function);
+		log_line("pci: more than %d devices; %02x:%02x.%u is left out", DEVICES_MAX,
+		         found->bus, found->slot, found->function);
 		return;
 	}
 	struct pci_dev *d = &devices[ndevices++];
@@ -139,12 +142,14 @@ static void add_device(const struct pci_dev *found)
 	d->irq_pin = pci_read8(d, REG_IRQ_PIN);
 	d->irq_line = pci_read8(d, REG_IRQ_LINE);
 	read_bars(d);
-	log_line("pci: %02x:%02x.%u %04x:%04x class %02x%02x irq %d", d->bus, d->slot, d->function, d->id & UINT16_MAX,
-	         d->id >> 16, d->class, d->subclass, d->irq_pin && d->irq_line != IRQ_LINE_NONE ? d->irq_line : -1);
+	log_line("pci: %02x:%02x.%u %04x:%04x class %02x%02x irq %d", d->bus, d->slot, d->function,
+	         d->id & UINT16_MAX, d->id >> 16, d->class, d->subclass,
+	         d->irq_pin && d->irq_line != IRQ_LINE_NONE ? d->irq_line : -1);
 }
 
 /* Returns the header type byte; 0 with *present false when nobody answers. */
-static uint8_t scan_function(uint8_t bus, uint8_t slot, uint8_t function, uint64_t *buses, bool *present)
+static uint8_t scan_function(uint8_t bus, uint8_t slot, uint8_t function, uint64_t *buses,
+                             bool *present)
 {
 	struct pci_dev d = { .bus = bus, .slot = slot, .function = function };
 
@@ -175,7 +180,10 @@ static void scan_bus(uint8_t bus, uint64_t *buses)
 	}
 }
 
-/* Firmware numbers a bridge's far side higher than its near side, so one pass upwards sees every bus once. */
+/*
+ * Firmware numbers a bridge's far side higher than its near side, so one pass upwards sees every
+ * bus once.
+ */
 enum err pci_scan(void)
 {
 	uint64_t buses[BITMAP_WORDS(BUSES)] = { BIT(0) };
@@ -214,7 +222,8 @@ volatile void *pci_map_bar(const struct pci_dev *d, unsigned i, uint64_t len)
 
 	ASSERT(i < PCI_BARS);
 	if (bar->io || !bar->base || bar->len < len) {
-		fail(ERR_NOT_SUPPORTED, "pci: %02x:%02x.%u: BAR %u is not memory of %lu bytes", d->bus, d->slot, d->function, i, len);
+		fail(ERR_NOT_SUPPORTED, "pci: %02x:%02x.%u: BAR %u is not memory of %lu bytes",
+		     d->bus, d->slot, d->function, i, len);
 		return NULL;
 	}
 	return paging_map_device(hpa(bar->base), bar->len);

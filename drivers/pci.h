@@ -40,7 +40,10 @@ struct pci_driver {
 /* Find all devices behind host bridge 0, in bus, slot, function order; logs one line each. */
 enum err pci_scan(void);
 
-/* Give each device to the first of `n` drivers that knows it.  One that fails does not stop the others. */
+/*
+ * Give each device to the first of `n` drivers that knows it.  One that fails does not stop the
+ * others.
+ */
 void pci_start_drivers(const struct pci_driver *const *drivers, unsigned n);
 
 struct pci_dev *pci_at(unsigned i);     /* NULL: no such device */
@@ -55,7 +58,10 @@ void     pci_write32(const struct pci_dev *dev, uint8_t reg, uint32_t value);
 /* Let the device answer memory and port accesses, and (bus_master) read and write RAM. */
 void pci_enable(const struct pci_dev *dev, bool bus_master);
 
-/* Map memory BAR `i`, uncached, at least `len` bytes long; the pointer stays valid.  NULL: refused, with fail(). */
+/*
+ * Map memory BAR `i`, uncached, at least `len` bytes long; the pointer stays valid.  NULL: refused,
+ * with fail().
+ */
 volatile void *pci_map_bar(const struct pci_dev *dev, unsigned i, uint64_t len);
 
 #define PCI_COMMAND             0x04

@@ -2,9 +2,10 @@
 /*
  * drivers/screen.c - the screen as the host's console: VGA text or a linear framebuffer.
  *
- * Reading video memory is slow and moving a whole screen is slower, so nothing ever scrolls: text that
- * reaches the bottom goes on at the top, and the line below the newest is kept empty, so that one sees
- * where the end is.  Called as a log sink (lib/log.h), also by a panic: no memory, no clock, no locks.
+ * Reading video memory is slow and moving a whole screen is slower, so nothing ever scrolls: text
+ * that reaches the bottom goes on at the top, and the line below the newest is kept empty, so that
+ * one sees where the end is.  Called as a log sink (lib/log.h), also by a panic: no memory, no
+ * clock, no locks.
  */
 #include "drivers/screen.h"
 
@@ -12,6 +13,7 @@
 
 #define CELL_WIDTH      8
 #define CELL_HEIGHT     16
+#define LEFT_MARGIN     (CELL_WIDTH - FONT_COLUMNS - 1)
 #define TEXT_ATTRIBUTE  0x0700          /* light grey on black */
 #define TAB_COLUMNS     8
 #define EARLY_END       (4 * GIB)       /* what is mapped before the final tables are */
@@ -20,24 +22,11 @@
 static struct screen screen;
 static uint32_t columns, rows;          /* 0 columns: no screen */
 static uint32_t column, row;
+static uint32_t ink;                    /* the pixel value of text       */
 
 static uint32_t colour_bits(struct screen_colour c, uint8_t level)
 {
 	return (uint32_t)(level >> (8 - c.bits)) << c.shift;
-}
-
-static uint32_t ink(void)
-{
-	return colour_bits(screen.red, GREY) | colour_bits(screen.green, GREY) | colour_bits(screen.blue, GREY);
-}
-
-static void put_pixel(uint8_t *at, uint32_t value)
-{
-	if (screen.bpp == 32)
-		*(volatile uint32_t *)at = value;
-	else
-		for (unsigned i = 0; i < screen.bpp / 8u; i++)
-			((volatile uint8_t *)at)[i] = (uint8_t)(value >> 8 * i);
 }
 
 static uint8_t *pixel_at(uint32_t x, uint32_t y)
@@ -45,17 +34,27 @@ static uint8_t *pixel_at(uint32_t x, uint32_t y)
 	return (uint8_t *)screen.base + (uint64_t)y * screen.pitch + x * (screen.bpp / 8u);
 }
 
+/* One line of a letter: dots are the bits of `dots`, the leftmost in the highest of CELL_WIDTH. */
+static void draw_line(uint8_t *at, uint8_t dots, uint32_t colour)
+{
+	for (unsigned x = 0; x < CELL_WIDTH; x++, dots = (uint8_t)(dots << 1)) {
+		uint32_t value = dots & BIT(CELL_WIDTH - 1) ? colour : 0;
+		if (screen.bpp == 32) {
+			((volatile uint32_t *)at)[x] = value;
+			continue;
+		}
+		for (unsigned i = 0; i < screen.bpp / 8u; i++, value >>= 8)
+			*(volatile uint8_t *)at++ = (uint8_t)value;
+	}
+}
+
 static void draw_rgb(uint32_t at_column, uint32_t at_row, char c)
 {
 	const uint8_t *glyph = font[c - FONT_FIRST];
-	uint32_t colour = ink();
+	uint8_t *p = pixel_at(at_column * CELL_WIDTH, at_row * CELL_HEIGHT);
 
-	for (unsigned y = 0; y < CELL_HEIGHT; y++) {
-		uint8_t dots = glyph[y * FONT_ROWS / CELL_HEIGHT];
-		uint8_t *p = pixel_at(at_column * CELL_WIDTH, at_row * CELL_HEIGHT + y);
-		for (unsigned x = 0; x < CELL_WIDTH; x++, p += screen.bpp / 8u)
-			put_pixel(p, x && x <= FONT_COLUMNS && (dots >> (FONT_COLUMNS - x) & 1) ? colour : 0);
-	}
+	for (unsigned y = 0; y < CELL_HEIGHT; y++, p += screen.pitch)
+		draw_line(p, (uint8_t)(glyph[y * FONT_ROWS / CELL_HEIGHT] << LEFT_MARGIN), ink);
 }
 
 static void draw_text(uint32_t at_column, uint32_t at_row, char c)
@@ -109,7 +108,9 @@ bool screen_init(const struct screen *s)
 {
 	uint64_t end;
 
-	if (s->kind == SCREEN_NONE || __builtin_add_overflow(s->base, (uint64_t)s->pitch * s->height, &end) || end > EARLY_END)
+	if (s->kind == SCREEN_NONE ||
+	    __builtin_add_overflow(s->base, (uint64_t)s->pitch * s->height, &end) ||
+	    end > EARLY_END)
 		return false;
 	screen = *s;
 	columns = s->kind == SCREEN_TEXT ? s->width : s->width / CELL_WIDTH;
@@ -118,6 +119,7 @@ bool screen_init(const struct screen *s)
 		columns = 0;
 		return false;
 	}
+	ink = colour_bits(s->red, GREY) | colour_bits(s->green, GREY) | colour_bits(s->blue, GREY);
 	for (uint32_t r = 0; r < rows; r++)
 		clear_row(r);
 	return true;

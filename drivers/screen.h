@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * drivers/screen.h - the screen as the host's console: VGA text or a linear framebuffer; output only.
+ * drivers/screen.h - the screen as the host's console: VGA text or a linear framebuffer; output
+ * only.
  */
 #ifndef DRIVERS_SCREEN_H
 #define DRIVERS_SCREEN_H
 
 #include "lib/types.h"
 
-/* Where the screen is.  RGB: bits of a pixel are `bits` wide from `shift` on.  TEXT: width and height count characters. */
+/*
+ * Where the screen is.  RGB: bits of a pixel are `bits` wide from `shift` on.  TEXT: width and
+ * height count characters.
+ */
 enum screen_kind { SCREEN_NONE, SCREEN_TEXT, SCREEN_RGB };
 struct screen_colour { uint8_t shift, bits; };
 struct screen {

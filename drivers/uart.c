@@ -3,9 +3,9 @@
  * drivers/uart.c - COM1 (16550) as the host's console: output only, 115200 8N1, polled.
  *
  * It is the first thing that boot sets up and the last that a panic uses, so it needs nothing else
- * to work: no memory, no clock, no interrupts.  A character takes 87 us on the wire.  While the host
- * boots we wait for it; once guests run the text goes into a ring, from which uart_poll() fills the
- * transmitter's FIFO.  Called as a log sink (lib/log.h) and by the scheduler.
+ * to work: no memory, no clock, no interrupts.  A character takes 87 us on the wire.  While the
+ * host boots we wait for it; once guests run the text goes into a ring, from which uart_poll()
+ * fills the transmitter's FIFO.  Called as a log sink (lib/log.h) and by the scheduler.
  */
 #include "drivers/uart.h"
 

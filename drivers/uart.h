@@ -16,7 +16,10 @@ bool uart_init(void);
  */
 void uart_write(const char *text, size_t len);
 
-/* From now on uart_poll() sends: a line takes milliseconds on the wire, and a guest must not wait for it. */
+/*
+ * From now on uart_poll() sends: a line takes milliseconds on the wire, and a guest must not wait
+ * for it.
+ */
 void uart_defer(void);
 
 /* For sched_add_poll(): as much as the transmitter takes now. */

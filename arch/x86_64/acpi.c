@@ -18,14 +18,16 @@
 #define RSDP_V1_LEN     20
 #define RSDP_V2_LEN     36
 #define HEADER_LEN      36
-#define TABLE_MAX       (32 * KIB)      /* the largest that we read; MADTs of big machines are 10 KiB */
+#define TABLE_MAX       (32 * KIB)      /* the largest that we read */
 #define TABLES_MAX      128             /* entries of the root table that we follow */
 
 /* Fields by offset: the structures are packed and unaligned. */
 enum rsdp_field { RSDP_REVISION = 15, RSDP_RSDT = 16, RSDP_LENGTH = 20, RSDP_XSDT = 24 };
 enum header_field { HEADER_LENGTH = 4 };
 enum madt_field { MADT_LAPIC = 36, MADT_FLAGS = 40, MADT_ENTRIES = 44 };
-enum fadt_field { FADT_PM_TIMER = 76, FADT_PM_TIMER_LEN = 91, FADT_FLAGS = 112, FADT_X_PM_TIMER = 208 };
+enum fadt_field {
+	FADT_PM_TIMER = 76, FADT_PM_TIMER_LEN = 91, FADT_FLAGS = 112, FADT_X_PM_TIMER = 208,
+};
 enum hpet_field { HPET_SPACE = 40, HPET_ADDRESS = 44, HPET_END = 56 };
 enum mcfg_field { MCFG_ENTRIES = 44, MCFG_ENTRY_LEN = 16 };
 
@@ -36,7 +38,10 @@ enum mcfg_field { MCFG_ENTRIES = 44, MCFG_ENTRY_LEN = 16 };
 #define GAS_SYSTEM_IO           1
 #define GAS_ADDRESS             4               /* within the Generic Address Structure */
 
-enum madt_type { MADT_LOCAL_APIC = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_LAPIC_ADDRESS = 5, MADT_X2APIC = 9 };
+enum madt_type {
+	MADT_LOCAL_APIC = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_LAPIC_ADDRESS = 5,
+	MADT_X2APIC = 9,
+};
 
 /* MPS INTI flags of an override */
 #define INTI_POLARITY           MASK(1, 0)
@@ -59,7 +64,10 @@ static bool sum_is_zero(const uint8_t *p, size_t len)
 	return sum == 0;
 }
 
-/* Bring the table at `address` into the buffer, whole and checked; its length, or 0 with a line in the log. */
+/*
+ * Bring the table at `address` into the buffer, whole and checked; its length, or 0 with a line in
+ * the log.
+ */
 static size_t load_table(const struct acpi_reader *r, uint64_t address)
 {
 	if (!r->read(r->ctx, address, table, HEADER_LEN)) {
@@ -71,7 +79,8 @@ static size_t load_table(const struct acpi_reader *r, uint64_t address)
 		log_line("acpi: the table at 0x%lx claims %u bytes", address, len);
 		return 0;
 	}
-	if (!r->read(r->ctx, address, table, len) || u32(table + HEADER_LENGTH) != len || !sum_is_zero(table, len)) {
+	if (!r->read(r->ctx, address, table, len) || u32(table + HEADER_LENGTH) != len ||
+	    !sum_is_zero(table, len)) {
 		log_line("acpi: the table at 0x%lx has a wrong checksum", address);
 		return 0;
 	}
@@ -111,7 +120,8 @@ static void madt_entry(struct acpi_info *out, const uint8_t *e, uint8_t len)
 		break;
 	case MADT_IOAPIC:
 		if (len >= 12 && out->nioapics < ACPI_IOAPICS_MAX)
-			out->ioapic[out->nioapics++] = (struct acpi_ioapic){ e[2], u32(e + 4), u32(e + 8) };
+			out->ioapic[out->nioapics++] =
+				(struct acpi_ioapic){ e[2], u32(e + 4), u32(e + 8) };
 		break;
 	case MADT_OVERRIDE:
 		if (len >= 10)
@@ -133,7 +143,8 @@ static void parse_madt(struct acpi_info *out, size_t len)
 	for (size_t at = MADT_ENTRIES; at + 2 <= len;) {
 		uint8_t entry_len = table[at + 1];
 		if (entry_len < 2 || entry_len > len - at) {
-			log_line("acpi: MADT entry at offset %zu claims %u bytes; the rest is ignored", at, entry_len);
+			log_line("acpi: a MADT entry claims %u bytes; the rest is ignored",
+			         entry_len);
 			return;
 		}
 		madt_entry(out, table + at, entry_len);
@@ -169,8 +180,14 @@ static void parse_mcfg(struct acpi_info *out, size_t len)
 		}
 }
 
-static const struct { char signature[5]; void (*parse)(struct acpi_info *, size_t len); } parsers[] = {
-	{ "APIC", parse_madt }, { "FACP", parse_fadt }, { "HPET", parse_hpet }, { "MCFG", parse_mcfg },
+static const struct {
+	char   signature[5];
+	void (*parse)(struct acpi_info *, size_t len);
+} parsers[] = {
+	{ "APIC", parse_madt },
+	{ "FACP", parse_fadt },
+	{ "HPET", parse_hpet },
+	{ "MCFG", parse_mcfg },
 };
 
 static void parse_table(const struct acpi_reader *r, uint64_t address, struct acpi_info *out)
@@ -188,7 +205,8 @@ static void parse_table(const struct acpi_reader *r, uint64_t address, struct ac
 }
 
 /* The root table's addresses: 8 bytes each in an XSDT, 4 in an RSDT. */
-static enum err parse_root(const struct acpi_reader *r, uint64_t root, bool xsdt, struct acpi_info *out)
+static enum err parse_root(const struct acpi_reader *r, uint64_t root, bool xsdt,
+                           struct acpi_info *out)
 {
 	static uint64_t address[TABLES_MAX];
 	size_t width = xsdt ? 8 : 4, len = load_table(r, root), n = 0;
@@ -202,14 +220,16 @@ static enum err parse_root(const struct acpi_reader *r, uint64_t root, bool xsdt
 	return OK;
 }
 
-enum err acpi_parse(const struct acpi_reader *r, const void *rsdp, size_t rsdp_len, struct acpi_info *out)
+enum err acpi_parse(const struct acpi_reader *r, const void *rsdp, size_t rsdp_len,
+                    struct acpi_info *out)
 {
 	const uint8_t *p = rsdp;
 
 	memset(out, 0, sizeof(*out));
 	if (rsdp_len < RSDP_V1_LEN || memcmp(p, "RSD PTR ", 8) || !sum_is_zero(p, RSDP_V1_LEN))
 		return fail(ERR_BAD_FORMAT, "acpi: the root pointer (RSDP) is damaged");
-	bool xsdt = p[RSDP_REVISION] >= 2 && rsdp_len >= RSDP_V2_LEN && sum_is_zero(p, RSDP_V2_LEN) && u64(p + RSDP_XSDT);
+	bool xsdt = p[RSDP_REVISION] >= 2 && rsdp_len >= RSDP_V2_LEN &&
+	            sum_is_zero(p, RSDP_V2_LEN) && u64(p + RSDP_XSDT);
 	enum err e = parse_root(r, xsdt ? u64(p + RSDP_XSDT) : u32(p + RSDP_RSDT), xsdt, out);
 	if (e != OK)
 		memset(out, 0, sizeof(*out));

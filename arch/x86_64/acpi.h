@@ -46,6 +46,7 @@ struct acpi_reader {
  * with a bad checksum or length is left out, with a line in the log; a bad RSDP or root table is an
  * error, and `out` then says that nothing is known.
  */
-enum err acpi_parse(const struct acpi_reader *r, const void *rsdp, size_t rsdp_len, struct acpi_info *out);
+enum err acpi_parse(const struct acpi_reader *r, const void *rsdp, size_t rsdp_len,
+                    struct acpi_info *out);
 
 #endif

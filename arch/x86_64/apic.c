@@ -2,9 +2,9 @@
 /*
  * arch/x86_64/apic.c - the local APIC of this CPU, and silence for the 8259s.
  *
- * Owns the local APIC and its timer.  The timer only wakes the CPU from idle: TSC-deadline mode where
- * there is one, else the counter, whose rate is measured against the TSC.  (SDM vol. 3, "Advanced
- * Programmable Interrupt Controller")  Called by irq.c and timer.c.
+ * Owns the local APIC and its timer.  The timer only wakes the CPU from idle: TSC-deadline mode
+ * where there is one, else the counter, whose rate is measured against the TSC.  (SDM vol. 3,
+ * "Advanced Programmable Interrupt Controller")  Called by irq.c and timer.c.
  */
 #include "arch/x86_64/apic.h"
 
@@ -56,7 +56,7 @@ void apic_eoi(void)
 	write(APIC_EOI, 0);
 }
 
-/* Initialised once to vectors of their own, so that a stray interrupt is recognised, then masked for good. */
+/* Given vectors of their own, so that a stray interrupt is recognised, then masked for good. */
 static void mask_8259s(void)
 {
 	static const struct { uint16_t port; uint8_t value; } sequence[] = {
@@ -83,7 +83,8 @@ static enum err switch_on(const struct acpi_info *acpi)
 	}
 	uint64_t address = base & APIC_BASE_ADDRESS;
 	if (acpi->present && acpi->lapic_address != address)
-		log_line("apic: ACPI says 0x%lx, the CPU says 0x%lx: the CPU is right", acpi->lapic_address, address);
+		log_line("apic: ACPI says 0x%lx, the CPU says 0x%lx: the CPU is right",
+		         acpi->lapic_address, address);
 	registers = paging_map_device(hpa(address), PAGE_SIZE);
 	if (!registers)
 		return ERR_NO_MEMORY;
@@ -93,8 +94,10 @@ static enum err switch_on(const struct acpi_info *acpi)
 
 enum err apic_init(const struct acpi_info *acpi)
 {
-	static const unsigned lvts[] = { APIC_LVT_TIMER, APIC_LVT_LINT0, APIC_LVT_LINT1, APIC_LVT_ERROR,
-	                                 APIC_LVT_PERF, APIC_LVT_THERMAL };
+	static const unsigned lvts[] = {
+		APIC_LVT_TIMER, APIC_LVT_LINT0, APIC_LVT_LINT1, APIC_LVT_ERROR, APIC_LVT_PERF,
+		APIC_LVT_THERMAL,
+	};
 
 	mask_8259s();
 	enum err e = switch_on(acpi);
@@ -103,13 +106,15 @@ enum err apic_init(const struct acpi_info *acpi)
 	unsigned max_lvt = (unsigned)GET(APIC_VERSION_MAX_LVT, read(APIC_VERSION));
 	for (unsigned i = 0; i < COUNT(lvts) && i <= max_lvt; i++)
 		write(lvts[i], APIC_LVT_MASKED);
-	write(APIC_LVT_LINT1, (uint32_t)PUT(APIC_LVT_MODE, APIC_MODE_NMI));     /* by convention the NMI pin */
+	/* By convention the pin for NMIs. */
+	write(APIC_LVT_LINT1, (uint32_t)PUT(APIC_LVT_MODE, APIC_MODE_NMI));
 	write(APIC_LVT_ERROR, VECTOR_APIC_ERROR);
 	write(APIC_TPR, 0);
 	write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
 	for (unsigned i = 0; i < 256; i++)      /* whatever the firmware left in service */
 		apic_eoi();
-	log_line("apic: local APIC %u, %s", apic_id(), registers ? "xAPIC (registers in memory)" : "x2APIC");
+	log_line("apic: local APIC %u, %s", apic_id(),
+	         registers ? "xAPIC (registers in memory)" : "x2APIC");
 	return OK;
 }
 
@@ -133,8 +138,9 @@ enum err apic_timer_init(void)
 {
 	deadline_mode = cpu_has_tsc_deadline();
 	if (deadline_mode) {
-		write(APIC_LVT_TIMER, VECTOR_TIMER | (uint32_t)PUT(APIC_LVT_TIMER_MODE, APIC_TIMER_DEADLINE));
-		insn_mfence();                  /* the mode is set before a deadline is (SDM vol. 3, "TSC-Deadline Mode") */
+		write(APIC_LVT_TIMER,
+		      VECTOR_TIMER | (uint32_t)PUT(APIC_LVT_TIMER_MODE, APIC_TIMER_DEADLINE));
+		insn_mfence();          /* the mode is set before a deadline is */
 		return OK;
 	}
 	enum err e = measure_counter();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arch/x86_64/apic.h - the local APIC of this CPU: x2APIC where there is one, else registers in memory.
+ * arch/x86_64/apic.h - the local APIC of this CPU: x2APIC, or else xAPIC.
  */
 #ifndef ARCH_X86_64_APIC_H
 #define ARCH_X86_64_APIC_H

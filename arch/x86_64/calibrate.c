@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arch/x86_64/calibrate.c - the arithmetic of clocks, apart from the hardware so that it can be tested.
- * Called by arch/x86_64/timer.c.
+ * arch/x86_64/calibrate.c - the arithmetic of clocks, apart from the hardware so that it can be
+ * tested. Called by arch/x86_64/timer.c.
  */
 #include "arch/x86_64/calibrate.h"
 
@@ -26,7 +26,8 @@ enum err calibrate_khz(const struct calibrate_sample s[CALIBRATE_SAMPLES], uint6
 	for (unsigned i = 0; i < CALIBRATE_SAMPLES; i++) {
 		uint64_t product;
 		if (!s[i].ref_ticks || __builtin_mul_overflow(s[i].tsc, ref_hz, &product))
-			return fail(ERR_NOT_SUPPORTED, "timer: the reference clock did not count as it should");
+			return fail(ERR_NOT_SUPPORTED,
+			            "timer: the reference clock did not count as it should");
 		hz[i] = product / s[i].ref_ticks;
 	}
 	sort(hz, CALIBRATE_SAMPLES);
@@ -39,7 +40,7 @@ enum err calibrate_khz(const struct calibrate_sample s[CALIBRATE_SAMPLES], uint6
 	return OK;
 }
 
-/* Long division, a bit at a time, until the factor fills its word: there is no 128-bit division here. */
+/* Long division, a bit at a time, until the factor fills its word: we have no 128-bit division. */
 struct tick_scale tick_scale(uint64_t from_hz, uint64_t to_hz)
 {
 	struct tick_scale s = { to_hz / from_hz, 0 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arch/x86_64/calibrate.h - the arithmetic of clocks: from samples to a frequency, from ticks to time.
+ * arch/x86_64/calibrate.h - the arithmetic of clocks: samples to a frequency, ticks to time.
  * Pure.
  */
 #ifndef ARCH_X86_64_CALIBRATE_H

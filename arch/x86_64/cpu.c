@@ -83,7 +83,8 @@ static void control_registers_init(void)
 		cr4 |= CR4_MCE;
 	if (cpu_has_xsave())
 		cr4 |= CR4_OSXSAVE;
-	insn_write_cr0((insn_read_cr0() | CR0_WP | CR0_NE | CR0_MP) & ~(CR0_EM | CR0_TS | CR0_AM | CR0_CD | CR0_NW));
+	insn_write_cr0((insn_read_cr0() | CR0_WP | CR0_NE | CR0_MP) &
+	               ~(CR0_EM | CR0_TS | CR0_AM | CR0_CD | CR0_NW));
 	insn_write_cr4(cr4);
 	if (cpu_has_xsave())
 		insn_xsetbv(0, XCR0_X87 | XCR0_SSE);
@@ -97,7 +98,7 @@ enum err cpu_init(void)
 	char name[CPU_NAME_MAX];
 
 	if (!cpu_has_nx())
-		return fail(ERR_NOT_SUPPORTED, "this CPU cannot forbid execution of data (no NX in CPUID, or firmware turned it off)");
+		return fail(ERR_NOT_SUPPORTED, "this CPU cannot forbid to execute data (no NX)");
 	tss_init();
 	load_segments();
 	control_registers_init();
@@ -123,7 +124,10 @@ unsigned cpu_phys_bits(void)
 bool cpu_has_nx(void) { return extended(CPUID_EXT_FEATURES).edx & CPUID80000001_EDX_NX; }
 bool cpu_has_1g_pages(void) { return extended(CPUID_EXT_FEATURES).edx & CPUID80000001_EDX_1G; }
 bool cpu_has_x2apic(void) { return insn_cpuid(CPUID_FEATURES, 0).ecx & CPUID1_ECX_X2APIC; }
-bool cpu_has_tsc_deadline(void) { return insn_cpuid(CPUID_FEATURES, 0).ecx & CPUID1_ECX_TSC_DEADLINE; }
+bool cpu_has_tsc_deadline(void)
+{
+	return insn_cpuid(CPUID_FEATURES, 0).ecx & CPUID1_ECX_TSC_DEADLINE;
+}
 bool cpu_has_xsave(void) { return insn_cpuid(CPUID_FEATURES, 0).ecx & CPUID1_ECX_XSAVE; }
 
 void cpu_describe(char out[CPU_NAME_MAX])
@@ -145,16 +149,21 @@ void cpu_describe(char out[CPU_NAME_MAX])
 
 unsigned cpu_features(struct virt_feature *out, unsigned max)
 {
-	uint32_t ecx7 = insn_cpuid(CPUID_VENDOR, 0).eax >= CPUID_FEATURES7 ? insn_cpuid(CPUID_FEATURES7, 0).ebx : 0;
+	bool leaf7 = insn_cpuid(CPUID_VENDOR, 0).eax >= CPUID_FEATURES7;
+	uint32_t ebx7 = leaf7 ? insn_cpuid(CPUID_FEATURES7, 0).ebx : 0;
 	const struct virt_feature list[] = {
 		{ "NX", cpu_has_nx(), true, "CPUID 80000001 EDX.20: data could be executed" },
 		{ "XSAVE", cpu_has_xsave(), false, "CPUID 1 ECX.26: guests get no AVX" },
-		{ "1 GiB pages", cpu_has_1g_pages(), false, "CPUID 80000001 EDX.26: 2 MiB pages are used" },
-		{ "invariant TSC", extended(CPUID_EXT_POWER).edx & CPUID80000007_EDX_INVARIANT_TSC, false,
-		  "CPUID 80000007 EDX.8: the clock may drift when the CPU changes speed" },
-		{ "x2APIC", cpu_has_x2apic(), false, "CPUID 1 ECX.21: the local APIC is used by memory" },
-		{ "TSC deadline timer", cpu_has_tsc_deadline(), false, "CPUID 1 ECX.24: the local APIC's counter is used" },
-		{ "fast string moves", ecx7 & CPUID7_EBX_ERMS, false, "CPUID 7 EBX.9: pages are copied a word at a time" },
+		{ "1 GiB pages", cpu_has_1g_pages(), false,
+		  "CPUID 80000001 EDX.26: 2 MiB pages are used" },
+		{ "invariant TSC", extended(CPUID_EXT_POWER).edx & CPUID80000007_EDX_INVARIANT_TSC,
+		  false, "CPUID 80000007 EDX.8: the clock may drift when the CPU changes speed" },
+		{ "x2APIC", cpu_has_x2apic(), false,
+		  "CPUID 1 ECX.21: the local APIC is used by memory" },
+		{ "TSC deadline timer", cpu_has_tsc_deadline(), false,
+		  "CPUID 1 ECX.24: the local APIC's counter is used" },
+		{ "fast string moves", ebx7 & CPUID7_EBX_ERMS, false,
+		  "CPUID 7 EBX.9: pages are copied a word at a time" },
 	};
 	unsigned n = MIN(max, (unsigned)COUNT(list));
 

@@ -37,7 +37,7 @@ bool     cpu_has_xsave(void);
 #define CPU_NAME_MAX 64
 void cpu_describe(char out[CPU_NAME_MAX]);
 
-/* What the self-test says about the CPU apart from virtualisation; returns how many were filled in. */
+/* What the self-test says about the CPU apart from virtualisation; returns how many. */
 unsigned cpu_features(struct virt_feature *out, unsigned max);
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * arch/x86_64/idt.c - exceptions and interrupts of the host.
  *
- * An exception is a bug of ours and ends in panic_trap(); an interrupt goes to irq_dispatch(); an NMI
- * is counted.  Double fault, NMI and machine check run on stacks of their own (TSS.IST), because the
- * stack may be what is broken.  Read next: arch/x86_64/irq.c, arch/x86_64/panic.c.
+ * An exception is a bug of ours and ends in panic_trap(); an interrupt goes to irq_dispatch(); an
+ * NMI is counted.  Double fault, NMI and machine check run on stacks of their own (TSS.IST),
+ * because the stack may be what is broken.  Read next: arch/x86_64/irq.c, arch/x86_64/panic.c.
  */
 #include "arch/x86_64/idt.h"
 
@@ -51,10 +51,11 @@ enum err idt_init(void)
 const char *trap_name(uint64_t vector)
 {
 	static const char *const names[VECTOR_EXCEPTIONS] = {
-		"divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode",
-		"no FPU", "double fault", "coprocessor overrun", "invalid TSS", "segment not present",
-		"stack fault", "general protection", "page fault", [16] = "x87 error", "alignment check",
-		"machine check", "SIMD error", "virtualisation exception", "control protection",
+		"divide error", "debug", "NMI", "breakpoint", "overflow", "bound range",
+		"invalid opcode", "no FPU", "double fault", "coprocessor overrun", "invalid TSS",
+		"segment not present", "stack fault", "general protection", "page fault",
+		[16] = "x87 error", "alignment check", "machine check", "SIMD error",
+		"virtualisation exception", "control protection",
 	};
 	const char *name = vector < VECTOR_EXCEPTIONS ? names[vector] : NULL;
 

@@ -2,10 +2,10 @@
 /*
  * arch/x86_64/ioapic.c - device interrupts from their pins to a vector on this CPU.
  *
- * We read no AML, so a PCI interrupt is found by the line that the firmware wrote into configuration
- * space, with the overrides of the MADT: right on machines whose PCI interrupts are the legacy ones
- * (all emulators).  Where it is wrong the NIC driver still polls; docs/limits.md says so.
- * (Intel 82093AA datasheet, "Register Description")
+ * We read no AML, so a PCI interrupt is found by the line that the firmware wrote into
+ * configuration space, with the overrides of the MADT: right on machines whose PCI interrupts are
+ * the legacy ones (all emulators).  Where it is wrong the NIC driver still polls; docs/limits.md
+ * says so. (Intel 82093AA datasheet, "Register Description")
  */
 #include "arch/x86_64/ioapic.h"
 
@@ -54,7 +54,8 @@ enum err ioapic_init(const struct acpi_info *acpi)
 		for (unsigned pin = 0; pin < io.npins; pin++)
 			write_entry(&io, pin, IOAPIC_MASKED);
 		ioapics[nioapics++] = io;
-		log_line("ioapic: %u pins from GSI %u at 0x%lx", io.npins, io.gsi_first, acpi->ioapic[i].address);
+		log_line("ioapic: %u pins from GSI %u at 0x%lx", io.npins, io.gsi_first,
+		         acpi->ioapic[i].address);
 	}
 	for (unsigned i = 0; i < acpi->noverrides; i++)
 		overrides[noverrides++] = acpi->override[i];
@@ -63,10 +64,12 @@ enum err ioapic_init(const struct acpi_info *acpi)
 	return OK;
 }
 
-/* Where a PCI interrupt with this line comes in: level, active low, unless the firmware says otherwise. */
+/* Where a PCI interrupt comes in: level, active low, unless the firmware says otherwise. */
 static struct acpi_override pci_route(unsigned line)
 {
-	struct acpi_override r = { .irq = (uint8_t)line, .gsi = line, .level = true, .active_low = true };
+	struct acpi_override r = {
+		.irq = (uint8_t)line, .gsi = line, .level = true, .active_low = true
+	};
 
 	for (unsigned i = 0; i < noverrides; i++)
 		if (overrides[i].irq == line) {
@@ -93,7 +96,9 @@ enum err ioapic_route(unsigned line, uint8_t vector)
 	const struct ioapic *io = ioapic_of(r.gsi);
 
 	if (!io)
-		return fail(ERR_NOT_SUPPORTED, "interrupt line %u leads to no IOAPIC pin: its device must be polled", line);
+		return fail(ERR_NOT_SUPPORTED,
+		            "interrupt line %u leads to no IOAPIC pin: its device must be polled",
+		            line);
 	if (apic_id() > GET(IOAPIC_DEST, UINT64_MAX))
 		return fail(ERR_NOT_SUPPORTED, "APIC ID %u is too large for the IOAPIC", apic_id());
 	write_entry(io, r.gsi - io->gsi_first,

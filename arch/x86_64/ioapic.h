@@ -9,7 +9,7 @@
 #include "lib/err.h"
 #include "lib/types.h"
 
-/* Map every IOAPIC of the MADT and mask all pins.  None is not an error: devices are polled then. */
+/* Map every IOAPIC of the MADT and mask all pins.  With none, devices are polled. */
 enum err ioapic_init(const struct acpi_info *acpi);
 
 /* Route the PCI interrupt with legacy line `line` to `vector` on this CPU. */

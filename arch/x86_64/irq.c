@@ -2,10 +2,10 @@
 /*
  * arch/x86_64/irq.c - interrupts of the host: who handles which vector.
  *
- * Owns the vectors for devices and the list of handlers behind each.  A vector belongs to one line of
- * the IOAPIC, which several PCI devices may share, or to one source of its own.  A level-triggered line
- * that nobody claims would come again for ever, so it is masked after a while and the driver is left
- * with polling.  Called from trap.S by way of idt.c.
+ * Owns the vectors for devices and the list of handlers behind each.  A vector belongs to one line
+ * of the IOAPIC, which several PCI devices may share, or to one source of its own.  A
+ * level-triggered line that nobody claims would come again for ever, so it is masked after a while
+ * and the driver is left with polling.  Called from trap.S by way of idt.c.
  */
 #include "arch/x86_64/irq.h"
 

@@ -12,7 +12,7 @@
 #include "lib/err.h"
 #include "lib/types.h"
 
-/* The vector space.  8259 vectors are only there to recognise a stray one: both chips are masked. */
+/* The vector space.  Both 8259s are masked; theirs are there to recognise a stray one. */
 #define VECTOR_EXCEPTIONS       32
 #define VECTOR_PIC_BASE         0x20            /* 16 of them                            */
 #define VECTOR_DEVICE_FIRST     0x30

@@ -2,10 +2,11 @@
 /*
  * arch/x86_64/paging.c - the host's own page tables.
  *
- * One to one, so that a host-physical address is a pointer.  Nothing is both writable and executable;
- * page 0 and the guard pages below stacks are absent.  Ranges are mapped with the largest leaves that
- * fit; a leaf in the way of a smaller change is split.  Table pages come from the page allocator and
- * are never given back.  boot/main.c decides what is mapped; drivers add their registers.
+ * One to one, so that a host-physical address is a pointer.  Nothing is both writable and
+ * executable; page 0 and the guard pages below stacks are absent.  Ranges are mapped with the
+ * largest leaves that fit; a leaf in the way of a smaller change is split.  Table pages come from
+ * the page allocator and are never given back.  boot/main.c decides what is mapped; drivers add
+ * their registers.
  */
 #include "arch/x86_64/paging.h"
 
@@ -25,7 +26,7 @@
 
 static uint64_t *top;                   /* the PML4; NULL before paging_init() */
 static uint64_t table_pages;
-static unsigned large_levels;           /* levels at which leaves may be: 1, or 2 with 1 GiB pages */
+static unsigned large_levels;           /* the highest level with leaves: 1, or 2 (1 GiB) */
 static uint64_t phys_limit;             /* first address that this CPU cannot have */
 
 static unsigned index_of(uint64_t address, unsigned level)
@@ -82,7 +83,8 @@ static enum err open_table(uint64_t *entry, unsigned level)
 		return e;
 	if (old & PTE_PRESENT)
 		for (uint64_t i = 0; i < PTE_COUNT; i++)
-			table[i] = (level == 1 ? old & ~PTE_LARGE : old) + i * LEVEL_SIZE(level - 1);
+			table[i] = (level == 1 ? old & ~PTE_LARGE : old) +
+			           i * LEVEL_SIZE(level - 1);
 	*entry = (uintptr_t)table | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
 	return OK;
 }
@@ -114,7 +116,7 @@ static unsigned level_for(uint64_t address, uint64_t end)
 	return 0;
 }
 
-/* As entry_at(), but where a table is already in the place of the leaf, go down to a leaf within it. */
+/* As entry_at(), but where there is a table in place of the leaf, go down to a leaf within it. */
 static enum err entry_for_leaf(uint64_t address, unsigned *level, uint64_t **out)
 {
 	for (;; --*level) {
@@ -132,7 +134,9 @@ enum err paging_map(hpa_t base, uint64_t len, uint64_t rights)
 	uint64_t at = ALIGN_DOWN(base.v, PAGE_SIZE), end;
 
 	if (__builtin_add_overflow(base.v, len, &end) || end > MIN(phys_limit, LINEAR_LIMIT))
-		return fail(ERR_BAD_ARGUMENT, "cannot map 0x%lx bytes at 0x%lx: beyond this CPU's addresses", len, base.v);
+		return fail(ERR_BAD_ARGUMENT,
+		            "cannot map 0x%lx bytes at 0x%lx: beyond this CPU's addresses", len,
+		            base.v);
 	end = ALIGN_UP(end, PAGE_SIZE);
 	at = MAX(at, PAGE_SIZE);                /* page 0 stays out: null pointers fault */
 	while (at < end) {

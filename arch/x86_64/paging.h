@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arch/x86_64/paging.h - the host's own page tables: one to one, W^X, page 0 and guard pages absent.
+ * arch/x86_64/paging.h - the host's own page tables: one to one, W^X.
  */
 #ifndef ARCH_X86_64_PAGING_H
 #define ARCH_X86_64_PAGING_H
@@ -25,7 +25,7 @@ void     paging_enable(void);
 /* Take the 4 KiB page at `page` out of the map: touching it is a page fault. */
 enum err paging_guard(const void *page);
 
-/* Device registers at [base, base + len), uncached; the pointer stays valid for ever.  NULL: no memory, with fail(). */
+/* Device registers, uncached; the pointer stays valid for ever.  NULL: no memory, with fail(). */
 volatile void *paging_map_device(hpa_t base, uint64_t len);
 
 /* True when all of [base, base + len) can be read. */

@@ -2,9 +2,9 @@
 /*
  * arch/x86_64/panic.c - the last screen: what happened, the registers, and the way there.
  *
- * A bug of ours ends here, from panic() (lib/log.h) or from an exception (arch/x86_64/idt.c).  It takes
- * about a dozen lines, so that the last lines of the log stay on the screen above it.  The code trusts
- * as little as it can: it walks only stacks that it knows and never allocates or waits.
+ * A bug of ours ends here, from panic() (lib/log.h) or from an exception (arch/x86_64/idt.c).  It
+ * takes about a dozen lines, so that the last lines of the log stay on the screen above it.  The
+ * code trusts as little as it can: it walks only stacks that it knows and never allocates or waits.
  */
 #include <stdarg.h>
 
@@ -61,8 +61,8 @@ static void print_backtrace(uint64_t rip, uint64_t rbp)
 
 static void print_control_registers(void)
 {
-	log_text("cr0 %08lx cr2 %016lx cr3 %012lx cr4 %08lx task %s\n", insn_read_cr0(), insn_read_cr2(),
-	         insn_read_cr3(), insn_read_cr4(), task_name());
+	log_text("cr0 %08lx cr2 %016lx cr3 %012lx cr4 %08lx task %s\n", insn_read_cr0(),
+	         insn_read_cr2(), insn_read_cr3(), insn_read_cr4(), task_name());
 }
 
 void panic(const char *fmt, ...)
@@ -76,23 +76,25 @@ void panic(const char *fmt, ...)
 	va_end(args);
 	log_text("godwit: panic: %s\n", why);
 	print_control_registers();
-	print_backtrace((uintptr_t)__builtin_return_address(0), *(uint64_t *)__builtin_frame_address(0));
+	print_backtrace((uintptr_t)__builtin_return_address(0),
+	                *(uint64_t *)__builtin_frame_address(0));
 	stop();
 }
 
 static void print_page_fault(const struct trap_frame *f)
 {
 	uint64_t address = insn_read_cr2();
-	const char *stack = stack_of_guard(address);
+	bool fetch = f->error & PF_FETCH, write = f->error & PF_WRITE;
 
-	log_text("%s 0x%lx, %s", f->error & PF_FETCH ? "executing" : f->error & PF_WRITE ? "writing" : "reading",
-	         address, f->error & PF_PRESENT ? "which its page forbids" : "where nothing is mapped");
-	log_text("%s\n", address < PAGE_SIZE ? ": a null pointer" : stack ? ": a stack overflow" : "");
+	log_text("%s 0x%lx, %s%s\n", fetch ? "executing" : write ? "writing" : "reading", address,
+	         f->error & PF_PRESENT ? "which its page forbids" : "where nothing is mapped",
+	         address < PAGE_SIZE ? ": a null pointer" : "");
 }
 
 static void print_registers(const struct trap_frame *f)
 {
-	log_text("rip %016lx rsp %016lx rflags %08lx cs %02lx ss %02lx\n", f->rip, f->rsp, f->rflags, f->cs, f->ss);
+	log_text("rip %016lx rsp %016lx rflags %08lx cs %02lx ss %02lx\n", f->rip, f->rsp,
+	         f->rflags, f->cs, f->ss);
 	log_text("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
 	log_text("rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", f->rsi, f->rdi, f->rbp, f->r8);
 	log_text("r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", f->r9, f->r10, f->r11, f->r12);
@@ -102,8 +104,8 @@ static void print_registers(const struct trap_frame *f)
 void panic_trap(const struct trap_frame *f)
 {
 	begin();
-	log_text("godwit: panic: %s (vector %lu, error 0x%lx) in the hypervisor\n", trap_name(f->vector),
-	         f->vector, f->error);
+	log_text("godwit: panic: %s (vector %lu, error 0x%lx) in the hypervisor\n",
+	         trap_name(f->vector), f->vector, f->error);
 	if (f->vector == EXCEPTION_PF)
 		print_page_fault(f);
 	if (f->vector == EXCEPTION_DF && stack_of_guard(insn_read_cr2()))

@@ -2,9 +2,9 @@
 /*
  * arch/x86_64/stack.c - every stack of the host, each with an unmapped guard page below it.
  *
- * A stack that overflows runs into its guard page; the CPU cannot push the page fault there and takes
- * a double fault, which has a stack of its own: panic.c then names the stack that was too small.
- * Stacks are a fixed pool in bss, because a guard page must be 4 KiB of a known place.
+ * A stack that overflows runs into its guard page; the CPU cannot push the page fault there and
+ * takes a double fault, which has a stack of its own: panic.c then names the stack that was too
+ * small. Stacks are a fixed pool in bss, because a guard page must be 4 KiB of a known place.
  */
 #include "arch/x86_64/stack.h"
 
@@ -19,8 +19,10 @@
 struct ist_stack  { uint8_t guard[PAGE_SIZE], space[IST_STACK_PAGES * PAGE_SIZE]; };
 struct task_stack { uint8_t guard[PAGE_SIZE], space[TASK_STACK_PAGES * PAGE_SIZE]; };
 
-static struct ist_stack ist_stacks[IST_COUNT] __attribute__((aligned(PAGE_SIZE), section(".bss.stacks")));
-static struct task_stack task_stacks[TASKS_MAX] __attribute__((aligned(PAGE_SIZE), section(".bss.stacks")));
+static struct ist_stack ist_stacks[IST_COUNT]
+	__attribute__((aligned(PAGE_SIZE), section(".bss.stacks")));
+static struct task_stack task_stacks[TASKS_MAX]
+	__attribute__((aligned(PAGE_SIZE), section(".bss.stacks")));
 static bool task_stack_used[TASKS_MAX];
 extern uint8_t boot_stack_guard[PAGE_SIZE], boot_stack_top[];
 

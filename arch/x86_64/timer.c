@@ -18,7 +18,7 @@
 #define PATIENCE_READS  10000000u       /* a reference that stands still must not hold us */
 #define SPREAD_MAX_PPM  1000
 #define KHZ             1000ul
-#define IDLE_MAX_NS     NS_PER_S        /* wake up at least this often, should an interrupt be lost */
+#define IDLE_MAX_NS     NS_PER_S        /* should an interrupt be lost, wake up all the same */
 
 #define PM_TIMER_HZ     3579545ull      /* ACPI 6.5, "Power Management Timer" */
 #define PM_TIMER_24BIT  MASK(23, 0)
@@ -47,6 +47,8 @@ struct reference {
 	uint64_t  (*read)(void);
 	void      (*restart)(void);     /* before each sample; may be NULL */
 };
+
+typedef bool find_fn(const struct acpi_info *acpi, struct reference *out);
 
 static uint16_t pm_timer_port;
 static volatile uint8_t *hpet;
@@ -93,14 +95,16 @@ static bool hpet_find(const struct acpi_info *acpi, struct reference *out)
 	if (!period_fs || period_fs > HPET_PERIOD_MAX)
 		return false;
 	*(volatile uint32_t *)(hpet + HPET_CONFIG) |= HPET_ENABLE;
-	*out = (struct reference){ .name = "HPET", .hz = FS_PER_S / period_fs, .read = hpet_read, .mask = UINT32_MAX };
+	*out = (struct reference){ .name = "HPET", .hz = FS_PER_S / period_fs, .read = hpet_read,
+	                           .mask = UINT32_MAX };
 	return true;
 }
 
 static bool pit_find(const struct acpi_info *acpi, struct reference *out)
 {
 	(void)acpi;
-	*out = (struct reference){ .name = "PIT", .hz = PIT_HZ, .read = pit_read, .restart = pit_restart, .mask = UINT16_MAX };
+	*out = (struct reference){ .name = "PIT", .hz = PIT_HZ, .read = pit_read,
+	                           .mask = UINT16_MAX, .restart = pit_restart };
 	return true;
 }
 
@@ -139,15 +143,16 @@ static enum err measure(const struct reference *ref)
 	enum err e = calibrate_khz(s, ref->hz, &tsc_khz, &spread);
 	if (e != OK)
 		return e;
-	log_line("timer: TSC runs at %lu.%03lu MHz by the %s (%d samples within %lu ppm)%s", tsc_khz / KHZ, tsc_khz % KHZ,
-	         ref->name, CALIBRATE_SAMPLES, spread, spread > SPREAD_MAX_PPM ? ": not exact, the machine was busy" : "");
+	log_line("timer: TSC runs at %lu.%03lu MHz by the %s (%d samples within %lu ppm)%s",
+	         tsc_khz / KHZ, tsc_khz % KHZ, ref->name, CALIBRATE_SAMPLES, spread,
+	         spread > SPREAD_MAX_PPM ? ": not exact, the machine was busy" : "");
 	source = ref->name;
 	return OK;
 }
 
 enum err timer_init(const struct acpi_info *acpi)
 {
-	static bool (*const find[])(const struct acpi_info *, struct reference *) = { pm_timer_find, hpet_find, pit_find };
+	static find_fn *const find[] = { pm_timer_find, hpet_find, pit_find };
 
 	for (unsigned i = 0; i < COUNT(find) && !source; i++) {
 		struct reference ref;
@@ -155,7 +160,7 @@ enum err timer_init(const struct acpi_info *acpi)
 			measure(&ref);          /* it has said what is wrong; try the next */
 	}
 	if (!source)
-		return fail(ERR_NOT_SUPPORTED, "timer: no clock of known rate is here to measure the TSC with");
+		return fail(ERR_NOT_SUPPORTED, "timer: there is no clock to measure the TSC with");
 	to_ns = tick_scale(tsc_khz * KHZ, NS_PER_S);
 	to_tsc = tick_scale(NS_PER_S, tsc_khz * KHZ);
 	tsc_base = insn_rdtsc();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arch/x86_64/timer.h - the TSC measured against a clock of known rate, and sleeping until a moment.
- * Implements lib/time.h.
+ * arch/x86_64/timer.h - the TSC measured against a clock of known rate, and sleeping until a
+ * moment. Implements lib/time.h.
  */
 #ifndef ARCH_X86_64_TIMER_H
 #define ARCH_X86_64_TIMER_H

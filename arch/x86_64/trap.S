@@ -2,8 +2,9 @@
 /*
  * arch/x86_64/trap.S - 256 entries from the CPU, one way to trap_handle() (arch/x86_64/idt.c).
  *
- * In:   what the CPU pushed (SS, RSP, RFLAGS, CS, RIP, for some vectors an error code), interrupts off.
- * Out:  struct trap_frame complete on the stack, its address in RDI; all registers as before on return.
+ * In:   what the CPU pushed (SS, RSP, RFLAGS, CS, RIP, for some vectors an error code).
+ * Out:  struct trap_frame complete on the stack, its address in RDI; on return all registers are
+ *       as before.  Interrupts are off throughout.
  * Entries are TRAP_ENTRY_BYTES apart, so that idt.c computes their addresses.
  */
 #include "arch/x86_64/defs/trap.h"

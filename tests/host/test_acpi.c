@@ -190,7 +190,9 @@ static void acpi_leaves_out_a_damaged_table(void **state)
 	assert_int_equal(a.nioapics, 1);
 }
 
-/* Any byte of any table may be anything, with a checksum that fits: nothing is read beyond the end. */
+/*
+ * Any byte of any table may be anything, with a checksum that fits: nothing is read beyond the end.
+ */
 static void acpi_survives_any_sealed_damage(void **state)
 {
 	static const uint8_t damage[] = { 0x00, 0x01, 0x7f, 0xff };

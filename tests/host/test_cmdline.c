@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/host/test_cmdline.c - the boot command line (docs/PLAN.md): what it means, and what is refused.
+ * tests/host/test_cmdline.c - the boot command line (docs/PLAN.md): what it means, and what is
+ * refused.
  */
 #include "tests/host/support.h"
 
@@ -13,7 +14,8 @@ static void cmdline_takes_all_words(void **state)
 	struct boot_options o;
 
 	(void)state;
-	assert_int_equal(cmdline_parse(" node=a-1  mgmt=nic0,10.77.0.11/24,gw=10.77.0.1 mig=52:54:00:00:00:0A,dhcp guest=nic2 test=wx", &o), OK);
+	assert_int_equal(cmdline_parse(" node=a-1  mgmt=nic0,10.77.0.11/24,gw=10.77.0.1"
+	                               " mig=52:54:00:00:00:0A,dhcp guest=nic2 test=wx", &o), OK);
 	assert_string_equal(o.node, "a-1");
 	assert_string_equal(o.mgmt.nic, "nic0");
 	assert_false(o.mgmt.ip.dhcp);
@@ -44,6 +46,8 @@ static void cmdline_completes_from_mgmt(void **state)
 	assert_int_equal(cmdline_parse("mig=nic1 mgmt=nic1,dhcp", &o), OK);
 	assert_true(o.mig.has_address && o.mig.ip.dhcp);
 }
+
+#define LONG "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 static void cmdline_refuses_by_name(void **state)
 {
@@ -76,7 +80,7 @@ static void cmdline_refuses_by_name(void **state)
 		{ "guest=nic0", "need mgmt" },
 		{ "mgmt=nic0,dhcp mig=nic1", "mig: a NIC of its own needs an address" },
 		{ "mgmt=nic0,dhcp guest=nic1,dhcp", "'nic1,dhcp' is neither" },
-		{ "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "is too long" },
+		{ "node=" LONG LONG, "is too long" },
 	};
 	struct boot_options o;
 

@@ -98,7 +98,8 @@ static void add_region(struct builder *b, uint64_t base, uint64_t len, uint32_t 
 	put32(b, 0);
 }
 
-static void add_framebuffer(struct builder *b, uint32_t pitch, uint32_t width, uint32_t height, uint8_t bpp, uint8_t type)
+static void add_framebuffer(struct builder *b, uint32_t pitch, uint32_t width, uint32_t height,
+                            uint8_t bpp, uint8_t type)
 {
 	size_t at = tag_begin(b, 8);
 
@@ -166,7 +167,10 @@ static void mbinfo_takes_every_tag_it_knows(void **state)
 	assert_true(info.efi);
 }
 
-/* Whatever byte of good information is damaged, the parser answers and reads nothing beyond the end. */
+/*
+ * Whatever byte of good information is damaged, the parser answers and reads nothing beyond the
+ * end.
+ */
 static void mbinfo_survives_any_damaged_byte(void **state)
 {
 	static const uint8_t damage[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
@@ -180,7 +184,8 @@ static void mbinfo_survives_any_damaged_byte(void **state)
 			b = good;
 			b.bytes[i] = damage[d];
 			parse(&b, &info);
-			assert_true(info.nmodules <= MBINFO_MODULES_MAX && info.nregions <= MBINFO_REGIONS_MAX);
+			assert_true(info.nmodules <= MBINFO_MODULES_MAX &&
+			            info.nregions <= MBINFO_REGIONS_MAX);
 		}
 }
 
@@ -241,7 +246,7 @@ static void mbinfo_refuses_by_name(void **state)
 	put32(&b, 0);
 	add_region(&b, UINT64_MAX - 5, 10, 1);
 	tag_end(&b, at);
-	expect_refused(&b, "past the end of the world");
+	expect_refused(&b, "never ends");
 
 	begin(&b);
 	at = tag_begin(&b, 6);
@@ -264,10 +269,14 @@ static void mbinfo_refuses_by_name(void **state)
 
 static void mbinfo_ignores_a_screen_it_cannot_use(void **state)
 {
-	static const struct { uint32_t pitch, width, height; uint8_t bpp, type; enum screen_kind kind; } cases[] = {
-		{ 4096, 1024, 768, 32, 1, SCREEN_RGB }, { 3072, 1024, 768, 24, 1, SCREEN_RGB },
-		{ 160, 80, 25, 16, 2, SCREEN_TEXT },    { 4095, 1024, 768, 32, 1, SCREEN_NONE },
-		{ 1024, 1024, 768, 8, 0, SCREEN_NONE }, { 4096, 0, 768, 32, 1, SCREEN_NONE },
+	static const struct {
+		uint32_t pitch, width, height;
+		uint8_t bpp, type;
+		enum screen_kind kind;
+	} cases[] = {
+		{ 4096, 1024, 768, 32, 1, SCREEN_RGB },     { 3072, 1024, 768, 24, 1, SCREEN_RGB },
+		{ 160, 80, 25, 16, 2, SCREEN_TEXT },        { 4095, 1024, 768, 32, 1, SCREEN_NONE },
+		{ 1024, 1024, 768, 8, 0, SCREEN_NONE },     { 4096, 0, 768, 32, 1, SCREEN_NONE },
 		{ 4096, 1024, 100000, 32, 1, SCREEN_NONE }, { 4096, 1024, 768, 32, 7, SCREEN_NONE },
 	};
 	static struct builder b;
@@ -276,7 +285,8 @@ static void mbinfo_ignores_a_screen_it_cannot_use(void **state)
 	(void)state;
 	for (unsigned i = 0; i < COUNT(cases); i++) {
 		begin(&b);
-		add_framebuffer(&b, cases[i].pitch, cases[i].width, cases[i].height, cases[i].bpp, cases[i].type);
+		add_framebuffer(&b, cases[i].pitch, cases[i].width, cases[i].height, cases[i].bpp,
+		                cases[i].type);
 		finish(&b);
 		assert_int_equal(parse(&b, &info), OK);
 		assert_int_equal(info.screen.kind, cases[i].kind);

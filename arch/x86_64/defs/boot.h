@@ -2,8 +2,8 @@
 /*
  * arch/x86_64/defs/boot.h - the numbers of the first instructions (boot/multiboot2.S).
  *
- * Plain numbers, because the assembler reads this file too; the header files of the C world have the
- * same bits with their full vocabulary.
+ * Plain numbers, because the assembler reads this file too; the header files of the C world have
+ * the same bits with their full vocabulary.
  */
 #ifndef DEFS_BOOT_H
 #define DEFS_BOOT_H
