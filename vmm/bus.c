@@ -38,17 +38,17 @@ enum err bus_map(struct bus *b, enum bus_space space, uint64_t base, uint64_t le
 	unsigned n = b->n[space], at = count_upto(b, space, base);
 
 	if (len == 0 || base + len < base)
-		return fail(ERR_BAD_ARGUMENT, "%s: no range of %lu bytes at %s %#lx", ops->name,
+		return refuse(ERR_BAD_ARGUMENT, "%s: no range of %lu bytes at %s %#lx", ops->name,
 		            len, space_name[space], base);
 	const struct bus_entry *before = at > 0 ? &e[at - 1] : NULL;
 	const struct bus_entry *after = at < n ? &e[at] : NULL;
 	const struct bus_entry *hit = before && base - before->base < before->len ? before :
 	                              after && after->base - base < len ? after : NULL;
 	if (hit)
-		return fail(ERR_EXISTS, "%s at %s %#lx overlaps %s", ops->name, space_name[space],
+		return refuse(ERR_EXISTS, "%s at %s %#lx overlaps %s", ops->name, space_name[space],
 		            base, hit->ops->name);
 	if (n == BUS_RANGES_MAX)
-		return fail(ERR_NO_MEMORY, "%s at %s %#lx: all %d ranges of the bus are taken", ops->name,
+		return refuse(ERR_NO_MEMORY, "%s at %s %#lx: all %d ranges of the bus are taken", ops->name,
 		            space_name[space], base, BUS_RANGES_MAX);
 	memmove(&e[at + 1], &e[at], (n - at) * sizeof(*e));
 	e[at] = (struct bus_entry){ base, len, ops, dev };

@@ -4,7 +4,8 @@
  * behind it has in common (PCI Local Bus 3.0, "Configuration Space").
  *
  * There is no firmware, so BARs are placed at create; a guest may move them.  A device model embeds
- * struct pci_func, describes itself in a struct pci_id, adds BARs and capabilities, and is put into a slot.
+ * struct pci_func, names itself by a struct pci_id, adds BARs and capabilities, and is put into a
+ * slot.
  */
 #ifndef VMM_DEV_PCI_H
 #define VMM_DEV_PCI_H
@@ -17,14 +18,13 @@
 #define PCI_BARS         6u
 #define PCI_SLOTS        32u
 
-/* Configuration registers (offsets). */
+/* Configuration registers: offsets. */
 #define PCI_VENDOR           0x00
 #define PCI_DEVICE           0x02
 #define PCI_COMMAND          0x04
 #define PCI_STATUS           0x06
 #define PCI_REVISION         0x08
-#define PCI_CLASS            0x09       /* interface, subclass, class */
-#define PCI_HEADER_TYPE      0x0e
+#define PCI_CLASS            0x09       /* interface, subclass, class: 24 bits */
 #define PCI_BAR0             0x10
 #define PCI_SUBSYSTEM_VENDOR 0x2c
 #define PCI_SUBSYSTEM        0x2e
@@ -41,27 +41,42 @@
 #define PCI_CAP_VENDOR  0x09
 #define PCI_CAP_MSIX    0x11
 
-struct pci_id { uint16_t vendor, device, subsystem_vendor, subsystem; uint8_t revision; uint32_t class; };
+struct pci_id {
+	uint16_t vendor, device, subsystem_vendor, subsystem;
+	uint8_t  revision;
+	uint32_t class;
+};
 
 struct pci_func;
 struct pci_func_ops {
 	uint64_t (*bar_read)(struct pci_func *f, unsigned bar, uint64_t offset, const struct access *a);
-	void     (*bar_write)(struct pci_func *f, unsigned bar, uint64_t offset, const struct access *a, uint64_t value);
-	/* Capabilities with a life of their own: before a read of `offset`, after a write to it.  May be NULL. */
+	void     (*bar_write)(struct pci_func *f, unsigned bar, uint64_t offset, const struct access *a,
+	                      uint64_t value);
+	/* Capabilities with a life: before a read of `offset`, after a write to it.  May be NULL. */
 	void     (*config_read)(struct pci_func *f, unsigned offset, const struct access *a);
 	void     (*config_write)(struct pci_func *f, unsigned offset, const struct access *a);
+	/* After an access to a BAR: as dev_ops.deadline.  May be NULL. */
+	uint64_t (*deadline)(const struct pci_func *f);
 };
 
 /* What the bus is given for a BAR. */
-struct pci_bar { struct pci_func *func; uint8_t index; bool is64; uint64_t size; bool mapped; uint64_t base; };
+struct pci_bar {
+	struct pci_func *func;
+	uint64_t size;                          /* 0: there is none; otherwise a power of two    */
+	uint64_t base;                          /* where the bus has it now, if mapped           */
+	uint8_t  index;
+	bool     is64, mapped;
+};
 
 struct pci_func {
 	uint8_t  config[PCI_CONFIG_SIZE];       /* as the guest reads it                         */
 	struct msix msix;
 	uint8_t  intx;                          /* the device asserts its pin                    */
 	uint8_t  writable[PCI_CONFIG_SIZE];     /* derived: bits that the guest may change       */
-	struct pci_bar bar[PCI_BARS];           /* derived: size 0 when there is none            */
-	uint8_t  cap_end, cap_last, msix_cap, msix_bar;         /* derived: fixed at create      */
+	uint8_t  power_up[PCI_CONFIG_SIZE];     /* derived: config[] after reset                 */
+	struct pci_bar bar[PCI_BARS];           /* derived                                       */
+	uint8_t  cap_end, cap_last;             /* derived: while capabilities are added         */
+	uint8_t  msix_cap, msix_bar;            /* derived: 0 and unused when there is no MSI-X  */
 	struct bus *bus;                        /* derived                                       */
 	struct wire pin;                        /* derived: INTA                                 */
 	const struct pci_func_ops *ops;         /* derived                                       */
@@ -82,29 +97,38 @@ struct pci {
 
 extern const struct dev_ops pci_ops;
 
-void pci_init(struct pci *p, struct bus *bus, uint64_t mmio_base, uint64_t mmio_end, struct power power);
+void pci_init(struct pci *p, struct bus *bus, uint64_t mmio_base, uint64_t mmio_end,
+              struct power power);
 
-/* In this order: init, BARs, capabilities, add. */
+/* A function is made in this order: init, BARs, capabilities, add. */
 void     pci_func_init(struct pci_func *f, const struct pci_id *id, const struct pci_func_ops *ops);
 void     pci_func_bar(struct pci_func *f, unsigned bar, uint64_t size, bool is64);
-/* `body` is what follows the two header bytes; `writable` (may be NULL) says which bits the guest may change.  Returns the offset. */
-unsigned pci_func_cap(struct pci_func *f, uint8_t id, const void *body, const void *writable, unsigned len);
+
+/*
+ * `body` is what follows the two header bytes; `writable` (NULL: nothing) says which of its bits
+ * the guest may change.  Returns the capability's offset.
+ */
+unsigned pci_func_cap(struct pci_func *f, uint8_t id, const void *body, const void *writable,
+                      unsigned len);
 void     pci_func_msix(struct pci_func *f, unsigned bar, unsigned nvectors, struct msg_wire out);
-/* Places the BARs and makes the function visible; `pin` is its INTA, routed to interrupt line `line`. */
+
+/* Places the BARs and makes it visible; `pin` is its INTA, which the guest knows as `line`. */
 enum err pci_add(struct pci *p, unsigned slot, struct pci_func *f, struct wire pin, uint8_t line);
 
-/* Power-up state: BARs as placed at create, decoding on. */
+/* Power-up state: BARs as placed at create, memory decoding on, no bus mastering. */
 void     pci_func_reset(struct pci_func *f);
 
-/* The function's pin, used when MSI-X is off. */
-void     pci_func_intx(struct pci_func *f, bool level);
-bool     pci_func_master(const struct pci_func *f);            /* may it reach memory? */
+void     pci_func_intx(struct pci_func *f, bool level);        /* the pin; silent under MSI-X */
+bool     pci_func_master(const struct pci_func *f);            /* may it reach memory?        */
 
+/* A BAR accessed through the function itself (virtio's PCI configuration access capability). */
+uint64_t pci_func_bar_read(struct pci_func *f, unsigned bar, uint64_t offset,
+                           const struct access *a);
+void     pci_func_bar_write(struct pci_func *f, unsigned bar, uint64_t offset,
+                            const struct access *a, uint64_t value);
+
+/* Parts of the section of the device that embeds it. */
 enum err pci_func_check(const struct pci_func *f);
 void     pci_func_resume(struct pci_func *f);
-
-/* A read or write of a function's BAR by offset, as the bus would do it (virtio's PCI configuration access capability). */
-uint64_t pci_func_bar_read(struct pci_func *f, unsigned bar, uint64_t offset, const struct access *a);
-void     pci_func_bar_write(struct pci_func *f, unsigned bar, uint64_t offset, const struct access *a, uint64_t value);
 
 #endif

@@ -8,24 +8,24 @@
 #include "lib/frame.h"
 #include "vmm/dev/virtio.h"
 
-/* Where frames of the guest go.  The pieces of the frame are guest memory, already checked, valid during the call. */
+/* Where the guest's frames go.  Their pieces are guest memory, checked, valid during the call. */
 typedef void vnet_send_fn(void *to, const struct frame *f);
 
 struct vnet {
-	struct virtio virtio;           /* must be first                                  */
-	uint8_t       mac[6];
-	uint8_t       link;             /* announced to the guest as link status          */
-	uint64_t      tx_frames, tx_bytes, tx_bad;                /* counters             */
+	struct virtio virtio;           /* must be first                                         */
+	uint8_t       mac[MAC_LEN];
+	uint8_t       link;             /* announced to the guest as link status                 */
+	uint64_t      tx_frames, tx_bytes, tx_bad;                /* counters                    */
 	uint64_t      rx_frames, rx_bytes, rx_dropped;
-	vnet_send_fn *send;             /* derived: the switch port                       */
-	void         *send_to;          /* derived                                        */
+	vnet_send_fn *send;             /* derived: the switch port, or NULL                     */
+	void         *send_to;          /* derived                                               */
 };
 
 extern const struct dev_ops vnet_ops;
 
-void vnet_init(struct vnet *n, struct mem *mem, const uint8_t mac[6], struct msg_wire msi);
+void vnet_init(struct vnet *n, struct mem *mem, const uint8_t mac[MAC_LEN], struct msg_wire msi);
 
-/* Join a switch port (send NULL: none); what the guest sends while there is none is dropped. */
+/* Join a switch port, or leave it (send NULL): what the guest sends then is dropped. */
 void vnet_attach(struct vnet *n, vnet_send_fn *send, void *to);
 void vnet_link(struct vnet *n, bool up);
 

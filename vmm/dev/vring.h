@@ -15,57 +15,66 @@
 #define VRING_SIZE_MAX  256u            /* entries, a power of two */
 
 struct vring {
-	uint16_t size;                  /* entries                                         */
+	uint16_t size;                  /* entries                                        */
 	uint8_t  enabled;
-	uint16_t vector;                /* MSI-X vector, or VRING_NO_VECTOR                */
-	uint64_t desc, avail, used;     /* guest-physical addresses of the three areas     */
-	uint16_t next_avail;            /* entries of the available ring taken so far      */
-	uint16_t next_used;             /* entries of the used ring written so far         */
-	uint16_t told;                  /* next_used when the driver was last interrupted  */
-	struct mem *mem;                /* derived                                         */
-	uint8_t  event_idx, indirect;   /* derived: negotiated features                    */
+	uint16_t vector;                /* MSI-X vector, or VRING_NO_VECTOR               */
+	uint64_t desc, avail, used;     /* guest-physical addresses of the three areas    */
+	uint16_t next_avail;            /* entries of the available ring taken so far     */
+	uint16_t next_used;             /* entries of the used ring written so far        */
+	uint16_t told;                  /* next_used when the driver was last told        */
+	struct mem *mem;                /* derived                                        */
+	bool     event_idx, indirect;   /* derived: negotiated features                   */
 };
 
 #define VRING_NO_VECTOR 0xffffu
 
 #define VRING_FIELDS(type, m)                                                              \
-	FIELD(type, m.size), FIELD(type, m.enabled), FIELD(type, m.vector), FIELD(type, m.desc), \
-	FIELD(type, m.avail), FIELD(type, m.used), FIELD(type, m.next_avail),              \
-	FIELD(type, m.next_used), FIELD(type, m.told)
+	FIELD(type, m.size), FIELD(type, m.enabled), FIELD(type, m.vector),                \
+	FIELD(type, m.desc), FIELD(type, m.avail), FIELD(type, m.used),                    \
+	FIELD(type, m.next_avail), FIELD(type, m.next_used), FIELD(type, m.told)
 
 struct vring_piece { gpa_t addr; uint32_t len; };
 
-/* Buffers that the driver made available as one: first those to be read, then those to be written. */
+/* Buffers that the driver made available as one: first those to read, then those to write. */
 struct vring_chain {
 	uint16_t head;
-	uint16_t nread, nwrite;         /* pieces                                          */
-	uint32_t read_len, write_len;   /* bytes                                           */
+	uint16_t nread, nwrite;         /* pieces                                         */
+	uint32_t read_len, write_len;   /* bytes                                          */
 	struct vring_piece piece[VRING_SIZE_MAX];
 };
 
 void     vring_reset(struct vring *r);
 
-/* The rings' addresses: aligned and in RAM; the driver enables the queue. */
+/* The driver enables the queue: addresses must be aligned and in RAM; the refusal says which is not. */
 enum err vring_start(struct vring *r);
 
-/* Take the next chain.  ERR_NOT_FOUND (silent): none.  ERR_BAD_FORMAT: the driver broke the rules, err_reason() says how. */
+/*
+ * Take the next chain.  ERR_NOT_FOUND (without a sentence): there is none.  ERR_BAD_FORMAT: the
+ * driver broke the rules, err_reason() says how.
+ */
 enum err vring_take(struct vring *r, struct vring_chain *c);
 
 /* Forget the last take: the chain will be taken again. */
 void     vring_untake(struct vring *r);
 
 /* Give a chain back with `written` bytes in its writable pieces. */
-enum err vring_give(struct vring *r, const struct vring_chain *c, uint32_t written);
+void     vring_give(struct vring *r, const struct vring_chain *c, uint32_t written);
 
-/* After giving: shall the driver be interrupted?  Remembers the answer. */
+/* After giving: does the driver want an interrupt?  Asked once for all that was given. */
 bool     vring_should_interrupt(struct vring *r);
 
-/* Ask for (or do without) notifications of new chains. */
-void     vring_want_kicks(struct vring *r, bool wanted);
+/*
+ * Ask for notifications of new chains, or do without.  After asking, chains may have come that
+ * nobody will tell of: true says so.
+ */
+bool     vring_want_kicks(struct vring *r, bool wanted);
 
-/* Copy out of the readable pieces from byte `from`, into the writable ones at byte `at`; returns bytes copied. */
-uint32_t vring_copy_out(const struct vring *r, const struct vring_chain *c, uint32_t from, void *to, uint32_t len);
-uint32_t vring_copy_in(const struct vring *r, const struct vring_chain *c, uint32_t at, const void *from, uint32_t len);
+/* Copy out of the readable pieces from byte `from` on; returns bytes copied. */
+uint32_t vring_copy_out(const struct vring *r, const struct vring_chain *c, uint32_t from, void *to,
+                        uint32_t len);
+/* Copy into the writable pieces from byte `at` on; returns bytes copied. */
+uint32_t vring_copy_in(const struct vring *r, const struct vring_chain *c, uint32_t at,
+                       const void *from, uint32_t len);
 
 enum err vring_check(const struct vring *r);
 

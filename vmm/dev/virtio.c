@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm/dev/virtio.c - virtio 1.2 over PCI, without the legacy interface.
+ *
+ *   BAR 0 (64-bit, 16 KiB):  0x0000 common   0x1000 ISR   0x2000 device   0x3000 notify
+ *   BAR 4 (32-bit, 4 KiB):   MSI-X table and pending bits
+ *
+ *   driver: ACKNOWLEDGE, DRIVER, features, FEATURES_OK (does it stick?), queues, DRIVER_OK
+ *
+ * A notification runs the model at once, for a bounded number of chains; what is left runs when the
+ * VM's devices are ticked.  Read next: vmm/dev/vring.c, then vmm/dev/vnet.c.
+ */
+#include "vmm/dev/virtio.h"
+
+#include <string.h>
+
+#include "lib/log.h"
+
+#define VENDOR          0x1af4
+#define DEVICE_BASE     0x1040
+#define SUBSYSTEM_BASE  0x0040
+#define REVISION        1
+
+#define BAR_REGIONS     0
+#define BAR_MSIX        4
+#define REGION_LEN      0x1000u
+enum region { REGION_COMMON, REGION_ISR, REGION_DEVICE, REGION_NOTIFY, REGIONS };
+#define NOTIFY_STEP     4u              /* bytes between the queues' notify addresses */
+
+enum cap_type { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_ACCESS };
+
+/* "Virtio Structure PCI Capabilities"; `more` is the notify multiplier or the access data. */
+struct cap { uint8_t id, next, len, type, bar, instance, padding[2]; uint32_t offset, length, more; };
+_Static_assert(sizeof(struct cap) == 20, "virtio_pci_cap and what may follow it");
+#define CAP_HEADER      2u              /* bytes that pci_func_cap() writes */
+
+enum common {                           /* "Common configuration structure layout" */
+	DEVICE_FEATURE_SELECT = 0, DEVICE_FEATURE = 4, DRIVER_FEATURE_SELECT = 8, DRIVER_FEATURE = 12,
+	CONFIG_VECTOR = 16, NUM_QUEUES = 18, DEVICE_STATUS = 20, CONFIG_GENERATION = 21,
+	QUEUE_SELECT = 22, QUEUE_SIZE = 24, QUEUE_VECTOR = 26, QUEUE_ENABLE = 28,
+	QUEUE_NOTIFY_OFF = 30, QUEUE_DESC = 32, QUEUE_DESC_HIGH = 36, QUEUE_DRIVER = 40,
+	QUEUE_DRIVER_HIGH = 44, QUEUE_DEVICE = 48, QUEUE_DEVICE_HIGH = 52, QUEUE_NOTIFY_DATA = 56,
+	QUEUE_RESET = 58,
+	COMMON_LEN = 60,
+};
+
+enum status {                           /* "Device Status Field" */
+	ACKNOWLEDGE = BIT(0), DRIVER = BIT(1), DRIVER_OK = BIT(2), FEATURES_OK = BIT(3),
+	NEEDS_RESET = BIT(6), FAILED = BIT(7),
+};
+#define STATUS_BITS     (ACKNOWLEDGE | DRIVER | DRIVER_OK | FEATURES_OK | NEEDS_RESET | FAILED)
+#define ISR_QUEUE       BIT(0)
+#define ISR_CONFIG      BIT(1)
+#define TRANSPORT_FEATURES (VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 | \
+                            VIRTIO_F_RING_RESET)
+
+static uint64_t offered(const struct virtio *v)
+{
+	return v->model->features | TRANSPORT_FEATURES;
+}
+
+bool virtio_has(const struct virtio *v, uint64_t feature)
+{
+	return v->driver_features & feature;
+}
+
+static bool running(const struct virtio *v)
+{
+	return (v->status & DRIVER_OK) && !(v->status & (NEEDS_RESET | FAILED)) &&
+	       pci_func_master(&v->pci);
+}
+
+bool virtio_queue_ready(const struct virtio *v, unsigned queue)
+{
+	return running(v) && v->queue[queue].enabled;
+}
+
+/* --- Interrupts -------------------------------------------------------------------------------- */
+
+void virtio_interrupt(struct virtio *v, unsigned queue)
+{
+	if (!vring_should_interrupt(&v->queue[queue]))
+		return;
+	if (v->pci.msix.enabled) {
+		msix_fire(&v->pci.msix, v->queue[queue].vector);
+		return;
+	}
+	v->isr |= ISR_QUEUE;
+	pci_func_intx(&v->pci, true);
+}
+
+static void config_interrupt(struct virtio *v)
+{
+	if (!(v->status & DRIVER_OK))
+		return;
+	v->isr |= ISR_CONFIG;
+	if (v->pci.msix.enabled)
+		msix_fire(&v->pci.msix, v->config_vector);
+	else
+		pci_func_intx(&v->pci, true);
+}
+
+void virtio_config_changed(struct virtio *v)
+{
+	v->generation++;
+	config_interrupt(v);
+}
+
+void virtio_broken(struct virtio *v, const char *why)
+{
+	if (!v->complained)
+		log_line("%s: the guest's driver gave %s; the device waits for its reset", v->model->name, why);
+	v->complained = true;
+	v->status |= NEEDS_RESET;
+	config_interrupt(v);
+}
+
+/* --- Queues ------------------------------------------------------------------------------------ */
+
+static void queue_run(struct virtio *v, unsigned queue)
+{
+	v->backlog &= (uint8_t)~BIT(queue);
+	if (virtio_queue_ready(v, queue) && v->model->kick(v, queue, VRING_SIZE_MAX))
+		v->backlog |= (uint8_t)BIT(queue);
+}
+
+uint64_t virtio_dev_deadline(const void *dev)
+{
+	return ((const struct virtio *)dev)->backlog ? 0 : NEVER_NS;
+}
+
+void virtio_dev_tick(void *dev, uint64_t now_ns)
+{
+	struct virtio *v = dev;
+	uint8_t backlog = v->backlog;
+
+	(void)now_ns;
+	for (unsigned q = 0; q < v->model->nqueues; q++)
+		if (backlog & BIT(q))
+			queue_run(v, q);
+}
+
+static void queue_enable(struct virtio *v, struct vring *r)
+{
+	if (!(v->status & FEATURES_OK) || r->enabled)
+		return;
+	r->event_idx = virtio_has(v, VIRTIO_F_EVENT_IDX);
+	r->indirect = virtio_has(v, VIRTIO_F_INDIRECT_DESC);
+	if (vring_start(r) != OK)
+		virtio_broken(v, err_reason());
+}
+
+static void device_reset(struct virtio *v)      /* "Device Initialization": status 0 */
+{
+	v->driver_features = 0;
+	v->device_select = v->driver_select = 0;
+	v->queue_select = 0;
+	v->config_vector = VRING_NO_VECTOR;
+	v->status = v->isr = v->backlog = 0;
+	for (unsigned q = 0; q < VIRTIO_QUEUES_MAX; q++)
+		vring_reset(&v->queue[q]);
+	pci_func_intx(&v->pci, false);
+}
+
+static void write_status(struct virtio *v, uint8_t value)
+{
+	uint8_t set = value & (uint8_t)~v->status & STATUS_BITS;
+
+	if (!value) {
+		device_reset(v);
+		return;
+	}
+	/* A driver that wants what was not offered, or the old interface, sees no FEATURES_OK. */
+	if ((set & FEATURES_OK) &&
+	    ((v->driver_features & ~offered(v)) || !virtio_has(v, VIRTIO_F_VERSION_1)))
+		set &= (uint8_t)~FEATURES_OK;
+	if (!((v->status | set) & FEATURES_OK))
+		set &= (uint8_t)~DRIVER_OK;
+	v->status |= set & (uint8_t)~NEEDS_RESET;
+	if (!(set & DRIVER_OK))
+		return;
+	for (unsigned q = 0; q < v->model->nqueues; q++)        /* buffers that came before it */
+		queue_run(v, q);
+}
+
+/* --- Common configuration ---------------------------------------------------------------------- */
+
+/* The selected queue; NULL when it does not exist. */
+static struct vring *selected(struct virtio *v)
+{
+	return v->queue_select < v->model->nqueues ? &v->queue[v->queue_select] : NULL;
+}
+
+static uint32_t feature_word(uint64_t features, uint32_t select)
+{
+	return select < 2 ? (uint32_t)(features >> 32 * select) : 0;
+}
+
+static uint32_t queue_read(const struct vring *r, unsigned offset, unsigned index)
+{
+	switch (offset) {
+	case QUEUE_SIZE:        return r->size;
+	case QUEUE_VECTOR:      return r->vector;
+	case QUEUE_ENABLE:      return r->enabled;
+	case QUEUE_NOTIFY_OFF:  return index;
+	case QUEUE_DESC:        return (uint32_t)r->desc;
+	case QUEUE_DESC_HIGH:   return (uint32_t)(r->desc >> 32);
+	case QUEUE_DRIVER:      return (uint32_t)r->avail;
+	case QUEUE_DRIVER_HIGH: return (uint32_t)(r->avail >> 32);
+	case QUEUE_DEVICE:      return (uint32_t)r->used;
+	case QUEUE_DEVICE_HIGH: return (uint32_t)(r->used >> 32);
+	}
+	return 0;                       /* QUEUE_RESET: done by the time that it is read */
+}
+
+static uint32_t common_read(struct virtio *v, unsigned offset)
+{
+	const struct vring *r = selected(v);
+
+	switch (offset) {
+	case DEVICE_FEATURE_SELECT: return v->device_select;
+	case DEVICE_FEATURE:        return feature_word(offered(v), v->device_select);
+	case DRIVER_FEATURE_SELECT: return v->driver_select;
+	case DRIVER_FEATURE:        return feature_word(v->driver_features, v->driver_select);
+	case CONFIG_VECTOR:         return v->config_vector;
+	case NUM_QUEUES:            return v->model->nqueues;
+	case DEVICE_STATUS:         return v->status;
+	case CONFIG_GENERATION:     return v->generation;
+	case QUEUE_SELECT:          return v->queue_select;
+	}
+	return r ? queue_read(r, offset, v->queue_select) : 0;
+}
+
+static uint16_t vector_checked(const struct virtio *v, uint32_t value)
+{
+	return value < v->pci.msix.nvectors ? (uint16_t)value : VRING_NO_VECTOR;
+}
+
+static void set_low(uint64_t *reg, uint32_t value)  { *reg = (*reg & MASK(63, 32)) | value; }
+static void set_high(uint64_t *reg, uint32_t value) { *reg = (*reg & MASK(31, 0)) | (uint64_t)value << 32; }
+
+static void queue_reset(struct virtio *v, struct vring *r)
+{
+	if (!virtio_has(v, VIRTIO_F_RING_RESET))
+		return;
+	vring_reset(r);
+	v->backlog &= (uint8_t)~BIT(v->queue_select);
+}
+
+/* An enabled queue stays as it is: only its vector may change. */
+static void queue_write(struct virtio *v, struct vring *r, unsigned offset, uint32_t value)
+{
+	if (offset == QUEUE_VECTOR)
+		r->vector = vector_checked(v, value);
+	if (offset == QUEUE_RESET && value == 1)
+		queue_reset(v, r);
+	if (r->enabled)
+		return;
+	switch (offset) {
+	case QUEUE_SIZE:
+		if (value && value <= VRING_SIZE_MAX && !(value & (value - 1)))
+			r->size = (uint16_t)value;
+		break;
+	case QUEUE_DESC:        set_low(&r->desc, value); break;
+	case QUEUE_DESC_HIGH:   set_high(&r->desc, value); break;
+	case QUEUE_DRIVER:      set_low(&r->avail, value); break;
+	case QUEUE_DRIVER_HIGH: set_high(&r->avail, value); break;
+	case QUEUE_DEVICE:      set_low(&r->used, value); break;
+	case QUEUE_DEVICE_HIGH: set_high(&r->used, value); break;
+	case QUEUE_ENABLE:
+		if (value == 1)
+			queue_enable(v, r);
+		break;
+	}
+}
+
+static void write_driver_features(struct virtio *v, uint32_t value)
+{
+	if (v->status & FEATURES_OK)
+		return;
+	if (v->driver_select == 0)
+		set_low(&v->driver_features, value);
+	else if (v->driver_select == 1)
+		set_high(&v->driver_features, value);
+}
+
+static void common_write(struct virtio *v, unsigned offset, uint32_t value)
+{
+	struct vring *r = selected(v);
+
+	switch (offset) {
+	case DEVICE_FEATURE_SELECT: v->device_select = value; return;
+	case DRIVER_FEATURE_SELECT: v->driver_select = value; return;
+	case DRIVER_FEATURE:        write_driver_features(v, value); return;
+	case CONFIG_VECTOR:         v->config_vector = vector_checked(v, value); return;
+	case DEVICE_STATUS:         write_status(v, (uint8_t)value); return;
+	case QUEUE_SELECT:          v->queue_select = (uint16_t)value; return;
+	}
+	if (r)
+		queue_write(v, r, offset, value);
+}
+
+/* --- BAR 0 ------------------------------------------------------------------------------------- */
+
+static uint64_t device_read(const struct virtio *v, unsigned offset, unsigned size)
+{
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < size; i++)
+		if (offset + i < v->model->config_len)
+			value |= (uint64_t)v->model->config_read(v, offset + i) << 8 * i;
+	return value;
+}
+
+static uint8_t isr_read(struct virtio *v)
+{
+	uint8_t isr = v->isr;
+
+	v->isr = 0;
+	pci_func_intx(&v->pci, false);
+	return isr;
+}
+
+static uint64_t bar_read(struct pci_func *f, unsigned bar, uint64_t offset, const struct access *a)
+{
+	struct virtio *v = CONTAINER_OF(f, struct virtio, pci);
+	unsigned at = (unsigned)(offset % REGION_LEN);
+
+	(void)bar;
+	switch ((enum region)(offset / REGION_LEN)) {
+	case REGION_COMMON:
+		if (a->size == 8)
+			return common_read(v, at) | (uint64_t)common_read(v, at + 4) << 32;
+		return common_read(v, at);
+	case REGION_ISR:
+		return at == 0 ? isr_read(v) : 0;
+	case REGION_DEVICE:
+		return device_read(v, at, a->size);
+	default:
+		return 0;
+	}
+}
+
+static void bar_write(struct pci_func *f, unsigned bar, uint64_t offset, const struct access *a,
+                      uint64_t value)
+{
+	struct virtio *v = CONTAINER_OF(f, struct virtio, pci);
+	unsigned at = (unsigned)(offset % REGION_LEN);
+
+	(void)bar;
+	switch ((enum region)(offset / REGION_LEN)) {
+	case REGION_COMMON:
+		common_write(v, at, (uint32_t)value);
+		if (a->size == 8)
+			common_write(v, at + 4, (uint32_t)(value >> 32));
+		break;
+	case REGION_DEVICE:
+		if (v->model->config_write)
+			v->model->config_write(v, at, value);
+		break;
+	case REGION_NOTIFY:
+		if (at / NOTIFY_STEP < v->model->nqueues)
+			queue_run(v, at / NOTIFY_STEP);
+		break;
+	default:
+		break;
+	}
+}
+
+static uint64_t bar_deadline(const struct pci_func *f)
+{
+	return virtio_dev_deadline(CONTAINER_OF(f, struct virtio, pci));
+}
+
+/* --- "PCI configuration access capability": BAR 0 without mapping it ---------------------------- */
+
+#define ACCESS_DATA     offsetof(struct cap, more)
+
+/* What the capability points at; false when that is nothing to access. */
+static bool access_target(const struct virtio *v, unsigned offset, struct cap *cap)
+{
+	uint64_t size;
+
+	memcpy(cap, &v->pci.config[v->access_cap], sizeof(*cap));
+	size = cap->bar < PCI_BARS ? v->pci.bar[cap->bar].size : 0;
+	return offset == v->access_cap + ACCESS_DATA &&
+	       (cap->length == 1 || cap->length == 2 || cap->length == 4) &&
+	       cap->offset % cap->length == 0 && (uint64_t)cap->offset + cap->length <= size;
+}
+
+static void config_read(struct pci_func *f, unsigned offset, const struct access *a)
+{
+	struct virtio *v = CONTAINER_OF(f, struct virtio, pci);
+	struct access inner = *a;
+	struct cap cap;
+	uint32_t value;
+
+	if (!access_target(v, offset, &cap))
+		return;
+	inner.size = (uint8_t)cap.length;
+	value = (uint32_t)pci_func_bar_read(f, cap.bar, cap.offset, &inner);
+	memcpy(&f->config[offset], &value, inner.size);
+}
+
+static void config_write(struct pci_func *f, unsigned offset, const struct access *a)
+{
+	struct virtio *v = CONTAINER_OF(f, struct virtio, pci);
+	struct access inner = *a;
+	struct cap cap;
+	uint32_t value = 0;
+
+	if (!access_target(v, offset, &cap))
+		return;
+	inner.size = (uint8_t)cap.length;
+	memcpy(&value, &f->config[offset], inner.size);
+	pci_func_bar_write(f, cap.bar, cap.offset, &inner, value);
+}
+
+/* --- Life -------------------------------------------------------------------------------------- */
+
+static const struct pci_func_ops func_ops = {
+	.bar_read = bar_read, .bar_write = bar_write, .deadline = bar_deadline,
+	.config_read = config_read, .config_write = config_write,
+};
+
+static unsigned add_cap(struct virtio *v, const struct cap *cap, const struct cap *writable)
+{
+	struct cap c = *cap;
+
+	c.len = cap->type == CAP_NOTIFY || cap->type == CAP_ACCESS ? sizeof(c) : offsetof(struct cap, more);
+	return pci_func_cap(&v->pci, PCI_CAP_VENDOR, (const uint8_t *)&c + CAP_HEADER,
+			    writable ? (const uint8_t *)writable + CAP_HEADER : NULL, c.len - CAP_HEADER);
+}
+
+static void add_caps(struct virtio *v)
+{
+	static const struct cap access_writable = {
+		.bar = 0xff, .offset = ~0u, .length = ~0u, .more = ~0u,
+	};
+	const struct cap caps[] = {
+		{ .type = CAP_COMMON, .offset = REGION_COMMON * REGION_LEN, .length = COMMON_LEN },
+		{ .type = CAP_ISR,    .offset = REGION_ISR * REGION_LEN,    .length = 1 },
+		{ .type = CAP_NOTIFY, .offset = REGION_NOTIFY * REGION_LEN,
+		  .length = v->model->nqueues * NOTIFY_STEP, .more = NOTIFY_STEP },
+		{ .type = CAP_DEVICE, .offset = REGION_DEVICE * REGION_LEN, .length = v->model->config_len },
+	};
+
+	for (unsigned i = 0; i < COUNT(caps); i++)
+		if (caps[i].length)     /* not every device has a configuration */
+			add_cap(v, &caps[i], NULL);
+	v->access_cap = (uint8_t)add_cap(v, &(struct cap){ .type = CAP_ACCESS }, &access_writable);
+}
+
+void virtio_init(struct virtio *v, const struct virtio_model *model, struct mem *mem,
+                 struct msg_wire msi)
+{
+	struct pci_id id = {
+		.vendor = VENDOR, .device = (uint16_t)(DEVICE_BASE + model->type), .revision = REVISION,
+		.subsystem_vendor = VENDOR, .subsystem = (uint16_t)(SUBSYSTEM_BASE + model->type),
+		.class = model->class,
+	};
+
+	ASSERT(model->nqueues <= VIRTIO_QUEUES_MAX);
+	*v = (struct virtio){ .model = model };
+	pci_func_init(&v->pci, &id, &func_ops);
+	pci_func_bar(&v->pci, BAR_REGIONS, REGIONS * REGION_LEN, true);
+	add_caps(v);
+	pci_func_msix(&v->pci, BAR_MSIX, model->nqueues + 1, msi);
+	for (unsigned q = 0; q < VIRTIO_QUEUES_MAX; q++)
+		v->queue[q].mem = mem;
+	device_reset(v);
+}
+
+void virtio_dev_reset(void *dev)
+{
+	struct virtio *v = dev;
+
+	device_reset(v);
+	pci_func_reset(&v->pci);
+}
+
+/* --- What travels ------------------------------------------------------------------------------ */
+
+enum err virtio_check(const struct virtio *v)
+{
+	enum err e = pci_func_check(&v->pci);
+
+	if (e != OK)
+		return e;
+	if ((v->status & FEATURES_OK) &&
+	    ((v->driver_features & ~offered(v)) || !virtio_has(v, VIRTIO_F_VERSION_1)))
+		return fail(ERR_BAD_FORMAT, "%s: driver_features %#llx were not offered", v->model->name,
+			    (unsigned long long)v->driver_features);
+	if ((v->status & ~STATUS_BITS) || ((v->status & DRIVER_OK) && !(v->status & FEATURES_OK)))
+		return fail(ERR_BAD_FORMAT, "%s: status %#x", v->model->name, v->status);
+	if (v->isr & ~(ISR_QUEUE | ISR_CONFIG))
+		return fail(ERR_BAD_FORMAT, "%s: isr %#x", v->model->name, v->isr);
+	if (v->backlog >> v->model->nqueues)
+		return fail(ERR_BAD_FORMAT, "%s: backlog %#x", v->model->name, v->backlog);
+	if (v->config_vector != vector_checked(v, v->config_vector))
+		return fail(ERR_BAD_FORMAT, "%s: config_vector %u", v->model->name, v->config_vector);
+	for (unsigned q = 0; q < VIRTIO_QUEUES_MAX; q++) {
+		const struct vring *r = &v->queue[q];
+
+		if (r->vector != vector_checked(v, r->vector))
+			return fail(ERR_BAD_FORMAT, "%s: queue[%u].vector %u", v->model->name, q, r->vector);
+		if (r->enabled && (q >= v->model->nqueues || !(v->status & FEATURES_OK)))
+			return fail(ERR_BAD_FORMAT, "%s: queue[%u].enabled cannot be", v->model->name, q);
+		e = vring_check(r);
+		if (e != OK)
+			return e;
+	}
+	return OK;
+}
+
+void virtio_resume(struct virtio *v)
+{
+	for (unsigned q = 0; q < VIRTIO_QUEUES_MAX; q++) {
+		v->queue[q].event_idx = virtio_has(v, VIRTIO_F_EVENT_IDX);
+		v->queue[q].indirect = virtio_has(v, VIRTIO_F_INDIRECT_DESC);
+	}
+	pci_func_resume(&v->pci);
+}
