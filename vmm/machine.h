@@ -75,5 +75,7 @@ enum err acpi_tables_write(struct vm *vm, gpa_t *rsdp);
 #define MACHINE_SLOT_NET      2             /* 2, 3, 4, 5 */
 #define MACHINE_SLOT_CONSOLE  6
 #define MACHINE_SLOT_RNG      7
+#define MACHINE_SLOT_END      8
+#define MACHINE_PCI_GSI(slot) (16 + (slot)) /* IOAPIC pin of the slot's INTA */
 
 #endif

@@ -144,6 +144,7 @@ static void vpm_reset(void *dev)
 
 	p->pm1_status = p->pm1_enable = 0;
 	p->pm1_control = CONTROL_SCI_EN;
+	p->seen_ns = 0;                 /* VM time begins anew */
 	drive(p);
 }
 

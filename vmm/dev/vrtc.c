@@ -376,7 +376,10 @@ static void vrtc_write(void *dev, const struct access *a, uint64_t value)
 
 /* --- Life, and what travels -------------------------------------------------------------------- */
 
-/* CMOS memory and the date are on a battery: reset clears interrupt enables and flags only. */
+/*
+ * CMOS memory and the date are on a battery: reset clears interrupt enables and flags only.  VM time
+ * begins at 0 again, and so does what counts in it.
+ */
 static void vrtc_reset(void *dev)
 {
 	struct vrtc *r = dev;
@@ -384,6 +387,7 @@ static void vrtc_reset(void *dev)
 	r->cmos[REG_B] &= (uint8_t)~C_SOURCES;
 	r->cmos[REG_C] = 0;
 	r->index = 0;
+	r->seen_ns = 0;
 	drive(r);
 }
 
