@@ -29,9 +29,6 @@ struct boot_info boot_info;
 struct boot_options boot_options;
 struct acpi_info acpi_info;
 
-const struct virt_ops *virt;
-struct virt_caps virt_caps;
-
 static const void *mbinfo;              /* the boot loader's memory, read by one step only */
 
 static enum err console_init(void)

@@ -23,7 +23,6 @@
 #include "vmm/vm.h"
 
 #define SLICE_MAX_NS            (10 * NS_PER_MS)
-#define VECTOR_NMI              2
 #define VECTOR_LAST             31              /* of the exceptions                */
 #define SIPI_PAGE_SHIFT         12              /* the vector is a page number      */
 #define MISC_ENABLE_POWER_UP    (MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS)
@@ -43,42 +42,20 @@ static void make_current(struct vcpu *v)
 
 /* --- State ------------------------------------------------------------------------------------ */
 
-static void interrupts_changed(struct vcpu *v)
+void vcpu_state_apply(struct vcpu *v)
 {
-	v->irq_blocked = !(v->rflags & RFLAGS_IF) || v->state.block_sti || v->state.block_mov_ss;
+	make_current(v);
+	v->xcr0 = v->state.xcr0;
+	virt->set(v, &v->state);
 	v->irq_check = true;
 	v->window_wanted = false;
 	virt->irq_window(v, false);
 }
 
-void vcpu_state_apply(struct vcpu *v)
-{
-	const struct cpu_state *s = &v->state;
-
-	make_current(v);
-	memcpy(v->gpr, s->gpr, sizeof(v->gpr));
-	v->rip = s->rip;
-	v->rflags = s->rflags;
-	v->xcr0 = s->xcr0;
-	v->again = (struct inject){ s->event_type, s->event_vector, s->event_has_error, s->event_insn_len, s->event_error };
-	virt->set(v, s);
-	interrupts_changed(v);
-}
-
 void vcpu_state_fetch(struct vcpu *v)
 {
-	struct cpu_state *s = &v->state;
-
 	make_current(v);
-	virt->get(v, s);
-	memcpy(s->gpr, v->gpr, sizeof(s->gpr));
-	s->rip = v->rip;
-	s->rflags = v->rflags;
-	s->event_type = v->again.type;
-	s->event_vector = v->again.vector;
-	s->event_has_error = v->again.has_error;
-	s->event_insn_len = v->again.insn_len;
-	s->event_error = v->again.error;
+	virt->get(v, &v->state);
 }
 
 void vcpu_reset(struct vcpu *v)
@@ -326,17 +303,10 @@ static void inject_irq(struct vcpu *v)
 	inject(v, &(struct inject){ .type = EVENT_IRQ, .vector = (uint8_t)vector });
 }
 
-/* An NMI waits while the guest is in its NMI handler or in the shadow of MOV SS. */
-static bool nmi_allowed(struct vcpu *v)
+/* Everything but plain interrupts, most urgent first.  An NMI that must wait is the vendor's to hold back. */
+static void deliver_event(struct vcpu *v)
 {
-	vcpu_state_fetch(v);
-	return !v->state.block_nmi && !v->state.block_mov_ss && !v->state.block_sti;
-}
-
-/* Everything but plain interrupts; true when something was injected. */
-static bool deliver_event(struct vcpu *v)
-{
-	struct inject event;
+	struct inject event = { .type = EVENT_NMI, .vector = VECTOR_NMI };
 
 	if (v->again.type != EVENT_NONE) {
 		event = v->again;
@@ -344,23 +314,19 @@ static bool deliver_event(struct vcpu *v)
 	} else if (v->exception.type != EVENT_NONE) {
 		event = v->exception;
 		v->exception.type = EVENT_NONE;
-	} else if (nmi_allowed(v)) {
-		event = (struct inject){ .type = EVENT_NMI, .vector = VECTOR_NMI };
-		v->nmi_pending = false;
 	} else {
-		return false;
+		v->nmi_pending = false;
 	}
 	inject(v, &event);
-	return true;
 }
 
 /* One event an entry; a window exit is asked for only while an interrupt must wait. */
 static void deliver(struct vcpu *v)
 {
-	bool taken = false;
+	bool taken = v->again.type || v->exception.type || v->nmi_pending;
 
-	if (v->again.type || v->exception.type || v->nmi_pending)
-		taken = deliver_event(v);
+	if (taken)
+		deliver_event(v);
 	if (!v->irq_check)
 		return;
 	bool waiting = irq_waiting(v);

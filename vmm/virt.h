@@ -62,7 +62,7 @@ struct virt_ops {
 	 * holds an event whose delivery the exit interrupted (EVENT_NONE otherwise).
 	 */
 	void     (*enter)(struct vcpu *, struct exit *);
-	void     (*inject)(struct vcpu *, const struct inject *); /* delivered by the next enter()              */
+	void     (*inject)(struct vcpu *, const struct inject *); /* delivered by the next enter(); an NMI as soon as none is being handled */
 	void     (*irq_window)(struct vcpu *, bool wanted);       /* EXIT_IRQ_WINDOW when it can take one        */
 	void     (*s2_flush)(struct vm *);                        /* INVEPT or a fresh ASID, before any next enter; counts in vm->flushes */
 	const struct s2_format *s2;
