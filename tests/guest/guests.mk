@@ -8,13 +8,13 @@ guest-names += pic ioapic lapic x2apic tsc-deadline hlt   # interrupts, timers, 
 guest-names += msr exceptions paging xsave         # what the CPU does for a guest
 guest-names += port-io mmio                     # instructions behind exits
 guest-names += triple-fault shutdown            # ways to end
-guest-names += pci-scan                         # PCI and virtio
+guest-names += pci-scan virtio-rng virtio-net   # PCI and virtio
 guest-names += kvmclock                         # time from the hypervisor
 guest-names += dirty exitbench migrate-pattern  # for the hypervisor's own measurements and migrations
 
 guest-lib   := start trap_entry guest trap      # entry, exceptions, console and verdict
 guest-lib   += clock pic apic apic_check paging # PM timer; 8259 and 8254; local APIC and IOAPIC; own pages
-guest-lib   += pci kvmclock state               # configuration space; paravirtual clock; all state at once
+guest-lib   += pci virtio kvmclock state        # devices; paravirtual clock; all state at once
 
 guest-dir   := build/guest
 GUEST_CC    ?= gcc
