@@ -127,7 +127,7 @@ pure-objs    += vmm/cpu_state.o vmm/mem.o vmm/stage2.o vmm/dirty.o
 pure-objs    += $(dev-objs) vmm/machine.o vmm/acpi_tables.o lib/random.o
 pure-objs    += boot/mbinfo.o boot/cmdline.o boot/memmap.o arch/x86_64/acpi.o arch/x86_64/calibrate.o
 pure-objs    += arch/x86_64/vmx/vmx_decode.o arch/x86_64/vmx/vmx_check.o
-pure-objs    += tests/host/support.o
+pure-objs    += tests/host/support.o tests/host/fake_guest.o
 pure-files   := $(wildcard $(pure-objs:.o=.c))
 host-archive := $(BUILD)/host/pure.a
 
