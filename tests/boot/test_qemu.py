@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""The host on QEMU's emulated machines, which have no VT-x: it must get as far as saying so.
+
+What Bochs cannot show: memory above 4 GiB, a machine without ACPI, a chipset with PCI Express.
+Skipped where there is no QEMU; `make check` does not install it.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from lablib.iso import build_iso
+
+QEMU = shutil.which("qemu-system-x86_64")
+WALL_LIMIT_S = 60
+pytestmark = pytest.mark.skipif(not QEMU, reason="no qemu-system-x86_64")
+
+
+@pytest.fixture
+def qemu(image, directory):
+    """qemu(*options): boots the image until it is ready or stopped; returns the serial log."""
+    def run(*options, cmdline="node=t"):
+        iso, log = os.path.join(directory, "boot.iso"), os.path.join(directory, "serial.log")
+        build_iso(iso, image, cmdline)
+        argv = [QEMU, "-cdrom", iso, "-display", "none", "-serial", f"file:{log}",
+                "-no-reboot", "-no-shutdown", *options]
+        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + WALL_LIMIT_S
+        text = ""
+        try:
+            while time.monotonic() < deadline and not re.search("godwit: (ready|stopped).*\n", text):
+                assert process.poll() is None, f"QEMU ended:\n{text}"
+                time.sleep(0.1)
+                if os.path.exists(log):
+                    with open(log, encoding="utf-8", errors="replace") as f:
+                        text = f.read()
+        finally:
+            process.kill()
+            process.wait()
+        assert "godwit: " in text, "not a word on COM1"
+        return text
+    return run
+
+
+def test_names_the_missing_vtx_and_stops(qemu):
+    text = qemu("-m", "128")
+    assert re.search(r"self-test: MISSING +VT-x", text), text
+    assert "godwit: stopped" in text and "panic" not in text
+
+
+def test_uses_memory_above_4_gib(qemu):
+    text = qemu("-m", "5G", "-smp", "2", "-cpu", "max")
+    assert re.search(r"memory: 51\d\d MiB", text), text
+    assert "mapped one to one" in text and "panic" not in text
+
+
+def test_measures_by_the_pit_without_acpi(qemu):
+    text = qemu("-m", "128", "-M", "pc,hpet=off", "-no-acpi")
+    assert "acpi: the boot loader found no tables" in text
+    assert "by the PIT" in text and "panic" not in text
+
+
+def test_finds_the_devices_of_another_chipset(qemu):
+    text = qemu("-m", "128", "-M", "q35")
+    assert re.search(r"pci: 00:1f\.2 8086:2922", text), text
+    assert "panic" not in text
