@@ -10,7 +10,7 @@ V      ?= @
 
 boot-objs := boot/multiboot2.o boot/main.o                        # first instructions; the boot list
 boot-objs += boot/mbinfo.o boot/cmdline.o boot/memmap.o boot/memory.o   # what GRUB gave us: words, modules, RAM
-boot-objs += boot/selftest.o boot/crashtest.o                     # what this machine can do; breaking it on purpose
+boot-objs += boot/vendor.o boot/selftest.o boot/crashtest.o       # what this machine can do; breaking it on purpose
 boot-objs += boot/wire.o boot/commands.o boot/vmdef.o             # modules meet each other; control requests; VM definitions
 
 arch-objs := arch/x86_64/cpu.o arch/x86_64/trap.o arch/x86_64/idt.o arch/x86_64/panic.o   # segments, exceptions, the last screen

@@ -21,6 +21,9 @@ _Noreturn void boot_main(uint64_t mbinfo_address, uint64_t entry_tsc);
 enum err memory_init(void);
 enum err memory_map(void);
 
+/* boot/vendor.c: set `virt`. */
+enum err vendor_init(void);
+
 /* boot/selftest.c: print the table of features; fails when a required one is missing. */
 enum err selftest_run(void);
 

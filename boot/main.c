@@ -87,16 +87,8 @@ static enum err local_apic_init(void) { return apic_init(&acpi_info); }
 static enum err io_apics_init(void) { return ioapic_init(&acpi_info); }
 static enum err clock_init(void) { return timer_init(&acpi_info); }
 
-/* One vendor so far; a second is a second entry, chosen by what the CPU calls itself. */
-extern const struct virt_ops vmx_ops __attribute__((weak));
-static enum err vendor_init(void)
-{
-	virt = &vmx_ops;
-	return OK;
-}
-
 static enum err nics_init(void) { nics_start(); return OK; }
-static enum err virt_init(void) { return virt ? virt->cpu_on(0) : OK; }
+static enum err virt_init(void) { return virt->cpu_on(0); }
 
 static const struct step {
 	const char *name;

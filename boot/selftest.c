@@ -55,7 +55,7 @@ enum err selftest_run(void)
 {
 	static struct virt_feature cpu[VIRT_FEATURES_MAX];
 	unsigned n = cpu_features(cpu, COUNT(cpu));
-	enum err e = virt ? virt->probe(&virt_caps) : OK;
+	enum err e = virt->probe(&virt_caps);
 
 	for (unsigned i = 0; i < n; i++)
 		report(&cpu[i]);

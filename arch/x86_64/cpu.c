@@ -153,7 +153,6 @@ unsigned cpu_features(struct virt_feature *out, unsigned max)
 	uint32_t ebx7 = leaf7 ? insn_cpuid(CPUID_FEATURES7, 0).ebx : 0;
 	const struct virt_feature list[] = {
 		{ "NX", cpu_has_nx(), true, "CPUID 80000001 EDX.20: data could be executed" },
-		{ "XSAVE", cpu_has_xsave(), false, "CPUID 1 ECX.26: guests get no AVX" },
 		{ "1 GiB pages", cpu_has_1g_pages(), false,
 		  "CPUID 80000001 EDX.26: 2 MiB pages are used" },
 		{ "invariant TSC", extended(CPUID_EXT_POWER).edx & CPUID80000007_EDX_INVARIANT_TSC,
