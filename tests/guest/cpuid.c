@@ -52,7 +52,8 @@ static void check_basic(void)
 	CHECK(extended.eax >= LEAF_ADDRESS_SIZES, "last extended leaf %x", extended.eax);
 	uint32_t bits = insn_cpuid(LEAF_ADDRESS_SIZES, 0).eax;
 	CHECK((bits & 0xff) >= 36 && (bits & 0xff) <= 52, "%u physical bits", bits & 0xff);
-	CHECK((bits >> 8 & 0xff) == 48 || (bits >> 8 & 0xff) == 57, "%u linear bits", bits >> 8 & 0xff);
+	CHECK((bits >> 8 & 0xff) == 48 || (bits >> 8 & 0xff) == 57, "%u linear bits",
+	      bits >> 8 & 0xff);
 }
 
 static void check_osxsave(void)

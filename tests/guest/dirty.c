@@ -14,7 +14,8 @@
 #include "lib/insn.h"
 
 const char guest_name[] = "dirty";
-const char guest_title[] = "pages written in rounds (SDM vol. 3, \"Accessed and Dirty Flags for EPT\")";
+const char guest_title[] =
+	"pages written in rounds (SDM vol. 3, \"Accessed and Dirty Flags for EPT\")";
 
 enum { COM1_LSR = COM1 + 5, LSR_DATA_READY = 1 };
 
@@ -22,7 +23,8 @@ struct plan { uint64_t pages, rounds, first, gap; };
 
 static volatile uint64_t *page_of(const struct plan *p, uint64_t i, uint64_t round)
 {
-	return (volatile uint64_t *)(uintptr_t)(p->first + (i * p->gap + round % p->gap) * PAGE_SIZE);
+	return (volatile uint64_t *)(uintptr_t)(p->first +
+						(i * p->gap + round % p->gap) * PAGE_SIZE);
 }
 
 static uint64_t value_of(const struct plan *p, uint64_t i, uint64_t round)
@@ -41,8 +43,8 @@ static void check_round(const struct plan *p, uint64_t round)
 {
 	for (uint64_t i = 0; i < p->pages; i++) {
 		volatile uint64_t *page = page_of(p, i, round);
-		CHECK(*page == value_of(p, i, round), "round %lu: page %lx holds %lx, not %lx", round,
-		      (uint64_t)(uintptr_t)page, *page, value_of(p, i, round));
+		CHECK(*page == value_of(p, i, round), "round %lu: page %lx holds %lx, not %lx",
+		      round, (uint64_t)(uintptr_t)page, *page, value_of(p, i, round));
 	}
 }
 

@@ -16,7 +16,7 @@ const char guest_title[] = "exceptions (SDM vol. 3, \"Exception and Interrupt Re
 enum {
 	PF_WRITE         = 2, PF_INSTRUCTION = 16,
 	VECTOR_DB        = 1,
-	SELECTOR_TOO_BIG = 0xfff8,
+	BAD_SELECTOR     = 0xfff8,
 	RFLAGS_TF        = 1 << 8,
 	DR6_SINGLE_STEP  = 1 << 14,
 };
@@ -51,15 +51,15 @@ static void use_fpu(uint64_t unused)
 }
 
 static const struct fault faults[] = {
-	{ "division by 0",          divide_by, 0,                 VECTOR_DE, 0, 0, false },
-	{ "UD2",                    undefined, 0,                 VECTOR_UD, 0, 0, false },
-	{ "selector past the GDT",  load_fs,   SELECTOR_TOO_BIG,  VECTOR_GP, SELECTOR_TOO_BIG, 0, false },
-	{ "non-canonical read",     read_at,   NON_CANONICAL,     VECTOR_GP, 0, 0, true },
-	{ "reserved bit of CR4",    write_cr4, BIT(31) | CR4_PAE, VECTOR_GP, 0, 0, true },
-	{ "CR0.PG without CR0.PE",  write_cr0, CR0_PG,            VECTOR_GP, 0, 0, true },
-	{ "read of a hole",         read_at,   HOLE + 0x123,      VECTOR_PF, 0, HOLE + 0x123, false },
-	{ "write to a hole",        write_at,  HOLE + 0x458,      VECTOR_PF, PF_WRITE, HOLE + 0x458, false },
-	{ "call into a hole",       call_at,   HOLE,              VECTOR_PF, 0, HOLE, false },
+	{ "division by 0", divide_by, 0, VECTOR_DE, 0, 0, false },
+	{ "UD2", undefined, 0, VECTOR_UD, 0, 0, false },
+	{ "selector past the GDT", load_fs, BAD_SELECTOR, VECTOR_GP, BAD_SELECTOR, 0, false },
+	{ "non-canonical read", read_at, NON_CANONICAL, VECTOR_GP, 0, 0, true },
+	{ "reserved bit of CR4", write_cr4, BIT(31) | CR4_PAE, VECTOR_GP, 0, 0, true },
+	{ "CR0.PG without CR0.PE", write_cr0, CR0_PG, VECTOR_GP, 0, 0, true },
+	{ "read of a hole", read_at, HOLE + 0x123, VECTOR_PF, 0, HOLE + 0x123, false },
+	{ "write to a hole", write_at, HOLE + 0x458, VECTOR_PF, PF_WRITE, HOLE + 0x458, false },
+	{ "call into a hole", call_at, HOLE, VECTOR_PF, 0, HOLE, false },
 };
 
 static void check_fault(const struct fault *f)

@@ -4,8 +4,8 @@
  *
  * Reason: `make bench` reads the lines `bench NAME TICKS` from the console.  On an emulator whose
  * TSC counts instructions, TICKS is the number of instructions that the hypervisor spent.
- * Each value is the best of several batches, without the cost of the empty loop; exit_hlt_wake is the
- * time from the timer's deadline to the first instruction of the guest's handler.
+ * Each value is the best of several batches, without the cost of the empty loop; exit_hlt_wake is
+ * the time from the timer's deadline to the first instruction of the guest's handler.
  * Option: loops=N instructions per batch (1000).  Verdict: PASS when all could be measured.
  */
 #include "lib/apic.h"
@@ -80,7 +80,9 @@ static void on_timer(struct trap_frame *frame)
 	apic_eoi();
 }
 
-/* Ticks of the APIC timer at divide 1 in WAKE_AFTER_US, from the TSC's own rate over the same time. */
+/*
+ * Ticks of the APIC timer at divide 1 in WAKE_AFTER_US, from the TSC's own rate over the same time.
+ */
 static uint32_t apic_ticks_per_wake(void)
 {
 	apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);

@@ -15,7 +15,8 @@
 const char guest_name[] = "hlt";
 const char guest_title[] = "HLT and wake-up (SDM vol. 2, \"HLT\"; vol. 2, \"STI\": the shadow)";
 
-enum { VECTOR_TIMER = 0x54, VECTOR_IPI = 0x64, IPI_ROUNDS = 1000, TIMER_ROUNDS = 20, TIMER_US = 1000 };
+enum { VECTOR_TIMER = 0x54, VECTOR_IPI = 0x64, IPI_ROUNDS = 1000, TIMER_ROUNDS = 20,
+       TIMER_US = 1000 };
 
 static volatile unsigned woken;
 
@@ -31,7 +32,8 @@ static void check_pending_ipi(void)
 	for (unsigned i = 1; i <= IPI_ROUNDS; i++) {
 		insn_cli();
 		apic_self_ipi(VECTOR_IPI);
-		insn_sti_hlt();              /* pending already: HLT ends at once, it must not be lost */
+		/* pending already: HLT ends at once, it must not be lost */
+		insn_sti_hlt();
 		CHECK(woken == i, "round %u: woken %u times", i, woken);
 	}
 	insn_cli();

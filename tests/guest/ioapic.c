@@ -14,7 +14,8 @@
 #include "lib/trap.h"
 
 const char guest_name[] = "ioapic";
-const char guest_title[] = "IOAPIC pins, edge and level (82093AA data sheet, \"Redirection Table\")";
+const char guest_title[] =
+	"IOAPIC pins, edge and level (82093AA data sheet, \"Redirection Table\")";
 
 enum {
 	VECTOR_PIT = 0x41, VECTOR_UART = 0x52, PIN_UART = 4,
@@ -52,7 +53,8 @@ static void check_edge(void)
 	uint32_t pm = clock_pm_read();
 	insn_sti();
 	while (ticks < TICKS)
-		CHECK(clock_pm_since(pm) < CLOCK_PM_HZ * 3u, "%u of %u ticks after 3 s", ticks, TICKS);
+		CHECK(clock_pm_since(pm) < CLOCK_PM_HZ * 3u, "%u of %u ticks after 3 s", ticks,
+		      TICKS);
 	insn_cli();
 	ioapic_mask(IOAPIC_PIN_PIT);
 	insn_sti();

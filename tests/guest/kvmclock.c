@@ -3,8 +3,8 @@
  * kvmclock - KVM's paravirtual clock: runs at the PM timer's rate and never backwards.
  *
  * Reason: it is how Linux keeps time over a migration to a host with another TSC.
- * Verdict: PASS when 100000 readings are monotonic, 100 ms agree with the PM timer within 0.5 %, the
- * page is stable between reads, and the wall clock names a plausible year.
+ * Verdict: PASS when 100000 readings are monotonic, 100 ms agree with the PM timer within 0.5 %,
+ * the page is stable between reads, and the wall clock names a plausible year.
  */
 #include "lib/clock.h"
 #include "lib/guest.h"
@@ -26,7 +26,8 @@ static void check_rate(void)
 	uint64_t expected = clock_pm_since(pm) * 1000000000 / CLOCK_PM_HZ;
 	uint64_t off = elapsed > expected ? elapsed - expected : expected - elapsed;
 	guest_print("kvmclock: %lu ns, PM timer %lu ns\n", elapsed, expected);
-	CHECK(off * 1000 / expected <= PER_MILLE_MAX, "rate is off by %lu ns in %lu", off, expected);
+	CHECK(off * 1000 / expected <= PER_MILLE_MAX, "rate is off by %lu ns in %lu", off,
+	      expected);
 }
 
 void guest_main(void)
@@ -38,8 +39,8 @@ void guest_main(void)
 	CHECK(page->version != 0, "the host did not write the page");
 	CHECK(!(page->version & 1), "version %u is odd while we run", page->version);
 	CHECK(page->tsc_to_system_mul != 0, "multiplier 0");
-	guest_print("kvmclock: mul %x shift %d flags %x\n", page->tsc_to_system_mul, page->tsc_shift,
-		    page->flags);
+	guest_print("kvmclock: mul %x shift %d flags %x\n", page->tsc_to_system_mul,
+		    page->tsc_shift, page->flags);
 	uint64_t last = kvmclock_ns();
 	for (int i = 0; i < READINGS; i++) {
 		uint64_t now = kvmclock_ns();

@@ -3,9 +3,9 @@
  * migrate-pattern - rewrites a checkable pattern over half of memory, for ever.
  *
  * Reason: it is migrated again and again while it runs; one lost page, register or tick shows.
- * All 512 words of a page follow from its number and its generation; a page is verified whole before
- * it gets the next generation.  Pages are visited in a scattered order.  At every heartbeat lib/state
- * checks the rest of the machine, and clocks must not have gone back.
+ * All 512 words of a page follow from its number and its generation; a page is verified whole
+ * before it gets the next generation.  Pages are visited in a scattered order.  At every heartbeat
+ * lib/state checks the rest of the machine, and clocks must not have gone back.
  * Options: pages=N (half of memory), rate=PAGES per tick of 10 ms (32; 0: as fast as it can),
  * beats=N heartbeats of 1 s, then a last look at every page and PASS (default: never).
  * Verdict: FAIL with the page and the word; a missing heartbeat is a hang.
@@ -109,7 +109,8 @@ static void set_up_memory(void)
 	uint64_t most = (guest_ram_end() - FIRST_PAGE) / PAGE_SIZE;
 
 	page_count = guest_option("pages", half < most ? half : most);
-	CHECK(page_count > 0 && page_count <= most, "pages=%lu, there is room for %lu", page_count, most);
+	CHECK(page_count > 0 && page_count <= most, "pages=%lu, there is room for %lu", page_count,
+	      most);
 	generations = (uint32_t *)(uintptr_t)guest_ram_free();
 	CHECK(guest_ram_free() + page_count * sizeof(*generations) <= FIRST_PAGE, "too many pages");
 	stride = FIRST_STRIDE;
@@ -132,7 +133,8 @@ static void beat(uint64_t number)
 {
 	check_clocks();
 	state_check();
-	guest_print("migrate-pattern: beat %lu, %lu pages written, tick %lu\n", number, written, ticks);
+	guest_print("migrate-pattern: beat %lu, %lu pages written, tick %lu\n", number, written,
+		    ticks);
 }
 
 void guest_main(void)

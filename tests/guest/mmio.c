@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mmio - the instructions that compilers and kernels use on device memory, on the local APIC's page.
+ * mmio - the instructions that compilers and kernels use on device memory.
  *
  * Reason: behind an MMIO exit stands an instruction decoder; each form here is a row of its table.
  * The initial count of the masked timer serves as a 32-bit cell; IOAPIC registers serve bytes.

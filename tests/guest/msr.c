@@ -68,7 +68,7 @@ void guest_main(void)
 		      kept[i].value);
 	}
 	for (unsigned i = 0; i < COUNT(unknown); i++) {
-		/* QEMU without a hypervisor ignores unknown MSRs: there this half cannot be tested. */
+		/* QEMU without a hypervisor ignores unknown MSRs. */
 		if (trap_try(read_msr, unknown[i]) == TRAP_NONE && guest_has_option("lenient"))
 			continue;
 		expect_gp(trap_try(read_msr, unknown[i]), "reading", unknown[i]);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * paging - the guest's own page tables: three page sizes, A and D bits, write protection, NX, INVLPG.
+ * paging - the guest's own page tables: three page sizes, A and D bits, protection, INVLPG.
  *
- * Reason: under nested paging the CPU walks both tables; flags and flushes must still be the guest's.
+ * Reason: under nested paging the CPU walks both tables; flags and flushes stay the guest's.
  * Verdict: PASS when aliases agree, accessed and dirty follow accesses, and violations fault with
  * the right error code.
  */
@@ -40,17 +40,20 @@ static void expect_pf(void (*run)(uint64_t), uint64_t address, uint64_t error, c
 	int vector = trap_try(run, address);
 
 	CHECK(vector == VECTOR_PF, "%s: vector %d, not #PF", what, vector);
-	CHECK(trap_caught.error == error, "%s: error code %lx, not %lx", what, trap_caught.error, error);
+	CHECK(trap_caught.error == error, "%s: error code %lx, not %lx", what, trap_caught.error,
+	      error);
 	CHECK(insn_read_cr2() == address, "%s: CR2 %lx", what, insn_read_cr2());
 }
 
-static void check_flags(volatile uint64_t *entry, uint64_t address, uint64_t frame, const char *size)
+static void check_flags(volatile uint64_t *entry, uint64_t address, uint64_t frame,
+			const char *size)
 {
 	set(entry, frame, address);
 	CHECK(*at(address) == *at(FRAME_A), "%s: the alias reads something else", size);
 	CHECK((*entry & (PTE_A | PTE_D)) == PTE_A, "%s: flags %lx after a read", size, *entry);
 	*at(address) = 0x1122334455667788;
-	CHECK((*entry & (PTE_A | PTE_D)) == (PTE_A | PTE_D), "%s: flags %lx after a write", size, *entry);
+	CHECK((*entry & (PTE_A | PTE_D)) == (PTE_A | PTE_D), "%s: flags %lx after a write", size,
+	      *entry);
 	CHECK(*at(FRAME_A) == 0x1122334455667788, "%s: the write went elsewhere", size);
 	set(entry, frame & ~(uint64_t)PTE_W, address);
 	insn_write_cr0(insn_read_cr0() | CR0_WP);
@@ -97,9 +100,11 @@ void guest_main(void)
 	paging_init();
 	*at(FRAME_A) = 0x0102030405060708;
 	check_flags(paging_small(0), PAGING_WINDOW, FRAME_A | PTE_P | PTE_W, "4 KiB");
-	check_flags(paging_large(0), PAGING_LARGE_WINDOW, FRAME_A | PTE_P | PTE_W | PTE_PS, "2 MiB");
+	check_flags(paging_large(0), PAGING_LARGE_WINDOW, FRAME_A | PTE_P | PTE_W | PTE_PS,
+		    "2 MiB");
 	if (insn_cpuid((uint32_t)EXTENDED_FEATURES, 0).edx & EDX_HUGE_PAGES)
-		check_flags(paging_huge(), PAGING_HUGE_WINDOW + FRAME_A, PTE_P | PTE_W | PTE_PS, "1 GiB");
+		check_flags(paging_huge(), PAGING_HUGE_WINDOW + FRAME_A, PTE_P | PTE_W | PTE_PS,
+			    "1 GiB");
 	else
 		guest_print("paging: no 1 GiB pages\n");
 	check_invlpg();

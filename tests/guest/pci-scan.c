@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pci-scan - configuration space by ports 0xcf8 and 0xcfc: what is there, and do BARs size properly?
+ * pci-scan - configuration space by ports 0xcf8 and 0xcfc: what is there, and is it well formed?
  *
  * Reason: every driver starts here.
- * Verdict: PASS when the host bridge answers, empty slots read all ones, BARs tell a power of two and
- * keep their address, capability lists end, and the modern virtio devices are found: net, console
- * and entropy, or those that the option `none` or `need=MASK` (1 net, 2 console, 4 entropy) asks for.
+ * Verdict: PASS when the host bridge answers, empty slots read all ones, BARs tell a power of two
+ * and keep their address, capability lists end, and the modern virtio devices are found: net,
+ * console and entropy, or those that the option `none` or `need=MASK` (1 net, 2 console, 4 entropy)
+ * asks for.
  */
 #include "lib/guest.h"
 #include "lib/pci.h"
@@ -26,7 +27,8 @@ static void check_bars(struct pci_device d)
 		guest_print("pci-scan:   BAR %u: %s %lx size %lx\n", i, bar.io ? "I/O" : "memory",
 			    bar.address, bar.size);
 		CHECK((bar.size & (bar.size - 1)) == 0, "BAR %u: size %lx", i, bar.size);
-		CHECK((bar.address & (bar.size - 1)) == 0, "BAR %u: %lx is not aligned", i, bar.address);
+		CHECK((bar.address & (bar.size - 1)) == 0, "BAR %u: %lx is not aligned", i,
+		      bar.address);
 		CHECK(pci_bar(d, i).address == bar.address, "BAR %u moved by being sized", i);
 		if (bar.wide)
 			i++;
@@ -50,8 +52,10 @@ static void check_device(struct pci_device d)
 	uint16_t vendor = pci_read16(d, PCI_VENDOR), device = pci_read16(d, PCI_DEVICE);
 	uint32_t both = pci_read32(d, PCI_VENDOR);
 
-	CHECK(both == ((uint32_t)device << 16 | vendor), "32 bits %x, 16 bits %x %x", both, device, vendor);
-	CHECK(pci_read8(d, PCI_VENDOR + 1) == vendor >> 8, "8 bits %x", pci_read8(d, PCI_VENDOR + 1));
+	CHECK(both == ((uint32_t)device << 16 | vendor), "32 bits %x, 16 bits %x %x", both, device,
+	      vendor);
+	CHECK(pci_read8(d, PCI_VENDOR + 1) == vendor >> 8, "8 bits %x",
+	      pci_read8(d, PCI_VENDOR + 1));
 	guest_print("pci-scan: %02u.%u %04x:%04x class %06x, %u capabilities\n", d.slot, d.function,
 		    vendor, device, pci_read32(d, PCI_REVISION) >> 8, check_capabilities(d));
 	uint16_t command = pci_read16(d, PCI_COMMAND);

@@ -35,7 +35,8 @@ static void wait_for_ticks(unsigned wanted)
 
 	insn_sti();
 	while (ticks < wanted)
-		CHECK(clock_pm_since(pm) < CLOCK_PM_HZ * 3u, "%u of %u ticks after 3 s", ticks, wanted);
+		CHECK(clock_pm_since(pm) < CLOCK_PM_HZ * 3u, "%u of %u ticks after 3 s", ticks,
+		      wanted);
 	insn_cli();
 }
 
@@ -58,7 +59,8 @@ static void check_eoi(void)
 void guest_main(void)
 {
 	apic_enable(false);
-	apic_write(APIC_LVT_LINT0, LVT_EXTINT);          /* virtual wire: the 8259 speaks by LINT0 */
+	/* virtual wire: the 8259 speaks by LINT0 */
+	apic_write(APIC_LVT_LINT0, LVT_EXTINT);
 	pic_init(VECTOR_BASE);
 	trap_handle(VECTOR_BASE + IRQ_PIT, on_tick);
 	pit_periodic_hz(TICK_HZ);

@@ -12,7 +12,8 @@
 #include "lib/pic.h"
 
 const char guest_name[] = "pit";
-const char guest_title[] = "8254 rate and modes (8254 data sheet, \"Mode Definitions\", \"Read-Back\")";
+const char guest_title[] =
+	"8254 rate and modes (8254 data sheet, \"Mode Definitions\", \"Read-Back\")";
 
 enum {
 	GATE2 = 0x01, SPEAKER = 0x02, OUT2 = 0x20,                  /* port 0x61           */
@@ -42,7 +43,8 @@ static void check_channel_0(void)
 	uint64_t expected = elapsed * PIT_HZ / CLOCK_PM_HZ;
 
 	guest_print("pit: channel 0 counted %lu, PM timer says %lu\n", ticks, expected);
-	CHECK(per_mille(ticks, expected) <= PER_MILLE_MAX, "channel 0: %lu, not %lu", ticks, expected);
+	CHECK(per_mille(ticks, expected) <= PER_MILLE_MAX, "channel 0: %lu, not %lu", ticks,
+	      expected);
 	insn_outb(PIT_COMMAND, READ_BACK_STATUS_0);
 	uint8_t status = insn_inb(PIT_CHANNEL0);
 	CHECK((status & STATUS_RW_MODE) == STATUS_BOTH_BYTES_MODE_2, "read-back status %x", status);
@@ -67,7 +69,8 @@ static void check_channel_2(void)
 	uint64_t ticks = clock_pm_since(pm);
 	uint64_t expected = (uint64_t)TEN_MS * CLOCK_PM_HZ / PIT_HZ;
 	guest_print("pit: channel 2 took %lu PM ticks of %lu\n", ticks, expected);
-	CHECK(per_mille(ticks, expected) <= PER_MILLE_MAX, "channel 2: %lu, not %lu", ticks, expected);
+	CHECK(per_mille(ticks, expected) <= PER_MILLE_MAX, "channel 2: %lu, not %lu", ticks,
+	      expected);
 }
 
 void guest_main(void)

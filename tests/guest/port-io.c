@@ -11,7 +11,8 @@
 #include "lib/trap.h"
 
 const char guest_name[] = "port-io";
-const char guest_title[] = "IN, OUT, INS, OUTS (SDM vol. 2; vol. 3, \"Exit Qualification for I/O\")";
+const char guest_title[] =
+	"IN, OUT, INS, OUTS (SDM vol. 2; vol. 3, \"Exit Qualification for I/O\")";
 
 enum {
 	CONFIG_ADDRESS = 0xcf8, CONFIG_DATA = 0xcfc, CONFIG_ENABLE = (int)0x80000000,
@@ -26,7 +27,8 @@ static void check_sizes(void)
 	insn_outl(CONFIG_ADDRESS, (uint32_t)CONFIG_PATTERN);
 	CHECK(insn_inl(CONFIG_ADDRESS) == (uint32_t)CONFIG_PATTERN, "OUT/IN of 32 bits: %x",
 	      insn_inl(CONFIG_ADDRESS));
-	insn_outl(CONFIG_ADDRESS, (uint32_t)CONFIG_ENABLE);      /* host bridge, vendor and device */
+	/* host bridge, vendor and device */
+	insn_outl(CONFIG_ADDRESS, (uint32_t)CONFIG_ENABLE);
 	uint32_t id = insn_inl(CONFIG_DATA);
 	CHECK(id != UINT32_MAX, "no host bridge");
 	for (unsigned i = 0; i < 4; i++) {
@@ -45,9 +47,12 @@ static void check_sizes(void)
 
 static void check_nobody(void)
 {
-	CHECK(insn_inb(PORT_NOBODY) == UINT8_MAX, "byte of an empty port: %x", insn_inb(PORT_NOBODY));
-	CHECK(insn_inw(PORT_NOBODY) == UINT16_MAX, "word of an empty port: %x", insn_inw(PORT_NOBODY));
-	CHECK(insn_inl(PORT_NOBODY) == UINT32_MAX, "long of an empty port: %x", insn_inl(PORT_NOBODY));
+	CHECK(insn_inb(PORT_NOBODY) == UINT8_MAX, "byte of an empty port: %x",
+	      insn_inb(PORT_NOBODY));
+	CHECK(insn_inw(PORT_NOBODY) == UINT16_MAX, "word of an empty port: %x",
+	      insn_inw(PORT_NOBODY));
+	CHECK(insn_inl(PORT_NOBODY) == UINT32_MAX, "long of an empty port: %x",
+	      insn_inl(PORT_NOBODY));
 	insn_outb(PORT_NOBODY, 1);
 	insn_outw(PORT_NOBODY, 1);
 	insn_outl(PORT_NOBODY, 1);
@@ -75,7 +80,8 @@ static void check_strings(void)
 		CHECK(words[i] == (uint16_t)id, "INSW: %x of %x", words[i], id);
 	}
 	CHECK(insn_rep_insb(SCRATCH, back, 0) == back, "INSB with count 0 moved rdi");
-	CHECK(insn_rep_outsw(PORT_NOBODY, words, COUNT(words)) == words + COUNT(words), "OUTSW: rsi");
+	CHECK(insn_rep_outsw(PORT_NOBODY, words, COUNT(words)) == words + COUNT(words),
+	      "OUTSW: rsi");
 }
 
 static void outs_from(uint64_t address)

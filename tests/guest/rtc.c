@@ -54,7 +54,8 @@ static void await_update_end(void)
 	unsigned second = field(REG_SECONDS);
 
 	while (field(REG_SECONDS) == second || cmos_read(REG_A) & A_UPDATING)
-		CHECK(clock_pm_since(pm) < CLOCK_PM_HZ * 5 / 2, "the seconds stand still at %u", second);
+		CHECK(clock_pm_since(pm) < CLOCK_PM_HZ * 5 / 2, "the seconds stand still at %u",
+		      second);
 }
 
 static void check_date(void)
@@ -73,7 +74,8 @@ static void check_date(void)
 	uint64_t ms = clock_pm_since(pm) * 1000 / CLOCK_PM_HZ;
 	guest_print("rtc: one second took %lu ms\n", ms);
 	CHECK(ms >= 950 && ms <= 1050, "one second took %lu ms", ms);
-	CHECK(field(REG_SECONDS) == (second + 1) % 60, "second %u follows %u", field(REG_SECONDS), second);
+	CHECK(field(REG_SECONDS) == (second + 1) % 60, "second %u follows %u", field(REG_SECONDS),
+	      second);
 }
 
 static void on_rtc(struct trap_frame *frame)
@@ -102,7 +104,8 @@ static void check_periodic(void)
 	uint64_t us = clock_pm_since(pm) * 1000000 / CLOCK_PM_HZ;
 	guest_print("rtc: %u ticks of 1024 Hz took %lu us\n", TICKS, us);
 	CHECK(us > 58000, "the periodic interrupt is too fast");
-	read_c = false;                          /* unread, the flag keeps the line up: no new edge */
+	/* unread, the flag keeps the line up: no new edge */
+	read_c = false;
 	clock_wait_us(WAIT_US);
 	ticks = 0;
 	clock_wait_us(WAIT_US);

@@ -20,7 +20,8 @@ enum {
 	DATA = COM1, IER = COM1 + 1, IIR = COM1 + 2, FCR = COM1 + 2, LCR = COM1 + 3, MCR = COM1 + 4,
 	LSR = COM1 + 5, MSR = COM1 + 6, SCRATCH = COM1 + 7,
 	IER_DATA = 1, IER_THRE = 2, FCR_ENABLE_CLEAR = 7,
-	IIR_FIFOS = 0xc0, IIR_CAUSE = 0x0f, IIR_NONE = 1, IIR_THRE = 2, IIR_DATA = 4, IIR_TIMEOUT = 0xc,
+	IIR_FIFOS = 0xc0, IIR_CAUSE = 0x0f, IIR_NONE = 1, IIR_THRE = 2, IIR_DATA = 4,
+	IIR_TIMEOUT = 0xc,
 	LCR_DLAB = 0x80, LCR_8N1 = 3, LSR_DATA = 1, LSR_THRE = 0x20, LSR_IDLE = 0x40,
 	MCR_DTR = 1, MCR_RTS = 2, MCR_OUT2 = 8, MCR_LOOP = 0x10,
 	MSR_CTS = 0x10, MSR_DSR = 0x20, MSR_LINES = 0xf0,
@@ -108,7 +109,8 @@ static void check_interrupt(void)
 	CHECK(first == 1, "enabling THRE gave %u interrupts, not 1", first);
 	CHECK(first_cause == IIR_THRE, "cause %x, not THRE", first_cause);
 	CHECK(second == 2, "%u interrupts after one byte, not 2", second);
-	CHECK((insn_inb(IIR) & IIR_CAUSE) == IIR_NONE, "IIR %x when nothing is pending", insn_inb(IIR));
+	CHECK((insn_inb(IIR) & IIR_CAUSE) == IIR_NONE, "IIR %x when nothing is pending",
+	      insn_inb(IIR));
 }
 
 static void check_data_first(void)
@@ -125,9 +127,11 @@ static void check_data_first(void)
 	uint8_t after = insn_inb(IIR) & IIR_CAUSE;
 	insn_outb(IER, 0);
 	insn_outb(MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
-	CHECK(before == IIR_DATA || before == IIR_TIMEOUT, "received data shows as cause %x", before);
+	CHECK(before == IIR_DATA || before == IIR_TIMEOUT, "received data shows as cause %x",
+	      before);
 	/* Bochs 2.7 forgets the cause at the first read of IIR. */
-	CHECK(after == IIR_THRE || guest_has_option("lenient"), "after the data, cause %x, not THRE", after);
+	CHECK(after == IIR_THRE || guest_has_option("lenient"),
+	      "after the data, cause %x, not THRE", after);
 }
 
 void guest_main(void)

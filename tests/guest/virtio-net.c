@@ -16,14 +16,18 @@ const char guest_name[] = "virtio-net";
 const char guest_title[] = "network device (Virtual I/O Device 1.2, \"Network Device\")";
 
 enum {
-	QUEUE_RECEIVE = 0, QUEUE_TRANSMIT = 1, RECEIVE_BUFFERS = 4, FRAME_MAX = 1514, FRAME_MIN = 60,
+	QUEUE_RECEIVE = 0, QUEUE_TRANSMIT = 1, RECEIVE_BUFFERS = 4, FRAME_MAX = 1514,
+	FRAME_MIN = 60,
 	TYPE_ARP = 0x0806, TYPE_IPV4 = 0x0800, ARP_REQUEST = 1, ARP_REPLY = 2, ARP_ETHERNET = 1,
 	PROTOCOL_ICMP = 1, ICMP_ECHO = 8, ICMP_ECHO_REPLY = 0, IPV4_VERSION_LENGTH = 0x45, TTL = 64,
 	ASK_TRIES = 50, ASK_EVERY_US = 100000, DEFAULT_IP = 0x0a4d0033,
 };
 #define VIRTIO_NET_F_MAC  BIT(5)
 
-struct net_header { uint8_t flags, gso; uint16_t hdr_len, gso_size, csum_start, csum_offset, buffers; };
+struct net_header {
+	uint8_t flags, gso;
+	uint16_t header_length, gso_size, checksum_start, checksum_offset, buffers;
+};
 _Static_assert(sizeof(struct net_header) == 12, "virtio-net header with VERSION_1");
 
 struct ethernet { uint8_t to[6], from[6]; uint8_t type[2]; } __attribute__((packed));
@@ -186,14 +190,16 @@ static void poll_frames(void)
 
 	while (virtq_take(&receive, &slot, &length)) {
 		CHECK(slot < RECEIVE_BUFFERS, "receive descriptor %u was not given", slot);
-		CHECK(length > sizeof(struct net_header) + sizeof(struct ethernet), "%u bytes", length);
+		CHECK(length > sizeof(struct net_header) + sizeof(struct ethernet), "%u bytes",
+		      length);
 		const struct frame *f = &received[slot];
 		length -= sizeof(struct net_header);
 		if (get16(f->ethernet.type) == TYPE_ARP)
 			on_arp(f);
 		else if (get16(f->ethernet.type) == TYPE_IPV4)
 			on_icmp(f, length);
-		virtq_give(&receive, slot, &received[slot], sizeof(struct frame), VIRTQ_DEVICE_WRITES);
+		virtq_give(&receive, slot, &received[slot], sizeof(struct frame),
+			   VIRTQ_DEVICE_WRITES);
 		virtq_kick(&receive);
 	}
 }
@@ -236,7 +242,8 @@ void guest_main(void)
 	CHECK(net.features & VIRTIO_NET_F_MAC, "the device has no MAC address");
 	for (int i = 0; i < 6; i++)
 		our_mac[i] = net.config[i];
-	guest_print("virtio-net: %02x:%02x:%02x:%02x:%02x:%02x is %u.%u.%u.%u\n", our_mac[0], our_mac[1],
+	guest_print("virtio-net: %02x:%02x:%02x:%02x:%02x:%02x is %u.%u.%u.%u\n", our_mac[0],
+		    our_mac[1],
 		    our_mac[2], our_mac[3], our_mac[4], our_mac[5], our_ip[0], our_ip[1], our_ip[2],
 		    our_ip[3]);
 	virtio_queue(&net, &receive, QUEUE_RECEIVE, VIRTIO_NO_VECTOR);
@@ -249,5 +256,6 @@ void guest_main(void)
 		ask_peer(peer);
 	for (uint64_t s = 0; s < seconds; s++)
 		poll_for_us(1000000, NULL);
-	guest_print("virtio-net: answered %u ARP requests and %u pings\n", arp_answers, ping_answers);
+	guest_print("virtio-net: answered %u ARP requests and %u pings\n", arp_answers,
+		    ping_answers);
 }

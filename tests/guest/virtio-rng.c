@@ -36,7 +36,8 @@ static uint32_t await_answer(const char *how)
 	uint16_t slot;
 
 	while (!virtq_take(&queue, &slot, &length))
-		CHECK(clock_pm_since(pm) < (uint64_t)CLOCK_PM_HZ * WAIT_US / 1000000, "%s: no answer", how);
+		CHECK(clock_pm_since(pm) < (uint64_t)CLOCK_PM_HZ * WAIT_US / 1000000,
+		      "%s: no answer", how);
 	CHECK(slot == 0, "%s: descriptor %u was not given", how, slot);
 	CHECK(length >= 1 && length <= BYTES, "%s: %u bytes", how, length);
 	return length;

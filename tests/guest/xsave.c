@@ -15,7 +15,8 @@
 #include "lib/trap.h"
 
 const char guest_name[] = "xsave";
-const char guest_title[] = "extended state (SDM vol. 1, \"Managing State Using the XSAVE Feature Set\")";
+const char guest_title[] =
+	"extended state (SDM vol. 1, \"Managing State Using the XSAVE Feature Set\")";
 
 enum {
 	X87 = 1, SSE = 2, AVX = 4, LEAF_XSAVE = 0xd, ECX_XSAVE = 1 << 26,
@@ -64,11 +65,13 @@ static void check_image(uint64_t components, uint32_t avx_offset, unsigned round
 {
 	memset(found, 0, sizeof(found));
 	insn_xsave(found, components);
-	CHECK(!memcmp(found + FCW_OFFSET, wanted + FCW_OFFSET, 2), "round %u: x87 control word", round);
+	CHECK(!memcmp(found + FCW_OFFSET, wanted + FCW_OFFSET, 2), "round %u: x87 control word",
+	      round);
 	CHECK(!memcmp(found + MXCSR_OFFSET, wanted + MXCSR_OFFSET, 4), "round %u: MXCSR", round);
 	CHECK(!memcmp(found + XMM_OFFSET, wanted + XMM_OFFSET, XMM_BYTES), "round %u: XMM", round);
 	if (components & AVX)
-		CHECK(!memcmp(found + avx_offset, wanted + avx_offset, YMM_BYTES), "round %u: YMM", round);
+		CHECK(!memcmp(found + avx_offset, wanted + avx_offset, YMM_BYTES), "round %u: YMM",
+		      round);
 }
 
 static void make_exits(void)
@@ -89,7 +92,8 @@ void guest_main(void)
 	uint64_t components = X87 | SSE | (offered & AVX);
 	uint32_t avx_offset = offered & AVX ? insn_cpuid(LEAF_XSAVE, 2).ebx : 0;
 
-	guest_print("xsave: XCR0 %lx, offered %lx, AVX at %u\n", insn_xgetbv(), offered, avx_offset);
+	guest_print("xsave: XCR0 %lx, offered %lx, AVX at %u\n", insn_xgetbv(), offered,
+		    avx_offset);
 	CHECK(avx_offset + YMM_BYTES <= AREA_BYTES, "AVX at %u", avx_offset);
 	insn_xsetbv(components);
 	CHECK(insn_xgetbv() == components, "XCR0 is %lx, not %lx", insn_xgetbv(), components);

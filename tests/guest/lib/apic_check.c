@@ -66,7 +66,8 @@ static void check_one_shot(uint32_t period)
 	wait_with_interrupts(WAIT_US);
 	CHECK(timer_irqs == 1, "one-shot fired %u times", timer_irqs);
 	CHECK(seen_in_service, "the ISR bit was clear in the handler");
-	CHECK(apic_read(APIC_TIMER_CURRENT) == 0, "count %x after one-shot", apic_read(APIC_TIMER_CURRENT));
+	CHECK(apic_read(APIC_TIMER_CURRENT) == 0, "count %x after one-shot",
+	      apic_read(APIC_TIMER_CURRENT));
 }
 
 static void check_periodic(uint32_t period)
@@ -77,8 +78,8 @@ static void check_periodic(uint32_t period)
 	uint32_t pm = clock_pm_read();
 	insn_sti();
 	while (timer_irqs < PERIODS)
-		CHECK(clock_pm_since(pm) < CLOCK_PM_HZ * 3u, "%u of %u periods after 3 s", timer_irqs,
-		      PERIODS);
+		CHECK(clock_pm_since(pm) < CLOCK_PM_HZ * 3u, "%u of %u periods after 3 s",
+		      timer_irqs, PERIODS);
 	uint64_t us = clock_pm_since(pm) * 1000000 / CLOCK_PM_HZ;
 	insn_cli();
 	apic_write(APIC_TIMER_INITIAL, 0);
@@ -93,7 +94,8 @@ void apic_check_timer(void)
 	uint32_t period = ticks_in(PERIOD_US * 10, DIVIDE_BY_1) / 10;
 	uint32_t slow = ticks_in(PERIOD_US * 10, DIVIDE_BY_16) / 10;
 
-	guest_print("%s: %u ticks in %u us, %u at divide 16\n", guest_name, period, PERIOD_US, slow);
+	guest_print("%s: %u ticks in %u us, %u at divide 16\n", guest_name, period, PERIOD_US,
+		    slow);
 	CHECK(slow > period / 18, "divide 16 is too slow");
 	CHECK(slow < period / 14, "divide 16 is too fast");
 	apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);

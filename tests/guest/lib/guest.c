@@ -239,7 +239,8 @@ uint64_t guest_option(const char *key, uint64_t otherwise)
 		p += 2;
 	}
 	for (; *p && *p != ' '; p++) {
-		unsigned digit = *p <= '9' ? (unsigned)(*p - '0') : (unsigned)((*p | 0x20) - 'a' + 10);
+		unsigned digit = *p <= '9' ? (unsigned)(*p - '0') :
+			(unsigned)((*p | 0x20) - 'a' + 10);
 		CHECK(digit < base, "option %s: '%c' is not a digit", key, *p);
 		value = value * base + digit;
 	}

@@ -375,7 +375,8 @@ static inline uint32_t insn_add_r32_m(const volatile void *m, uint32_t value)
 static inline uint8_t insn_test_m_r32(const volatile void *m, uint32_t value)
 {
 	uint8_t zero;
-	__asm__ volatile ("testl %1, (%2); setz %0" : "=q"(zero) : "r"(value), "r"(m) : "memory", "cc");
+	__asm__ volatile ("testl %1, (%2); setz %0" : "=q"(zero) : "r"(value), "r"(m) : "memory",
+			  "cc");
 	return zero;
 }
 
@@ -424,14 +425,14 @@ static inline void insn_xsetbv(uint64_t value)
 
 static inline void insn_xsave(void *area, uint64_t mask)
 {
-	__asm__ volatile ("xsave64 (%0)" : : "r"(area), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32))
-			  : "memory");
+	__asm__ volatile ("xsave64 (%0)" : : "r"(area), "a"((uint32_t)mask),
+			  "d"((uint32_t)(mask >> 32)) : "memory");
 }
 
 static inline void insn_xrstor(const void *area, uint64_t mask)
 {
-	__asm__ volatile ("xrstor64 (%0)" : : "r"(area), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32))
-			  : "memory");
+	__asm__ volatile ("xrstor64 (%0)" : : "r"(area), "a"((uint32_t)mask),
+			  "d"((uint32_t)(mask >> 32)) : "memory");
 }
 
 static inline void insn_fxsave(void *area)

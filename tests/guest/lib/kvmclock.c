@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* lib/kvmclock.c - see the header.  The page must not cross a page boundary: it has one of its own. */
+/*
+ * lib/kvmclock.c - see the header.  The page must not cross a page boundary: it has one of its own.
+ */
 #include "lib/guest.h"
 #include "lib/insn.h"
 #include "lib/kvmclock.h"

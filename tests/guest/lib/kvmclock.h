@@ -3,7 +3,8 @@
  * lib/kvmclock.h - KVM's paravirtual clock, read as Linux reads it.
  *
  * The host writes scale and offset into a page of ours; time is then computed from the TSC without
- * an exit (Linux Documentation/virt/kvm/x86/msr.rst, MSR_KVM_SYSTEM_TIME_NEW, MSR_KVM_WALL_CLOCK_NEW).
+ * an exit (Linux Documentation/virt/kvm/x86/msr.rst, MSR_KVM_SYSTEM_TIME_NEW,
+ * MSR_KVM_WALL_CLOCK_NEW).
  */
 #ifndef GUEST_KVMCLOCK_H
 #define GUEST_KVMCLOCK_H

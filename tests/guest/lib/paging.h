@@ -11,7 +11,8 @@
 #include <stdint.h>
 
 enum pte_bits {
-	PTE_P = 1 << 0, PTE_W = 1 << 1, PTE_U = 1 << 2, PTE_A = 1 << 5, PTE_D = 1 << 6, PTE_PS = 1 << 7,
+	PTE_P = 1 << 0, PTE_W = 1 << 1, PTE_U = 1 << 2,
+	PTE_A = 1 << 5, PTE_D = 1 << 6, PTE_PS = 1 << 7,
 };
 #define PTE_NX  (UINT64_C(1) << 63)
 

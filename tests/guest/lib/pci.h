@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 enum pci_reg {
-	PCI_VENDOR = 0x00, PCI_DEVICE = 0x02, PCI_COMMAND = 0x04, PCI_STATUS = 0x06, PCI_REVISION = 0x08,
+	PCI_VENDOR = 0x00, PCI_DEVICE = 0x02, PCI_COMMAND = 0x04, PCI_STATUS = 0x06,
+	PCI_REVISION = 0x08,
 	PCI_HEADER = 0x0e, PCI_BAR0 = 0x10, PCI_CAPABILITIES = 0x34,
 };
 
@@ -27,9 +28,11 @@ uint32_t pci_read32(struct pci_device d, unsigned reg);
 void     pci_write16(struct pci_device d, unsigned reg, uint16_t value);
 void     pci_write32(struct pci_device d, unsigned reg, uint32_t value);
 
-unsigned pci_functions(uint8_t slot);                        /* how many may be there: 1 or 8       */
+unsigned pci_functions(uint8_t slot);             /* how many may be there: 1 or 8 */
 bool     pci_find(uint16_t vendor, uint16_t device, struct pci_device *d);
-unsigned pci_next_capability(struct pci_device d, unsigned after);   /* 0 for the first; 0 at the end */
-struct pci_bar pci_bar(struct pci_device d, unsigned i);     /* writes and restores the register    */
+/* Where the next capability stands; `after` is 0 for the first, and so is the answer at the end. */
+unsigned pci_next_capability(struct pci_device d, unsigned after);
+/* Sizes a BAR: writes the register and restores it. */
+struct pci_bar pci_bar(struct pci_device d, unsigned i);
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* lib/pic.h - the two 8259A interrupt controllers and the 8254 timer (Intel data sheets of both). */
+/*
+ * lib/pic.h - the two 8259A interrupt controllers and the 8254 timer (Intel data sheets of both).
+ */
 #ifndef GUEST_PIC_H
 #define GUEST_PIC_H
 

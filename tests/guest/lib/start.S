@@ -4,13 +4,14 @@
  *
  * On entry (Multiboot Specification 0.6.96, "Machine state"): 32-bit protected mode, paging off,
  * eax = 0x2badb002, ebx = physical address of the multiboot information; no stack, no IDT.
- * On leaving: long mode, the first 4 GiB mapped 1:1 by 2 MiB pages, interrupts off, own GDT and stack,
- * guest_start(magic, info) called.  Selectors below are those of lib/trap.h.
+ * On leaving: long mode, the first 4 GiB mapped 1:1 by 2 MiB pages, interrupts off, own GDT and
+ * stack, guest_start(magic, info) called.  Selectors below are those of lib/trap.h.
  */
 #include "lib/layout.h"
 
 #define MULTIBOOT_MAGIC  0x1badb002
-#define MULTIBOOT_FLAGS  0x00000003             /* page-aligned modules; memory information wanted */
+/* page-aligned modules; memory information wanted */
+#define MULTIBOOT_FLAGS  0x00000003
 
 	.section .multiboot, "a"
 	.balign 4

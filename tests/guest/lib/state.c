@@ -72,7 +72,8 @@ static void extended_check(void)
 		insn_fxsave(found);
 	CHECK(!memcmp(found + FCW_OFFSET, wanted + FCW_OFFSET, 2), "the x87 control word changed");
 	CHECK(!memcmp(found + MXCSR_OFFSET, wanted + MXCSR_OFFSET, 4), "MXCSR changed");
-	CHECK(!memcmp(found + XMM_OFFSET, wanted + XMM_OFFSET, XMM_BYTES), "an XMM register changed");
+	CHECK(!memcmp(found + XMM_OFFSET, wanted + XMM_OFFSET, XMM_BYTES),
+	      "an XMM register changed");
 	if (components & AVX)
 		CHECK(!memcmp(found + AVX_OFFSET, wanted + AVX_OFFSET, XMM_BYTES),
 		      "the upper half of a YMM register changed");
@@ -121,8 +122,8 @@ void state_check(void)
 	uint64_t dr[4];
 
 	for (unsigned i = 0; i < COUNT(msrs); i++)
-		CHECK(insn_rdmsr(msrs[i].index) == msrs[i].value, "%s holds %lx, not %lx", msrs[i].name,
-		      insn_rdmsr(msrs[i].index), msrs[i].value);
+		CHECK(insn_rdmsr(msrs[i].index) == msrs[i].value, "%s holds %lx, not %lx",
+		      msrs[i].name, insn_rdmsr(msrs[i].index), msrs[i].value);
 	CHECK(insn_read_cr2() == CR2_PATTERN, "CR2 holds %lx", insn_read_cr2());
 	insn_read_dr0_dr3(dr);
 	CHECK(!memcmp(dr, debug_pattern, sizeof(dr)), "a debug register changed");

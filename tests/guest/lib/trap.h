@@ -19,7 +19,10 @@ enum vector {                    /* SDM vol. 3, "Exception and Interrupt Referen
 	TRAP_NONE = -1,
 };
 
-/* As pushed by lib/trap_entry.S: general registers, then vector and error code, then the CPU's part. */
+/*
+ * As pushed by lib/trap_entry.S: general registers, then vector and error code, then the CPU's
+ * part.
+ */
 struct trap_frame {
 	uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
 	uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;

@@ -12,7 +12,7 @@ trap_stubs:
 	vector = 0
 	.rept	256
 	.balign	16
-	/* SDM vol. 3, "Exception and Interrupt Reference": 8, 10 to 14, 17, 21 push an error code. */
+	/* SDM vol. 3, "Exception and Interrupt Reference": these push an error code. */
 	.if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21)
 	push	$0
 	.endif

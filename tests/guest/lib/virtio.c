@@ -8,7 +8,8 @@
 enum {
 	CAP_TYPE = 3, CAP_BAR = 4, CAP_OFFSET = 8, CAP_NOTIFY_MULTIPLIER = 16,
 	TYPE_COMMON = 1, TYPE_NOTIFY = 2, TYPE_ISR = 3, TYPE_DEVICE = 4,
-	MSIX_CONTROL = 2, MSIX_TABLE = 4, MSIX_PENDING = 8, MSIX_ENABLE = 1 << 15, MSIX_MASK_ALL = 1 << 14,
+	MSIX_CONTROL = 2, MSIX_TABLE = 4, MSIX_PENDING = 8, MSIX_ENABLE = 1 << 15,
+	MSIX_MASK_ALL = 1 << 14,
 	MSIX_ENTRY_WORDS = 4, MSIX_ENTRY_MASKED = 1, MSIX_BAR_MASK = 7,
 	RESET_POLLS_MAX = 100000,
 };
@@ -55,7 +56,9 @@ static void take_msix_capability(struct virtio *v, unsigned cap)
 
 static void find_capabilities(struct virtio *v)
 {
-	for (unsigned cap = pci_next_capability(v->pci, 0); cap; cap = pci_next_capability(v->pci, cap)) {
+	unsigned cap = 0;
+
+	while ((cap = pci_next_capability(v->pci, cap))) {
 		uint8_t id = pci_read8(v->pci, cap);
 		if (id == PCI_CAP_VENDOR)
 			take_virtio_capability(v, cap);
@@ -96,7 +99,8 @@ bool virtio_open(struct virtio *v, uint16_t type, uint64_t wanted)
 		v->common->driver_feature = (uint32_t)(v->features >> 32 * half);
 	}
 	v->common->status |= VIRTIO_STATUS_FEATURES_OK;
-	CHECK(v->common->status & VIRTIO_STATUS_FEATURES_OK, "virtio: features %lx refused", v->features);
+	CHECK(v->common->status & VIRTIO_STATUS_FEATURES_OK, "virtio: features %lx refused",
+	      v->features);
 	return true;
 }
 
@@ -109,9 +113,11 @@ static void write_address(volatile uint32_t halves[2], const volatile void *at)
 void virtio_queue(struct virtio *v, struct virtq *q, uint16_t index, uint16_t vector)
 {
 	memset(q, 0, sizeof(*q));
-	CHECK(index < v->common->num_queues, "virtio: queue %u of %u", index, v->common->num_queues);
+	CHECK(index < v->common->num_queues, "virtio: queue %u of %u", index,
+	      v->common->num_queues);
 	v->common->queue_select = index;
-	CHECK(v->common->queue_size >= VIRTIO_QUEUE_SIZE, "virtio: queue of %u", v->common->queue_size);
+	CHECK(v->common->queue_size >= VIRTIO_QUEUE_SIZE, "virtio: queue of %u",
+	      v->common->queue_size);
 	v->common->queue_size = VIRTIO_QUEUE_SIZE;
 	v->common->queue_vector = vector;
 	CHECK(v->common->queue_vector == vector, "virtio: vector %x refused", vector);
@@ -119,7 +125,8 @@ void virtio_queue(struct virtio *v, struct virtq *q, uint16_t index, uint16_t ve
 	write_address(v->common->queue_driver, &q->avail);
 	write_address(v->common->queue_device, &q->used);
 	q->index = index;
-	q->notify = (volatile uint16_t *)(uintptr_t)(v->notify_base + (uint64_t)v->notify_multiplier *
+	q->notify = (volatile uint16_t *)(uintptr_t)(v->notify_base +
+						     (uint64_t)v->notify_multiplier *
 						     v->common->queue_notify_off);
 	v->common->queue_enable = 1;
 	CHECK(v->common->queue_enable == 1, "virtio: queue %u stays off", index);
@@ -159,7 +166,8 @@ void virtq_give(struct virtq *q, uint16_t slot, void *at, uint32_t length, uint1
 	q->desc[slot].length = length;
 	q->desc[slot].flags = flags;
 	q->avail.ring[q->avail.index % VIRTIO_QUEUE_SIZE] = slot;
-	insn_barrier();                          /* the entry before the index, the index before the kick */
+	/* the entry before the index, the index before the kick */
+	insn_barrier();
 	q->avail.index++;
 	insn_barrier();
 }

@@ -56,7 +56,8 @@ struct virtio {
 	unsigned msix_capability;
 };
 
-bool virtio_open(struct virtio *v, uint16_t type, uint64_t wanted);  /* to FEATURES_OK; false: absent */
+/* Find, reset, agree on features up to FEATURES_OK; false when there is no such device. */
+bool virtio_open(struct virtio *v, uint16_t type, uint64_t wanted);
 void virtio_queue(struct virtio *v, struct virtq *q, uint16_t index, uint16_t vector);
 void virtio_start(struct virtio *v);
 void virtio_reset(struct virtio *v);
