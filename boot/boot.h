@@ -28,7 +28,7 @@ enum err vendor_init(void);
 enum err selftest_run(void);
 
 /*
- * boot/crashtest.c: test=fault|panic|guard|wx|nx|nullptr each break the host on purpose; other
+ * boot/crashtest.c: test=fault|panic|guard|task|wx|nx|nullptr break the host on purpose; other
  * names are not ours.
  */
 enum err crashtest_run(void);

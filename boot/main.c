@@ -15,6 +15,7 @@
 #include "arch/x86_64/idt.h"
 #include "arch/x86_64/insn.h"
 #include "arch/x86_64/ioapic.h"
+#include "arch/x86_64/irq.h"
 #include "arch/x86_64/paging.h"
 #include "arch/x86_64/timer.h"
 #include "drivers/nics.h"
@@ -86,9 +87,13 @@ static enum err acpi_init(void)
 static enum err local_apic_init(void) { return apic_init(&acpi_info); }
 static enum err io_apics_init(void) { return ioapic_init(&acpi_info); }
 static enum err clock_init(void) { return timer_init(&acpi_info); }
-
-static enum err nics_init(void) { nics_start(); return OK; }
 static enum err virt_init(void) { return virt->cpu_on(0); }
+
+static enum err nics_init(void)
+{
+	nics_start();
+	return OK;
+}
 
 static const struct step {
 	const char *name;
@@ -122,6 +127,14 @@ _Noreturn static void stop_boot(const struct step *s)
 	}
 }
 
+/* The host's own chores between tasks. */
+static uint64_t chores_poll(uint64_t now_ns)
+{
+	uint64_t uart_ns = uart_poll(now_ns), irq_ns = irq_report(now_ns);
+
+	return MIN(uart_ns, irq_ns);
+}
+
 void boot_main(uint64_t mbinfo_address, uint64_t entry_tsc)
 {
 	mbinfo = (const void *)mbinfo_address;
@@ -130,6 +143,6 @@ void boot_main(uint64_t mbinfo_address, uint64_t entry_tsc)
 			stop_boot(s);
 	log_line("godwit: ready (boot %lu ticks)", insn_rdtsc() - entry_tsc);
 	uart_defer();
-	sched_add_poll(uart_poll);
+	sched_add_poll(chores_poll);
 	sched_run(arch_idle);
 }

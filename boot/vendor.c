@@ -2,8 +2,8 @@
 /*
  * boot/vendor.c - whose virtualisation this machine has.
  *
- * One vendor so far, so there is nothing to choose: on any other CPU its probe says what is missing.
- * A second one is a second entry here and a twin of the folder arch/x86_64/vmx.
+ * One vendor so far, so there is nothing to choose: on any other CPU its probe says what is
+ * missing.  A second one is a second entry here and a twin of the folder arch/x86_64/vmx.
  */
 #include "boot/boot.h"
 

@@ -18,6 +18,7 @@
 #define NVECTORS        (VECTOR_DEVICE_LAST - VECTOR_DEVICE_FIRST + 1)
 #define UNCLAIMED_MAX   10000           /* in a row, then the line is masked */
 #define NO_LINE         (-1)
+#define REPORT_NS       NS_PER_S
 
 struct handler {
 	irq_handler_fn *run;
@@ -130,4 +131,21 @@ void irq_dispatch(uint8_t vector)
 void irq_take(void)
 {
 	insn_sti_nop_cli();
+}
+
+uint64_t irq_report(uint64_t now_ns)
+{
+	static struct irq_counters told;
+	static uint64_t next_ns;
+	const struct irq_counters *c = &irq_counters;
+
+	if (now_ns < next_ns)
+		return next_ns;
+	next_ns = now_ns + REPORT_NS;
+	if (c->nmis != told.nmis || c->apic_errors != told.apic_errors ||
+	    c->unclaimed != told.unclaimed || c->spurious != told.spurious)
+		log_line("irq: %lu NMIs, %lu APIC errors, %lu unclaimed, %lu spurious since boot",
+		         c->nmis, c->apic_errors, c->unclaimed, c->spurious);
+	told = *c;
+	return next_ns;
 }

@@ -111,8 +111,8 @@ static bool pit_find(const struct acpi_info *acpi, struct reference *out)
 }
 
 /*
- * Both clocks at one moment: the TSC in the middle of the slow read of the other.  Of a few tries the
- * narrowest counts, so that an SMI or a busy emulator in between does not.
+ * Both clocks at one moment: the TSC in the middle of the slow read of the other.  Of a few tries
+ * the narrowest counts, so that an SMI or a busy emulator in between does not.
  */
 static uint64_t read_both(const struct reference *ref, uint64_t *tsc)
 {

@@ -93,3 +93,9 @@ def test_an_exception_in_the_host_prints_one_screen_of_state(host, test, state):
     assert "called from" in screen and "cr3" in screen
     assert screen.count("godwit: panic") == 1
     assert len(screen.splitlines()) <= 25
+
+
+def test_a_tasks_stack_has_a_guard_page_too(boot):
+    result = boot("node=t test=task", until="^godwit: stopped", grace=0, cpu_limit=20)
+    assert "a task's stack overflowed into its guard page" in result.serial, result.tail()
+    assert "task crash test" in result.serial

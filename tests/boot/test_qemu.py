@@ -17,6 +17,7 @@ from lablib.iso import build_iso
 
 QEMU = shutil.which("qemu-system-x86_64")
 WALL_LIMIT_S = 60
+END = re.compile("godwit: (ready|stopped).*\n")
 pytestmark = pytest.mark.skipif(not QEMU, reason="no qemu-system-x86_64")
 
 
@@ -32,7 +33,7 @@ def qemu(image, directory):
         deadline = time.monotonic() + WALL_LIMIT_S
         text = ""
         try:
-            while time.monotonic() < deadline and not re.search("godwit: (ready|stopped).*\n", text):
+            while time.monotonic() < deadline and not END.search(text):
                 assert process.poll() is None, f"QEMU ended:\n{text}"
                 time.sleep(0.1)
                 if os.path.exists(log):
