@@ -11,12 +11,13 @@ V      ?= @
 boot-objs := boot/multiboot2.o boot/main.o                        # first instructions; the boot list
 boot-objs += boot/mbinfo.o boot/cmdline.o boot/memmap.o boot/memory.o   # what GRUB gave us: words, modules, RAM
 boot-objs += boot/vendor.o boot/selftest.o boot/crashtest.o       # what this machine can do; breaking it on purpose
-boot-objs += boot/wire.o boot/commands.o boot/vmdef.o             # modules meet each other; control requests; VM definitions
+boot-objs += boot/wire.o boot/vmdef.o                             # modules meet each other; VM definitions
+boot-objs += boot/commands.o boot/describe.o                      # control requests, and the form of the answers
 
 arch-objs := arch/x86_64/cpu.o arch/x86_64/trap.o arch/x86_64/idt.o arch/x86_64/panic.o   # segments, exceptions, the last screen
 arch-objs += arch/x86_64/paging.o arch/x86_64/stack.o arch/x86_64/switch.o arch/x86_64/memops.o   # our own map, stacks, memory moves
 arch-objs += arch/x86_64/acpi.o arch/x86_64/apic.o arch/x86_64/ioapic.o arch/x86_64/irq.o # where chips are; interrupts
-arch-objs += arch/x86_64/calibrate.o arch/x86_64/timer.o                                  # the clock
+arch-objs += arch/x86_64/calibrate.o arch/x86_64/timer.o arch/x86_64/entropy.o            # the clock; random numbers
 
 vmx-objs  := arch/x86_64/vmx/vmx.o arch/x86_64/vmx/vmcs.o         # the ops; building a VMCS from data
 vmx-objs  += arch/x86_64/vmx/vmx_decode.o arch/x86_64/vmx/vmx_check.o   # raw fields to struct exit; entry rules as text
@@ -42,7 +43,7 @@ net-objs  += net/ctl.o net/session.o net/route.o net/http.o       # the control 
 net-objs  += net/lwip_port/port.o net/lwip_port/checksum.o        # what lwIP asks of us
 mig-objs  := mig/mig.o mig/state.o mig/source.o mig/precopy.o mig/dest.o            # who owns the guest; the two sides
 mig-objs  += mig/stream.o mig/wire.o mig/hello.o mig/section.o mig/compat.o mig/ramhash.o  # bytes, devices, checks
-drv-objs  := drivers/pci.o drivers/uart.o drivers/screen.o drivers/font.o drivers/e1000.o drivers/nics.o
+drv-objs  := drivers/pci.o drivers/uart.o drivers/rtc.o drivers/screen.o drivers/font.o drivers/e1000.o drivers/nics.o
 lib-objs  := lib/string.o lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o lib/task.o lib/random.o
 
 objs := $(boot-objs) $(arch-objs) $(vmx-objs) $(vmm-objs) $(dev-objs) $(net-objs) $(mig-objs) $(drv-objs) $(lib-objs)

@@ -17,6 +17,12 @@ extern struct acpi_info acpi_info;
 /* From boot/multiboot2.S: with interrupts off, on the boot stack, in 64-bit mode. */
 _Noreturn void boot_main(uint64_t mbinfo_address, uint64_t entry_tsc);
 
+/* TSC ticks from our first instruction to "godwit: ready"; 0 before. */
+uint64_t boot_ticks(void);
+
+/* Bytes of host memory that our image takes, with its zeroed data. */
+uint64_t boot_image_bytes(void);
+
 /* boot/memory.c: give free RAM to the page allocator; load the final page tables. */
 enum err memory_init(void);
 enum err memory_map(void);

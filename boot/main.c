@@ -12,6 +12,7 @@
 
 #include "arch/x86_64/apic.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/entropy.h"
 #include "arch/x86_64/idt.h"
 #include "arch/x86_64/insn.h"
 #include "arch/x86_64/ioapic.h"
@@ -20,6 +21,7 @@
 #include "arch/x86_64/timer.h"
 #include "drivers/nics.h"
 #include "drivers/pci.h"
+#include "drivers/rtc.h"
 #include "drivers/screen.h"
 #include "drivers/uart.h"
 #include "lib/log.h"
@@ -30,6 +32,7 @@ struct boot_info boot_info;
 struct boot_options boot_options;
 struct acpi_info acpi_info;
 
+static uint64_t ready_ticks;
 static const void *mbinfo;              /* the boot loader's memory, read by one step only */
 
 static enum err console_init(void)
@@ -87,6 +90,7 @@ static enum err acpi_init(void)
 static enum err local_apic_init(void) { return apic_init(&acpi_info); }
 static enum err io_apics_init(void) { return ioapic_init(&acpi_info); }
 static enum err clock_init(void) { return timer_init(&acpi_info); }
+static enum err wall_clock_init(void) { rtc_init(); return OK; }
 static enum err virt_init(void) { return virt->cpu_on(0); }
 
 static enum err nics_init(void)
@@ -115,8 +119,17 @@ static const struct step {
 	{ "vendor",      vendor_init },         /* whose virtualisation this is                  */
 	{ "self-test",   selftest_run },        /* what this machine can do, or it stops here    */
 	{ "virt",        virt_init },           /* the CPU becomes a hypervisor's                */
+	{ "entropy",     entropy_init },        /* seeds guests' random numbers and TCP's        */
+	{ "wall clock",  wall_clock_init },     /* guests' clocks start from it                  */
 	{ "nics",        nics_init },           /* a card that fails is left out, with a line    */
+	{ "network",     wire_net },            /* switches, lwIP, control service, migration    */
+	{ "guests",      wire_vms },            /* those among the boot modules                  */
 };
+
+uint64_t boot_ticks(void)
+{
+	return ready_ticks;
+}
 
 _Noreturn static void stop_boot(const struct step *s)
 {
@@ -141,7 +154,8 @@ void boot_main(uint64_t mbinfo_address, uint64_t entry_tsc)
 	for (const struct step *s = boot_steps; s < boot_steps + COUNT(boot_steps); s++)
 		if (s->run() != OK)
 			stop_boot(s);
-	log_line("godwit: ready (boot %lu ticks)", insn_rdtsc() - entry_tsc);
+	ready_ticks = insn_rdtsc() - entry_tsc;
+	log_line("godwit: ready (boot %lu ticks)", ready_ticks);
 	uart_defer();
 	sched_add_poll(chores_poll);
 	sched_run(arch_idle);

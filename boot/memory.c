@@ -36,6 +36,11 @@ static void give_except(uint64_t from, uint64_t to)
 	memmap_each(&m, &boot_info, give_pages, NULL);
 }
 
+uint64_t boot_image_bytes(void)
+{
+	return (uint64_t)(__image_end - __image_start);
+}
+
 enum err memory_init(void)
 {
 	uint64_t total = memmap_total(&boot_info);
@@ -50,7 +55,7 @@ enum err memory_init(void)
 		memmap_hole(&in_use, boot_info.module[i].start, boot_info.module[i].end);
 	give_except(EARLY_END, UINT64_MAX);
 	log_line("memory: %llu MiB, of which the hypervisor's image takes %llu KiB", total / MIB,
-	         (uint64_t)(__image_end - __image_start) / KIB);
+	         boot_image_bytes() / KIB);
 	return OK;
 }
 

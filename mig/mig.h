@@ -37,6 +37,7 @@ enum mig_part {
 struct mig_status {
 	uint32_t  id;
 	char      vm[VM_NAME_MAX], peer[64];
+	uint64_t  epoch;                /* which attempt of this guest, over all hosts */
 	bool      outgoing, ended, ok;
 	const char *state;              /* name of the state in mig/state.c     */
 	char      result[200];          /* "ok", or why not, in a sentence      */
@@ -49,12 +50,16 @@ struct mig_status {
 	bool      ram_hash_valid;
 };
 
-/* How this program reaches a peer: chan_tcp_connect() on the machine, memory in tests.  Also announces and gates. */
+/* What migrations need from the rest of the program; set once at boot, by tests otherwise. */
 struct mig_hooks {
-	enum err (*connect)(const char *where, uint64_t deadline_ns, struct chan **out);
-	void     (*announce)(struct vm *vm);            /* the guest runs here now: RARP burst  */
+	enum err (*connect)(const char *where, uint64_t deadline_ns, struct chan **out);   /* chan_tcp_connect()   */
+	void     (*announce)(struct vm *vm);            /* the guest runs here now: RARP burst                     */
+	void     (*cpuid_here)(struct cpuid_table *out, unsigned cpus);                    /* what vm_create() would show */
 };
 extern struct mig_hooks mig_hooks;
+
+/* An empty table of migrations; once, before everything else here. */
+void mig_init(void);
 
 /* Checks, then starts the task; refuses with a sentence (no such state, already migrating, ...). */
 enum err mig_start(struct vm *vm, const struct mig_params *p, uint32_t *id);
@@ -63,7 +68,7 @@ enum err mig_start(struct vm *vm, const struct mig_params *p, uint32_t *id);
 void mig_serve(void *chan);
 
 enum err mig_status(uint32_t id, struct mig_status *out);       /* ERR_NOT_FOUND */
-unsigned mig_list(uint32_t *ids, unsigned max);                 /* newest first  */
+unsigned mig_list(uint32_t *ids, unsigned max);                 /* newest first; how many */
 enum err mig_cancel(uint32_t id);                               /* ERR_BUSY after GRANT, saying so */
 
 /* An outgoing migration in doubt (peer silent after GRANT): ask again, or the operator decides. */

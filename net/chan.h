@@ -19,7 +19,10 @@ struct chan_ops {
 	enum err (*recv)(struct chan *, void *to, size_t len, uint64_t deadline_ns);
 	/* Push out what is buffered. */
 	void     (*flush)(struct chan *);
-	/* Bytes that recv() would give without waiting; bytes accepted by send() and not yet acknowledged. */
+	/*
+	 * Bytes that recv() would give without waiting, and 1 when it would fail at once because the
+	 * connection has ended; bytes accepted by send() and not yet acknowledged.
+	 */
 	size_t   (*readable)(const struct chan *);
 	size_t   (*unacked)(const struct chan *);
 	/* Ends the connection and gives the channel back; pending recv() and send() of the peer fail. */

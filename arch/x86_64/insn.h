@@ -42,6 +42,21 @@ static inline uint64_t insn_rdtsc(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
+/* False: the generator has nothing at the moment. */
+static inline bool insn_rdrand(uint64_t *out)
+{
+	bool ok;
+	__asm__ volatile ("rdrand %0" : "=r"(*out), "=@ccc"(ok));
+	return ok;
+}
+
+static inline bool insn_rdseed(uint64_t *out)
+{
+	bool ok;
+	__asm__ volatile ("rdseed %0" : "=r"(*out), "=@ccc"(ok));
+	return ok;
+}
+
 /* Earlier loads are done before anything after it starts: makes rdtsc mean "now". */
 static inline void insn_lfence(void) { __asm__ volatile ("lfence" : : : "memory"); }
 static inline void insn_mfence(void) { __asm__ volatile ("mfence" : : : "memory"); }

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * boot/describe.c - this host, its VMs and its migrations as JSON; docs/api.md documents each member.
+ */
+#include <string.h>
+
+#include "boot/boot.h"
+#include "boot/commands.h"
+#include "boot/wire.h"
+#include "lib/fmt.h"
+#include "lib/pages.h"
+#include "lib/time.h"
+#include "net/announce.h"
+#include "net/netif.h"
+
+#define VERSION    "0.1"
+#define MACS_SHOWN 32
+
+static void describe_mac(struct json_writer *w, const uint8_t mac[MAC_LEN])
+{
+	json_format(w, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+/* --- The node --------------------------------------------------------------------------------- */
+
+static void describe_features(struct json_writer *w)
+{
+	json_array(w, "features");
+	for (unsigned i = 0; i < virt_caps.nfeatures; i++) {
+		const struct virt_feature *f = &virt_caps.feature[i];
+		json_object(w, NULL);
+		json_string(w, "name", f->name);
+		json_bool(w, "found", f->found);
+		json_bool(w, "required", f->required);
+		if (!f->found && f->why)
+			json_string(w, "why", f->why);
+		json_object_end(w);
+	}
+	json_array_end(w);
+}
+
+/* Everything the hypervisor keeps for itself: its image and every page that is not a guest's RAM. */
+static void describe_memory(struct json_writer *w)
+{
+	struct pages_stats s = pages_stats();
+
+	json_object(w, "memory");
+	json_u64(w, "frames_bytes", s.frames_total * FRAME_SIZE);
+	json_u64(w, "free_bytes", s.frames_free * FRAME_SIZE);
+	json_u64(w, "guest_bytes", s.bytes_guest);
+	json_u64(w, "image_bytes", boot_image_bytes());
+	json_u64(w, "hypervisor_bytes", boot_image_bytes() + s.pages_used * PAGE_SIZE);
+	json_object_end(w);
+}
+
+static void describe_nics(struct json_writer *w)
+{
+	json_array(w, "nics");
+	for (unsigned i = 0; nic_at(i); i++) {
+		const struct nic *n = nic_at(i);
+		json_object(w, NULL);
+		json_string(w, "name", n->name);
+		json_string(w, "where", n->where);
+		describe_mac(w, n->mac);
+		json_bool(w, "link", n->link);
+		json_u64(w, "tx_frames", n->count.tx_frames);
+		json_u64(w, "tx_bytes", n->count.tx_bytes);
+		json_u64(w, "tx_full", n->count.tx_full);
+		json_u64(w, "rx_frames", n->count.rx_frames);
+		json_u64(w, "rx_bytes", n->count.rx_bytes);
+		json_u64(w, "rx_dropped", n->count.rx_dropped);
+		json_u64(w, "rx_errors", n->count.rx_errors);
+		json_u64(w, "interrupts", n->count.interrupts);
+		json_object_end(w);
+	}
+	json_array_end(w);
+}
+
+static void describe_port_counts(struct json_writer *w, const struct vport_info *p)
+{
+	json_bool(w, "open", p->open);
+	json_u64(w, "in_frames", p->count.in_frames);
+	json_u64(w, "in_bytes", p->count.in_bytes);
+	json_u64(w, "out_frames", p->count.out_frames);
+	json_u64(w, "out_bytes", p->count.out_bytes);
+	json_u64(w, "dropped_closed", p->count.dropped_closed);
+	json_u64(w, "dropped_full", p->count.dropped_full);
+	json_u64(w, "dropped_bad", p->count.dropped_bad);
+}
+
+static void describe_switch(struct json_writer *w, const struct vswitch *s)
+{
+	static const char *const kinds[] = { [VPORT_UPLINK] = "uplink", [VPORT_HOST] = "host", [VPORT_GUEST] = "guest" };
+	static struct vswitch_mac mac[MACS_SHOWN];
+	unsigned n = vswitch_macs(s, mac, MACS_SHOWN, time_now_ns());
+	struct vport_info info;
+
+	json_string(w, "name", vswitch_name(s));
+	json_array(w, "ports");
+	for (unsigned i = 0; i < VSWITCH_PORTS_MAX; i++) {
+		if (!vswitch_port_info(s, i, &info))
+			continue;
+		json_object(w, NULL);
+		json_u64(w, "port", i);
+		json_string(w, "name", info.name);
+		json_string(w, "kind", kinds[info.kind]);
+		describe_port_counts(w, &info);
+		json_object_end(w);
+	}
+	json_array_end(w);
+	json_array(w, "macs");
+	for (unsigned i = 0; i < n; i++) {
+		json_object(w, NULL);
+		describe_mac(w, mac[i].mac);
+		json_u64(w, "vlan", mac[i].vlan);
+		json_u64(w, "port", mac[i].port);
+		json_ms(w, "age_ms", mac[i].age_ns);
+		json_object_end(w);
+	}
+	json_array_end(w);
+}
+
+static void describe_networks(struct json_writer *w)
+{
+	char address[96];
+
+	json_array(w, "addresses");
+	for (unsigned i = 0; netif_describe(i, address, sizeof(address)); i++)
+		json_string(w, NULL, address);
+	json_array_end(w);
+	describe_nics(w);
+	json_array(w, "switches");
+	for (unsigned i = 0; wire_network(i); i++) {
+		json_object(w, NULL);
+		describe_switch(w, wire_network(i)->sw);
+		json_object_end(w);
+	}
+	json_array_end(w);
+	json_u64(w, "rarps_sent", announce_sent());
+}
+
+void describe_node(struct json_writer *w)
+{
+	json_string(w, "name", boot_options.node);
+	json_string(w, "version", VERSION);
+	json_string(w, "virtualization", virt->name);
+	json_ms(w, "uptime_ms", time_now_ns());
+	json_u64(w, "tsc_khz", time_tsc_khz());
+	json_u64(w, "boot_ticks", boot_ticks());
+	describe_features(w);
+	describe_memory(w);
+	describe_networks(w);
+}
+
+/* --- VMs -------------------------------------------------------------------------------------- */
+
+static void describe_vcpus(struct json_writer *w, const struct vm *vm)
+{
+	json_array(w, "vcpus");
+	for (unsigned i = 0; i < vm->config.cpus; i++) {
+		const struct vcpu *v = vm->vcpu[i];
+		json_object(w, NULL);
+		json_u64(w, "id", i);
+		json_bool(w, "halted", v->halted);
+		json_format(w, "rip", "%016lx", v->rip);
+		json_ms(w, "inside_ms", time_tsc_to_ns(v->entered_tsc));
+		json_object(w, "exits");
+		for (unsigned kind = 0; kind < EXIT_NKINDS; kind++)
+			if (v->exits[kind])
+				json_u64(w, exit_name(kind), v->exits[kind]);
+		json_object_end(w);
+		json_object_end(w);
+	}
+	json_array_end(w);
+}
+
+static void describe_vm_nics(struct json_writer *w, const struct vm *vm)
+{
+	struct vport_info info;
+	struct vswitch *sw;
+	unsigned port;
+
+	json_array(w, "nics");
+	for (unsigned i = 0; i < vm->config.nnics; i++) {
+		json_object(w, NULL);
+		describe_mac(w, vm->config.nic[i].mac);
+		if (wire_guest_port(vm, i, &sw, &port) && vswitch_port_info(sw, port, &info)) {
+			json_string(w, "switch", vswitch_name(sw));
+			json_u64(w, "port", port);
+			describe_port_counts(w, &info);
+		}
+		json_object_end(w);
+	}
+	json_array_end(w);
+}
+
+void describe_vm(struct json_writer *w, const struct vm *vm, bool whole)
+{
+	const uint8_t *u = vm->config.uuid;
+
+	json_string(w, "name", vm->config.name);
+	json_string(w, "state", vm_run_name(vm->run));
+	if (vm->why[0])
+		json_string(w, "why", vm->why);
+	json_u64(w, "memory", vm->config.ram_bytes / MIB);
+	json_u64(w, "cpus", vm->config.cpus);
+	json_bool(w, "migrating", vm->owner);
+	if (!whole)
+		return;
+	json_format(w, "uuid", "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1], u[2],
+	            u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+	json_ms(w, "clock_ms", clock_now_ns(&vm->clock));
+	json_u64(w, "host_bytes", vm->bytes_used);
+	json_u64(w, "tlb_flushes", vm->flushes);
+	json_bool(w, "tracking", vm->s2.tracking);
+	json_u64(w, "starts", vm->starts);
+	describe_vcpus(w, vm);
+	describe_vm_nics(w, vm);
+}
+
+/* --- Migrations ------------------------------------------------------------------------------- */
+
+static void describe_rounds(struct json_writer *w, const struct mig_status *s)
+{
+	json_array(w, "rounds");
+	for (unsigned i = 0; i < s->nrounds; i++) {
+		json_object(w, NULL);
+		json_u64(w, "pages", s->round[i].pages);
+		json_u64(w, "zero_pages", s->round[i].zero_pages);
+		json_u64(w, "bytes", s->round[i].bytes);
+		json_ms(w, "ms", s->round[i].ns);
+		json_object_end(w);
+	}
+	json_array_end(w);
+}
+
+static void describe_parts(struct json_writer *w, const struct mig_status *s)
+{
+	static const char *const names[MIG_NPARTS] = {
+#define P(name) #name,
+		MIG_PARTS(P)
+#undef P
+	};
+
+	json_object(w, "downtime_parts_ms");
+	for (unsigned i = 0; i < MIG_NPARTS; i++)
+		json_ms(w, names[i], s->part_ns[i]);
+	json_object_end(w);
+}
+
+static void describe_hash(struct json_writer *w, const uint8_t hash[32])
+{
+	char text[65];
+
+	for (unsigned i = 0; i < 32; i++)
+		fmt_format(text + 2 * i, 3, "%02x", hash[i]);
+	json_string(w, "ram_hash", text);
+}
+
+void describe_migration(struct json_writer *w, const struct mig_status *s, bool rounds)
+{
+	json_u64(w, "id", s->id);
+	json_string(w, "vm", s->vm);
+	json_string(w, "peer", s->peer);
+	json_u64(w, "epoch", s->epoch);
+	json_bool(w, "outgoing", s->outgoing);
+	json_string(w, "state", s->state);
+	json_bool(w, "ended", s->ended);
+	json_bool(w, "ok", s->ok);
+	json_string(w, "result", s->result);
+	json_u64(w, "round", s->nrounds);
+	json_u64(w, "pages_left", s->pages_left);
+	json_u64(w, "rate_bytes_s", s->rate_bytes_s);
+	json_ms(w, "predicted_downtime_ms", s->predicted_downtime_ns);
+	json_u64(w, "bytes_sent", s->bytes_sent);
+	json_u64(w, "payload_bytes", s->payload_bytes);
+	json_u64(w, "pages_sent", s->pages_sent);
+	json_u64(w, "zero_pages_sent", s->zero_pages_sent);
+	json_ms(w, "total_ms", (s->ended ? s->ended_ns : time_now_ns()) - s->started_ns);
+	json_ms(w, "downtime_ms", s->downtime_ns);
+	describe_parts(w, s);
+	if (s->ram_hash_valid)
+		describe_hash(w, s->ram_hash);
+	if (rounds)
+		describe_rounds(w, s);
+}
+
+/* --- Trace ------------------------------------------------------------------------------------ */
+
+#define TRACE_CHUNK 32
+
+static void describe_record(struct json_writer *w, const struct vm *vm, const struct trace_record *r)
+{
+	static const char *const names[TRACE_NEVENTS] = {
+#define E(name, text, a, b) text,
+		TRACE_EVENTS(E)
+#undef E
+	};
+
+	(void)vm;
+	json_object(w, NULL);
+	json_u64(w, "us", time_tsc_to_ns(r->tsc) / NS_PER_US);
+	json_string(w, "event", names[r->event]);
+	json_u64(w, "vcpu", r->vcpu);
+	if (r->event == TRACE_VM_EXIT) {
+		json_string(w, "kind", exit_name(r->a & 0xff));
+		json_format(w, "detail", "%lx", r->a >> 8);
+		json_format(w, "rip", "%016lx", r->b);
+	} else {
+		json_format(w, "a", "%lx", r->a);
+		json_format(w, "b", "%lx", r->b);
+	}
+	json_object_end(w);
+}
+
+void describe_trace(struct json_writer *w, const struct vm *vm, uint64_t from, unsigned max)
+{
+	static struct trace_record record[TRACE_CHUNK];
+
+	json_array(w, "records");
+	while (max) {
+		unsigned n = trace_read(&vm->trace, &from, record, MIN(max, TRACE_CHUNK));
+		if (!n)
+			break;
+		for (unsigned i = 0; i < n; i++)
+			describe_record(w, vm, &record[i]);
+		max -= n;
+	}
+	json_array_end(w);
+	json_u64(w, "next", from);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mig/compat.c - everything that can be known to speak against a migration before its first page.
+ *
+ * A refusal here costs nothing: the guest has not stopped and no memory was sent.  Called by
+ * mig/dest.c, before and after the ghost is made; its answer goes to the operator word by word.
+ */
+#include "mig/compat.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "lib/fmt.h"
+
+void reasons_add(struct reasons *r, const char *fmt, ...)
+{
+	static const char sep[] = "; ", more[] = " ...";
+	size_t limit = sizeof(r->text) - sizeof(more);
+	va_list args;
+
+	if (r->n++ && r->len + sizeof(sep) < limit) {
+		memcpy(r->text + r->len, sep, sizeof(sep));
+		r->len += sizeof(sep) - 1;
+	}
+	va_start(args, fmt);
+	size_t want = (size_t)fmt_vformat(r->text + r->len, limit - r->len, fmt, args);
+	va_end(args);
+	if (r->len + want < limit) {
+		r->len += want;
+		return;
+	}
+	r->len = limit - 1;
+	memcpy(r->text + r->len, more, sizeof(more));
+}
+
+uint64_t compat_extra_bytes(uint64_t ram_bytes)
+{
+	/* 8 bytes of table and 3 bits of bitmaps a page, and a few frames for everything else. */
+	return ram_bytes / PAGE_SIZE * 9 + 4 * FRAME_SIZE;
+}
+
+static void missing(void *ctx, const char *item)
+{
+	reasons_add(ctx, "the CPU here lacks %s", item);
+}
+
+static void check_tsc(uint64_t want_khz, uint64_t have_khz, struct reasons *r)
+{
+	uint64_t apart = want_khz > have_khz ? want_khz - have_khz : have_khz - want_khz;
+
+	/* Both come from calibrations, which differ a little even between equal machines. */
+	if (want_khz == 0 || apart > have_khz / (1000000 / COMPAT_TSC_PPM))
+		reasons_add(r, "the guest was told that its TSC runs at %llu kHz, here it runs at %llu kHz",
+		            (unsigned long long)want_khz, (unsigned long long)have_khz);
+}
+
+void compat_check(const struct hello *h, const struct compat_here *here, struct reasons *r)
+{
+	uint64_t need = ALIGN_UP(h->config.ram_bytes, FRAME_SIZE) + compat_extra_bytes(h->config.ram_bytes);
+
+	cpuid_compare(&h->cpuid, &here->cpuid, missing, r);
+	if (h->cpuid.xcr0_mask & ~here->cpuid.xcr0_mask)
+		reasons_add(r, "the guest may use XSAVE components %#llx that are not offered here",
+		            (unsigned long long)(h->cpuid.xcr0_mask & ~here->cpuid.xcr0_mask));
+	check_tsc(h->tsc_khz, here->tsc_khz, r);
+	if (need > here->bytes_free)
+		reasons_add(r, "the guest needs %llu MiB of memory, %llu MiB are free here",
+		            (unsigned long long)(need / MIB), (unsigned long long)(here->bytes_free / MIB));
+}
+
+static bool same_section(const struct section_head *h, const struct section_ref *ref)
+{
+	return h->instance == ref->instance && strcmp(h->name, ref->section->name) == 0;
+}
+
+void compat_sections(const struct hello *h, const struct section_ref *ghost, unsigned n, struct reasons *r)
+{
+	for (unsigned i = 0; i < h->nsections; i++) {
+		unsigned k = 0;
+
+		while (k < n && !same_section(&h->section[i], &ghost[k]))
+			k++;
+		if (k == n)
+			reasons_add(r, "section %s.%u is unknown here", h->section[i].name, h->section[i].instance);
+		else if (section_match(&ghost[k], &h->section[i]) != OK)
+			reasons_add(r, "%s", err_reason());
+	}
+	for (unsigned k = 0; k < n; k++) {
+		unsigned i = 0;
+
+		while (i < h->nsections && !same_section(&h->section[i], &ghost[k]))
+			i++;
+		if (i == h->nsections)
+			reasons_add(r, "section %s.%u is needed here and will not come", ghost[k].section->name, ghost[k].instance);
+	}
+}

@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mig/dest.c - the receiving side: one task for each connection that comes in.
+ *
+ *   HELLO: check -> ghost -> ACCEPT -> pages and sections, staged -> END -> checks -> READY
+ *          -> GRANT: commit, run, RUNNING
+ *   QUERY: answer from memory; a guest and epoch without GRANT is refused for good first
+ *
+ * Everything that can fail happens before READY; what GRANT starts cannot fail.  Whatever ends the
+ * connection before GRANT ends in REFUSED, which is remembered for this guest and epoch, and the
+ * ghost is deleted.  Read next: mig/state.c.
+ */
+#include <string.h>
+
+#include "lib/bitmap.h"
+#include "lib/fmt.h"
+#include "lib/log.h"
+#include "lib/pages.h"
+#include "lib/time.h"
+#include "mig/compat.h"
+#include "mig/job.h"
+
+/* What a connection needs before we know what it wants. */
+struct visitor {
+	struct stream  stream;
+	struct hello   hello;
+	struct reasons reasons;
+	uint8_t        out[STREAM_BUF_LEN], in[STREAM_BUF_LEN];
+};
+_Static_assert(sizeof(struct visitor) <= FRAME_SIZE, "a visitor is one frame");
+
+/* --- Before the ghost ------------------------------------------------------------------------------ */
+
+/* One sentence with all reasons, as an error. */
+static enum err reasons_err(const struct reasons *r)
+{
+	return r->n ? refuse(ERR_REFUSED, "%s", r->text) : OK;
+}
+
+static void check_names(const struct vm_config *c, struct reasons *r)
+{
+	for (unsigned i = 0; i < VMS_MAX; i++) {
+		struct vm *vm = vm_at(i);
+
+		if (vm && memcmp(vm->config.uuid, c->uuid, sizeof(c->uuid)) == 0)
+			reasons_add(r, "this guest is here already, as VM %s", vm->config.name);
+		else if (vm && strcmp(vm->config.name, c->name) == 0)
+			reasons_add(r, "another VM here is called %s", c->name);
+	}
+}
+
+static void check_epoch(const struct wire_id *id, struct reasons *r)
+{
+	uint64_t highest = mig_highest_epoch(id->uuid);
+
+	if (id->epoch <= highest)
+		reasons_add(r, "epoch %llu of this guest is not newer than epoch %llu, which is known here",
+		            (unsigned long long)id->epoch, (unsigned long long)highest);
+}
+
+static enum err check_hello(const struct hello *h, const struct wire_id *id, struct reasons *r)
+{
+	struct pages_stats pages = pages_stats();
+	struct compat_here here = { .tsc_khz = time_tsc_khz(), .bytes_free = pages.frames_free * FRAME_SIZE };
+
+	if (memcmp(h->config.uuid, id->uuid, sizeof(id->uuid)) != 0)
+		return refuse(ERR_BAD_FORMAT, "record HELLO: its uuid is not that of the record's header");
+	enum err e = vm_config_check(&h->config);
+	if (e != OK)
+		return e;
+	check_epoch(id, r);
+	check_names(&h->config, r);
+	mig_hooks.cpuid_here(&here.cpuid, h->config.cpus);
+	compat_check(h, &here, r);
+	return reasons_err(r);
+}
+
+/* Bitmap of arrived pages, list of sections, a staged copy of each object. */
+static enum err take_memory(struct mig *m)
+{
+	size_t bitmap = BITMAP_WORDS(m->vm->mem.ram_pages) * sizeof(uint64_t), copies = 0;
+	struct section_ref ref;
+
+	for (unsigned i = 0; vm_section(m->vm, i, &ref); i++)
+		copies += ALIGN_UP(ref.section->object_size, 64);
+	enum err e = mig_work_get(m, bitmap + copies + sizeof(*m->zeroes) +
+	                             WIRE_SECTIONS_MAX * (sizeof(*m->ref) + sizeof(*m->copy)) + KIB);
+	if (e != OK)
+		return e;
+	m->seen = mig_work_take(m, bitmap);
+	m->zeroes = mig_work_take(m, sizeof(*m->zeroes));
+	m->ref = mig_work_take(m, WIRE_SECTIONS_MAX * sizeof(*m->ref));
+	m->copy = mig_work_take(m, WIRE_SECTIONS_MAX * sizeof(*m->copy));
+	return mig_list_sections(m);
+}
+
+static enum err make_ghost(struct mig *m, struct visitor *v)
+{
+	enum err e = vm_create_ghost(&v->hello.config, &v->hello.cpuid, &m->vm);
+
+	if (e != OK)
+		return e;
+	m->vm->owner = m;
+	e = take_memory(m);
+	if (e != OK)
+		return e;
+	compat_sections(&v->hello, m->ref, m->nref, &v->reasons);
+	return reasons_err(&v->reasons);
+}
+
+/* --- Staging ----------------------------------------------------------------------------------------- */
+
+static enum err take_pages(struct mig *m, struct wire_in *body)
+{
+	struct wire_pages p;
+	enum err e = wire_take_pages(body, m->vm->mem.ram_pages, &p);
+
+	for (unsigned i = 0; i < p.n && e == OK; i++) {
+		e = mem_write_page(&m->vm->mem, p.index[i], p.data + i * PAGE_SIZE);
+		bitmap_set(m->seen, p.index[i]);
+	}
+	if (e != OK)
+		return e;
+	m->st.pages_sent += p.n;
+	m->st.payload_bytes += p.n * PAGE_SIZE;
+	return OK;
+}
+
+static enum err take_zeroes(struct mig *m, struct wire_in *body)
+{
+	enum err e = wire_take_zeroes(body, m->vm->mem.ram_pages, m->zeroes);
+
+	for (unsigned i = 0; e == OK && i < m->zeroes->n; i++) {
+		struct wire_run run = m->zeroes->run[i];
+
+		for (uint64_t page = run.first; page < run.first + run.pages && e == OK; page++) {
+			/* A ghost's RAM begins as zeros: only what came before has to be wiped. */
+			if (bitmap_test(m->seen, page))
+				e = mem_fill(&m->vm->mem, mem_gpa(&m->vm->mem, page), 0, PAGE_SIZE);
+			bitmap_set(m->seen, page);
+		}
+		m->st.zero_pages_sent += run.pages;
+	}
+	return e;
+}
+
+/* A copy of the live object with the fields that came; checked. */
+static enum err take_section(struct mig *m, struct wire_in *body)
+{
+	struct section_head head;
+	unsigned i = 0;
+
+	section_take_head(body, &head);
+	while (i < m->nref && (m->ref[i].instance != head.instance || strcmp(m->ref[i].section->name, head.name) != 0))
+		i++;
+	if (i == m->nref)
+		return refuse(ERR_BAD_FORMAT, "section %s.%u was not announced", head.name, head.instance);
+	if (m->copy[i])
+		return refuse(ERR_BAD_FORMAT, "section %s.%u comes twice", head.name, head.instance);
+	enum err e = section_match(&m->ref[i], &head);
+	if (e != OK)
+		return e;
+	m->copy[i] = mig_work_take(m, m->ref[i].section->object_size);
+	memcpy(m->copy[i], m->ref[i].object, m->ref[i].section->object_size);
+	return section_stage(&m->ref[i], body, m->copy[i]);
+}
+
+static enum err take_round(struct mig *m, struct wire_in *body)
+{
+	uint64_t round = wire_take_u64(body), left = wire_take_u64(body);
+
+	(void)round;
+	m->st.pages_left = left;
+	m->st.nrounds = MIN(m->st.nrounds + 1, (unsigned)MIG_ROUNDS_MAX);
+	return wire_take_end(body, "record ROUND");
+}
+
+/* Everything must be here now. */
+static enum err take_end(struct mig *m, struct wire_in *body, bool *verify)
+{
+	uint64_t pages = wire_take_u64(body), zero = wire_take_u64(body);
+	uint32_t sections = wire_take_u32(body), flag = wire_take_u32(body);
+	uint64_t ram_pages = m->vm->mem.ram_pages;
+	enum err e = wire_take_end(body, "record END");
+
+	if (e != OK)
+		return e;
+	if (pages != m->st.pages_sent || zero != m->st.zero_pages_sent)
+		return refuse(ERR_BAD_FORMAT, "record END: %llu and %llu zero pages were sent, %llu and %llu arrived",
+		              (unsigned long long)pages, (unsigned long long)zero, (unsigned long long)m->st.pages_sent,
+		              (unsigned long long)m->st.zero_pages_sent);
+	if (bitmap_weight(m->seen, ram_pages) != ram_pages)
+		return refuse(ERR_BAD_FORMAT, "record END: %llu pages of RAM never arrived",
+		              (unsigned long long)(ram_pages - bitmap_weight(m->seen, ram_pages)));
+	for (unsigned i = 0; i < m->nref; i++)
+		if (!m->copy[i])
+			return refuse(ERR_BAD_FORMAT, "record END: section %s.%u never arrived", m->ref[i].section->name,
+			              m->ref[i].instance);
+	if (sections != m->nref)
+		return refuse(ERR_BAD_FORMAT, "record END: %u sections were sent, %u arrived", sections, m->nref);
+	if (flag > 1)
+		return refuse(ERR_BAD_FORMAT, "record END: verify is %u, neither 0 nor 1", flag);
+	*verify = flag;
+	return OK;
+}
+
+/* Asked to stop from this side, or by a QUERY that made us refuse? */
+static enum err still_wanted(struct mig *m)
+{
+	if (m->dst == DST_REFUSED)
+		return refuse(ERR_CANCELLED, "the source asked by QUERY before it gave GRANT");
+	if (m->cancel)
+		return refuse(ERR_CANCELLED, "cancelled at the destination");
+	return OK;
+}
+
+static enum err next(struct mig *m, struct wire_record *rec, struct wire_in *body, uint64_t wait_ns)
+{
+	enum err e = still_wanted(m);
+
+	if (e == OK)
+		e = stream_recv(&m->stream, rec, body, time_now_ns() + wait_ns);
+	if (e == OK)
+		e = still_wanted(m);
+	if (e == OK && rec->type == WIRE_CANCEL)
+		e = refuse(ERR_CANCELLED, "cancelled by the source");
+	return e;
+}
+
+static enum err unexpected(const struct wire_record *rec)
+{
+	return refuse(ERR_BAD_FORMAT, "record %s does not belong here", wire_type_name(rec->type));
+}
+
+/* Until END. */
+static enum err stage(struct mig *m, bool *verify)
+{
+	struct wire_record rec;
+	struct wire_in body;
+
+	for (;;) {
+		enum err e = next(m, &rec, &body, MIG_SILENCE_NS);
+
+		if (e != OK)
+			return e;
+		switch (rec.type) {
+		case WIRE_PAGES:   e = take_pages(m, &body); break;
+		case WIRE_ZEROES:  e = take_zeroes(m, &body); break;
+		case WIRE_ROUND:   e = take_round(m, &body); break;
+		case WIRE_SECTION: e = take_section(m, &body); break;
+		case WIRE_END:     return take_end(m, &body, verify);
+		default:           e = unexpected(&rec);
+		}
+		if (e != OK)
+			return e;
+		m->st.bytes_sent = m->stream.bytes_in;
+		if (task_should_yield())
+			task_yield();
+	}
+}
+
+/* The source hashes at the same time and sends its result. */
+static enum err verify_ram(struct mig *m)
+{
+	uint8_t theirs[RAMHASH_LEN];
+	struct wire_record rec;
+	struct wire_in body;
+
+	mig_hash_ram(m);
+	enum err e = next(m, &rec, &body, MIG_READY_NS);
+	if (e == OK && rec.type != WIRE_VERIFY)
+		e = unexpected(&rec);
+	if (e != OK)
+		return e;
+	wire_take_bytes(&body, theirs, sizeof(theirs));
+	e = wire_take_end(&body, "record VERIFY");
+	if (e == OK && memcmp(theirs, m->st.ram_hash, sizeof(theirs)) != 0)
+		e = fail(ERR_BAD_FORMAT, "RAM of %s differs from what the source has: the hashes are not the same", m->st.vm);
+	return e;
+}
+
+static enum err send_ready(struct mig *m)
+{
+	struct wire_out body = stream_body(&m->stream);
+
+	wire_put_bytes(&body, m->st.ram_hash, RAMHASH_LEN);
+	return stream_send(&m->stream, WIRE_READY, &body, time_now_ns() + MIG_SILENCE_NS);
+}
+
+/* --- GRANT -------------------------------------------------------------------------------------------- */
+
+/* Cannot fail: everything was checked before READY. */
+static void commit(struct mig *m, uint64_t stood_ns, uint64_t granted_ns)
+{
+	for (unsigned i = 0; i < m->nref; i++)
+		section_commit(&m->ref[i], m->copy[i]);
+	for (unsigned i = 0; i < m->nref; i++)
+		section_resume(&m->ref[i]);
+	m->vm->owner = NULL;
+	m->st.downtime_ns = stood_ns + (time_now_ns() - granted_ns);
+	m->st.part_ns[MIG_PART_run] = time_now_ns() - granted_ns;
+	vm_become_running(m->vm, m->st.downtime_ns);
+	mig_hooks.announce(m->vm);
+}
+
+static void send_running(struct mig *m)
+{
+	struct wire_out body = stream_body(&m->stream);
+
+	wire_put_u64(&body, m->st.part_ns[MIG_PART_run]);
+	/* If it gets lost, the source asks by QUERY. */
+	stream_send(&m->stream, WIRE_RUNNING, &body, time_now_ns() + MIG_GOODBYE_NS);
+}
+
+static enum err await_grant(struct mig *m)
+{
+	struct wire_record rec;
+	struct wire_in body;
+	uint64_t ready_ns = time_now_ns();
+	enum err e = next(m, &rec, &body, MIG_READY_NS);
+	uint64_t granted_ns = time_now_ns();
+
+	if (e == OK && rec.type != WIRE_GRANT)
+		e = unexpected(&rec);
+	if (e != OK)
+		return e;
+	uint64_t stood_ns = wire_take_u64(&body), held_ns = wire_take_u64(&body);
+	e = wire_take_end(&body, "record GRANT");
+	if (e != OK)
+		return e;
+	mig_dst_event(m, DST_EV_GRANT);
+	ASSERT(m->dst == DST_RUN);
+	mig_remember(&m->stream.id, VERDICT_RUN);
+	/* GRANT travelled for about half of the time between READY and it, less what the source took. */
+	uint64_t round_trip_ns = granted_ns - ready_ns > held_ns ? granted_ns - ready_ns - held_ns : 0;
+	commit(m, stood_ns + round_trip_ns / 2, granted_ns);
+	return OK;
+}
+
+/* --- One guest that wants to come ------------------------------------------------------------------------- */
+
+static enum err receive(struct mig *m, struct visitor *v)
+{
+	struct wire_out body;
+	bool verify = false;
+	enum err e = make_ghost(m, v);
+
+	if (e != OK)
+		return e;
+	mig_dst_event(m, DST_EV_HELLO);
+	body = stream_body(&m->stream);
+	wire_put_u64(&body, mig_node->boot_id);
+	e = stream_send(&m->stream, WIRE_ACCEPT, &body, time_now_ns() + MIG_SILENCE_NS);
+	if (e == OK)
+		e = stage(m, &verify);
+	if (e == OK)
+		mig_dst_event(m, DST_EV_STAGED);
+	if (e == OK && verify != v->hello.verify)
+		e = refuse(ERR_BAD_FORMAT, "record END: verify is not what HELLO announced");
+	if (e == OK && verify)
+		e = verify_ram(m);
+	if (e == OK)
+		e = still_wanted(m);
+	if (e != OK)
+		return e;
+	mig_dst_event(m, DST_EV_CHECKED);
+	e = send_ready(m);
+	return e == OK ? await_grant(m) : e;
+}
+
+/* Final: say so, remember it, leave nothing behind. */
+static void refuse_guest(struct mig *m, enum err why)
+{
+	enum mig_dst_event ev = why == ERR_LINK_LOST || why == ERR_TIMEOUT ? DST_EV_LOST :
+	                        why == ERR_CANCELLED ? DST_EV_CANCEL : DST_EV_BAD;
+	struct vm *ghost = m->vm;
+
+	mig_note(m, why);
+	if (!mig_dst_event(m, ev))
+		mig_dst_event(m, DST_EV_BAD);
+	ASSERT(m->dst == DST_REFUSED);
+	/* An old epoch may have another verdict already, which stays. */
+	if (!mig_recall(&m->stream.id) || mig_recall(&m->stream.id)->verdict == VERDICT_OPEN)
+		mig_remember(&m->stream.id, VERDICT_REFUSED);
+	if (why != ERR_LINK_LOST)
+		stream_send_text(&m->stream, WIRE_REFUSED, m->st.result, time_now_ns() + MIG_GOODBYE_NS);
+	mig_end(m, false, NULL);
+	if (ghost) {
+		ghost->owner = NULL;
+		vm_delete(ghost);
+	}
+}
+
+static void refuse_visitor(struct visitor *v)
+{
+	char why[sizeof(((struct mig_status *)0)->result)];
+
+	fmt_format(why, sizeof(why), "%s", err_reason());
+	log_line("migration: a connection from %s was refused: %s", v->stream.chan->peer, why);
+	stream_send_text(&v->stream, WIRE_REFUSED, why, time_now_ns() + MIG_GOODBYE_NS);
+	stream_close(&v->stream);
+}
+
+static void serve_hello(struct visitor *v, struct wire_in *body)
+{
+	struct mig *m;
+	enum err e = hello_take(body, &v->hello);
+
+	if (e == OK)
+		e = mig_slot(&m, false);
+	if (e != OK) {
+		refuse_visitor(v);
+		return;
+	}
+	m->stream = v->stream;
+	m->st.epoch = v->stream.id.epoch;
+	fmt_format(m->st.vm, sizeof(m->st.vm), "%s", v->hello.config.name);
+	fmt_format(m->st.peer, sizeof(m->st.peer), "%s", v->stream.chan->peer);
+	e = check_hello(&v->hello, &m->stream.id, &v->reasons);
+	if (e == OK) {
+		mig_remember(&m->stream.id, VERDICT_OPEN);
+		e = receive(m, v);
+	}
+	if (e != OK) {
+		refuse_guest(m, e);
+		return;
+	}
+	log_line("VM %s arrived from %s, stood still for %llu us", m->st.vm, m->st.peer,
+	         (unsigned long long)(m->st.downtime_ns / NS_PER_US));
+	send_running(m);
+	mig_end(m, true, "ok");
+}
+
+/* --- QUERY -------------------------------------------------------------------------------------------------- */
+
+/* The answer, after making sure that it will stay true. */
+static enum wire_type answer(const struct wire_id *id, uint64_t boot_id)
+{
+	struct mig_memory *k = mig_recall(id);
+	struct mig *m = mig_find_incoming(id);
+
+	if (k && k->verdict == VERDICT_RUN)
+		return WIRE_RUNNING;
+	if (boot_id != mig_node->boot_id || (!k && mig_node->forgotten) || (k && k->verdict == VERDICT_SENT))
+		return WIRE_UNKNOWN;
+	if (m) {
+		mig_dst_event(m, DST_EV_QUERY);
+		ASSERT(m->dst == DST_REFUSED);
+		event_signal(&m->wake);
+	}
+	mig_remember(id, VERDICT_REFUSED);
+	return WIRE_REFUSED;
+}
+
+static void serve_query(struct visitor *v, struct wire_in *body)
+{
+	uint64_t boot_id = wire_take_u64(body);
+
+	if (wire_take_end(body, "record QUERY") != OK) {
+		refuse_visitor(v);
+		return;
+	}
+	enum wire_type type = answer(&v->stream.id, boot_id);
+	uint64_t deadline_ns = time_now_ns() + MIG_GOODBYE_NS;
+	log_line("migration: %s asked for epoch %llu of a guest: %s", v->stream.chan->peer,
+	         (unsigned long long)v->stream.id.epoch, wire_type_name(type));
+	if (type == WIRE_RUNNING) {
+		struct wire_out out = stream_body(&v->stream);
+
+		wire_put_u64(&out, 0);
+		stream_send(&v->stream, type, &out, deadline_ns);
+	} else {
+		stream_send_text(&v->stream, type, type == WIRE_REFUSED ?
+		                 "GRANT did not arrive; the guest will never run here in this epoch" :
+		                 "this host restarted since, or had to forget", deadline_ns);
+	}
+	stream_close(&v->stream);
+}
+
+/* --- A connection ---------------------------------------------------------------------------------------------- */
+
+static enum err greet(struct visitor *v, struct wire_record *rec, struct wire_in *body)
+{
+	uint64_t deadline_ns = time_now_ns() + MIG_OPEN_NS;
+	enum err e = stream_recv_open(&v->stream, deadline_ns);
+
+	if (e == OK)
+		e = stream_send_open(&v->stream, deadline_ns);
+	if (e == OK)
+		e = stream_recv_first(&v->stream, rec, body, deadline_ns);
+	if (e == OK && rec->type != WIRE_HELLO && rec->type != WIRE_QUERY)
+		e = unexpected(rec);
+	return e;
+}
+
+static void serve(struct chan *chan, struct visitor *v)
+{
+	struct wire_record rec;
+	struct wire_in body;
+
+	v->reasons = (struct reasons){ 0 };
+	stream_init(&v->stream, chan, v->out, v->in);
+	if (greet(v, &rec, &body) != OK)
+		refuse_visitor(v);
+	else if (rec.type == WIRE_HELLO)
+		serve_hello(v, &body);
+	else
+		serve_query(v, &body);
+}
+
+void mig_serve(void *chan)
+{
+	struct chan *c = chan;
+	hpa_t frame;
+
+	if (mig_node->serving == MIG_INCOMING_MAX || frames_alloc_run(1, &frame) != OK) {
+		log_line("migration: no room to serve %s", c->peer);
+		c->ops->close(c);
+		return;
+	}
+	mig_node->serving++;
+	serve(c, hpa_ptr(frame));
+	mig_node->serving--;
+	frames_free_run(frame, 1);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mig/job.h - one migration while it lasts, as the files of mig/ share it among themselves.
+ *
+ * Only mig.c, source.c, precopy.c and dest.c include this; everybody else uses mig/mig.h.
+ */
+#ifndef MIG_JOB_H
+#define MIG_JOB_H
+
+#include "lib/task.h"
+#include "mig/hello.h"
+#include "mig/mig.h"
+#include "mig/ramhash.h"
+#include "mig/state.h"
+#include "mig/stream.h"
+
+/* What the operator said about a migration in doubt. */
+enum mig_word { WORD_NONE, WORD_OURS, WORD_THEIRS };
+
+/* Bandwidth, measured from acknowledged bytes while there was always something to send. */
+struct mig_rate { uint64_t bytes_s, since_ns, since_acked; };
+
+/* All fields: any task of this host (no task is preempted). */
+struct mig {
+	struct mig_status st;           /* what the outside sees                               */
+	struct mig_params params;       /* outgoing only                                       */
+	struct vm        *vm;           /* the guest or its ghost; NULL when it is not ours    */
+	struct stream     stream;
+	enum mig_src      src;          /* outgoing */
+	enum mig_dst      dst;          /* incoming */
+	bool              used;         /* the slot holds a migration, running or ended        */
+	bool              cancel;       /* asked to stop; looked at wherever we wait           */
+	enum mig_word     word;
+	struct event      wake;         /* cancel or word was set                              */
+
+	/* Memory that is only held while the migration runs. */
+	hpa_t             work;         /* first of `work_frames` frames                       */
+	unsigned          work_frames;
+	uint8_t          *work_next, *work_end;
+	struct hello     *hello;
+	uint64_t         *todo;         /* outgoing: pages to send                             */
+	uint64_t         *seen;         /* incoming: pages that arrived at least once          */
+	struct wire_zeroes *zeroes;     /* runs of zero pages, being collected or received     */
+	uint8_t          *sections;     /* outgoing: saved devices, one after the other        */
+	size_t            sections_size;
+	struct section_ref *ref;        /* of every section, `nref`                            */
+	unsigned          nref;
+	void            **copy;         /* incoming: the staged copy of each; NULL: not arrived */
+
+	uint64_t          peer_boot_id; /* outgoing: from ACCEPT, for QUERY                    */
+	struct mig_rate   rate;
+	bool              tracking;     /* outgoing: dirty pages are being tracked             */
+	bool              stopped;      /* outgoing: the guest is stunned                      */
+	bool              refused;      /* outgoing: the peer said REFUSED                     */
+	uint64_t          stop_ns;      /* when that was                                       */
+	uint64_t          mark_ns;      /* end of the last part of the downtime                */
+};
+
+/* What this host remembers of a guest and epoch, also after the migration's slot is reused. */
+enum mig_verdict {
+	VERDICT_SENT,           /* an attempt of our own to send it away     */
+	VERDICT_OPEN,           /* coming in, not decided                    */
+	VERDICT_RUN,            /* GRANT came: it ran here                   */
+	VERDICT_REFUSED,        /* it will never run here in this epoch      */
+};
+struct mig_memory { struct wire_id id; enum mig_verdict verdict; uint64_t order; };
+
+/* Everything of mig/ that one host has; tests have two. */
+struct mig_node {
+	struct mig        slot[MIGRATIONS_MAX];
+	uint32_t          last_id;
+	struct mig_memory memory[MIG_VERDICTS_MAX];
+	uint64_t          order;        /* counts up; 0 in an entry: free                */
+	bool              forgotten;    /* an entry had to make room: what is not here may have been */
+	uint64_t          boot_id;      /* tells a host that restarted from one that did not         */
+	unsigned          serving;      /* connections                                   */
+	uint64_t          fixed_ns;     /* downtime beside the transfer: moving average  */
+};
+extern struct mig_node *mig_node;
+
+/* --- mig.c ------------------------------------------------------------------------------------ */
+
+/* A fresh slot with a number; the oldest ended one makes room.  ERR_NO_MEMORY when all are running. */
+enum err mig_slot(struct mig **out, bool outgoing);
+
+/* Apply an event: false when the table forbids it (then nothing changes). */
+bool     mig_src_event(struct mig *m, enum mig_src_event ev);
+bool     mig_dst_event(struct mig *m, enum mig_dst_event ev);
+
+/* Keep the latest reason (err_reason()) as the result, unless there is one already; returns `e`. */
+enum err mig_note(struct mig *m, enum err e);
+
+/* It has ended: give back memory and connection.  result NULL: keep the noted one. */
+void     mig_end(struct mig *m, bool ok, const char *result);
+
+/* Working memory: `len` bytes in all, then piecewise, zeroed. */
+enum err mig_work_get(struct mig *m, size_t len);
+void    *mig_work_take(struct mig *m, size_t len);
+void     mig_work_put(struct mig *m);
+
+/* Fill m->ref and m->nref with the sections of m->vm. */
+enum err mig_list_sections(struct mig *m);
+
+/* Memory of guests and epochs. */
+uint64_t            mig_highest_epoch(const uint8_t uuid[16]);
+struct mig_memory  *mig_recall(const struct wire_id *id);       /* NULL: never heard, or forgotten */
+void                mig_remember(const struct wire_id *id, enum mig_verdict verdict);
+struct mig         *mig_find_incoming(const struct wire_id *id);       /* still undecided; NULL: none */
+
+/* The fingerprint of the guest's RAM, letting others run now and then: into m->st.ram_hash. */
+void     mig_hash_ram(struct mig *m);
+
+/* --- the two sides ---------------------------------------------------------------------------- */
+
+void     source_run(void *m);                           /* a task */
+enum err source_check(struct mig *m);                   /* cancelled, out of time, guest gone, peer refused? */
+void     source_part(struct mig *m, enum mig_part part);/* the part that ends now */
+
+enum err precopy_run(struct mig *m);                    /* returns OK when it is time to stop the guest */
+enum err precopy_send(struct mig *m);                   /* every page of m->todo; one round             */
+void     precopy_learn(struct mig *m);                  /* after the handoff: what it cost beside the transfer */
+
+#endif
