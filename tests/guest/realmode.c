@@ -2,10 +2,10 @@
 /*
  * realmode - leaves long mode for real mode, lives there, and comes back.
  *
- * Reason: with "unrestricted guest" real mode runs on the CPU; interrupts, faults and string I/O must
- * then use the IVT and segment bases.
- * Verdict: PASS when software and hardware interrupts, faults, port I/O, CPUID and HLT worked there,
- * several times over.
+ * Reason: with "unrestricted guest" real mode runs on the CPU; interrupts, faults and string I/O
+ * must then use the IVT and segment bases.
+ * Verdict: PASS when software and hardware interrupts, faults, port I/O, CPUID and HLT worked
+ * there, several times over.
  */
 #include "lib/apic.h"
 #include "lib/guest.h"
@@ -15,7 +15,7 @@
 
 const char guest_name[] = "realmode";
 const char guest_title[] =
-	"real-address mode (SDM vol. 3, \"Switching Back to Real-Address Mode\"; \"Unrestricted Guests\")";
+	"real-address mode (SDM vol. 3, \"Switching Back to Real-Address Mode\")";
 
 enum { ROUNDS = 3, TICK_HZ = 200, RESULT_BYTES = 16 };
 
@@ -37,7 +37,8 @@ static void check_results(unsigned round)
 	      result(REAL_TICKS));
 	CHECK(result(REAL_SCRATCH) == REAL_SCRATCH_VALUE, "round %u: port I/O gave %x", round,
 	      result(REAL_SCRATCH));
-	CHECK(result(REAL_FAR) == REAL_FAR_VALUE, "round %u: ES:0 gave %x", round, result(REAL_FAR));
+	CHECK(result(REAL_FAR) == REAL_FAR_VALUE, "round %u: ES:0 gave %x", round,
+	      result(REAL_FAR));
 	uint32_t ebx = result(REAL_CPUID) | (uint32_t)result(REAL_CPUID + 2) << 16;
 	CHECK(ebx == insn_cpuid(0, 0).ebx, "round %u: CPUID gave %x", round, ebx);
 }
