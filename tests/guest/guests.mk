@@ -9,6 +9,7 @@ guest-names += msr exceptions paging realmode xsave   # what the CPU does for a 
 guest-names += port-io mmio                     # instructions behind exits
 guest-names += triple-fault shutdown            # ways to end
 guest-names += pci-scan virtio-rng virtio-net   # PCI and virtio
+guest-names += virtio-hostile unsupported       # what a host must survive
 guest-names += kvmclock                         # time from the hypervisor
 guest-names += dirty exitbench migrate-pattern  # for the hypervisor's own measurements and migrations
 

@@ -410,6 +410,11 @@ static inline void insn_rep_movsl(volatile void *to, const volatile void *from, 
 	__asm__ volatile ("rep movsl" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
 }
 
+static inline void insn_movups_m_xmm0(volatile void *m)
+{
+	__asm__ volatile ("movups %%xmm0, (%0)" : : "r"(m) : "memory");
+}
+
 /* Extended state. */
 static inline uint64_t insn_xgetbv(void)
 {
