@@ -163,7 +163,7 @@ static void describe_vcpus(struct json_writer *w, const struct vm *vm)
 		json_u64(w, "id", i);
 		json_bool(w, "halted", v->halted);
 		json_format(w, "rip", "%016lx", v->rip);
-		json_ms(w, "inside_ms", time_tsc_to_ns(v->entered_tsc));
+		json_ms(w, "inside_ms", time_tsc_to_ns(v->ran_tsc));
 		json_object(w, "exits");
 		for (unsigned kind = 0; kind < EXIT_NKINDS; kind++)
 			if (v->exits[kind])

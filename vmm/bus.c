@@ -50,6 +50,7 @@ enum err bus_map(struct bus *b, enum bus_space space, uint64_t base, uint64_t le
 	if (n == BUS_RANGES_MAX)
 		return refuse(ERR_NO_MEMORY, "%s at %s %#lx: all %d ranges of the bus are taken", ops->name,
 		            space_name[space], base, BUS_RANGES_MAX);
+	b->last[space] = 0;
 	memmove(&e[at + 1], &e[at], (n - at) * sizeof(*e));
 	e[at] = (struct bus_entry){ base, len, ops, dev };
 	b->n[space]++;
@@ -64,27 +65,43 @@ void bus_unmap(struct bus *b, enum bus_space space, uint64_t base, void *dev)
 		if (e[i].base != base || e[i].dev != dev)
 			continue;
 		b->n[space]--;
+		b->last[space] = 0;
 		memmove(&e[i], &e[i + 1], (b->n[space] - i) * sizeof(*e));
+		e[b->n[space]] = (struct bus_entry){ 0 };       /* holds nothing */
 		return;
 	}
 }
 
-/* The one device that holds the whole access, or NULL. */
-static inline const struct bus_entry *find(const struct bus *b, enum bus_space space, const struct access *a)
+static inline bool holds(const struct bus_entry *e, const struct access *a)
 {
-	unsigned n = count_upto(b, space, a->addr);
+	uint64_t offset = a->addr - e->base;
 
+	return offset < e->len && a->size <= e->len - offset;
+}
+
+/* The one device that holds the whole access, or NULL; the one that answered last is asked first. */
+static inline const struct bus_entry *find(struct bus *b, enum bus_space space, const struct access *a)
+{
+	const struct bus_entry *e = &b->entry[space][b->last[space]];
+
+	if (holds(e, a))
+		return e;
+	unsigned n = count_upto(b, space, a->addr);
 	if (n == 0)
 		return NULL;
-	const struct bus_entry *e = &b->entry[space][n - 1];
-	uint64_t offset = a->addr - e->base;
-	return offset < e->len && a->size <= e->len - offset ? e : NULL;
+	e = &b->entry[space][n - 1];
+	if (!holds(e, a))
+		return NULL;
+	b->last[space] = (uint8_t)(n - 1);
+	return e;
 }
 
 static inline void note_deadline(struct bus *b, const struct bus_entry *e)
 {
-	if (e->ops->deadline)
-		b->deadline_ns = MIN(b->deadline_ns, e->ops->deadline(e->dev));
+	if (e->ops->deadline) {
+		uint64_t due = e->ops->deadline(e->dev);
+		b->deadline_ns = MIN(b->deadline_ns, due);
+	}
 }
 
 static inline uint64_t value_mask(unsigned size)

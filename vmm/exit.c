@@ -46,6 +46,7 @@ static enum resume on_slice(struct vcpu *v, const struct exit *x)
 {
 	(void)x;
 	v->slice_stale = true;
+	v->attention = true;
 	v->irq_check = true;
 	return RESUME_SAME;
 }

@@ -77,7 +77,7 @@ struct exit {
 };
 
 /* What a handler wants to happen next. */
-enum resume {
+enum resume {           /* the first two go on at once */
 	RESUME_NEXT,    /* instruction emulated: go on after it          */
 	RESUME_SAME,    /* cause removed: run the same instruction again */
 	RESUME_WAIT,    /* emulated, and sleep until an interrupt (HLT)  */

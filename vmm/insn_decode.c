@@ -134,6 +134,8 @@ static uint8_t take_prefixes(struct cursor *c, const struct cpu_mode *mode)
 	c->seg = NO_SEG;
 	for (;;) {
 		byte = take(c);
+		if (one_byte[byte].form != FORM_NONE)   /* the usual case: none, or no more */
+			break;
 		if (byte == PREFIX_OPSIZE)
 			opsize = true;
 		else if (byte == PREFIX_ADDRSIZE)

@@ -105,8 +105,7 @@ static void lapic_write(struct vcpu *v, gpa_t at, unsigned size, uint64_t value,
 {
 	if (size >= LAPIC_REG_SIZE && at.v % LAPIC_REG_SIZE == 0)
 		vlapic_write(&v->lapic, (uint32_t)(at.v & (PAGE_SIZE - 1)), (uint32_t)value, now);
-	v->irq_check = true;
-	v->vm->bus.deadline_ns = MIN(v->vm->bus.deadline_ns, vlapic_deadline(&v->lapic));
+	vcpu_lapic_changed(v);
 }
 
 static uint64_t read_at(struct vcpu *v, gpa_t at, unsigned size)

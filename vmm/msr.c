@@ -148,13 +148,6 @@ static bool write_wall_clock(struct vcpu *v, uint32_t msr, uint64_t value)
 
 /* --- The local APIC --------------------------------------------------------------------------- */
 
-/* After it changed, interrupts and its timer are looked at again. */
-static void lapic_touched(struct vcpu *v)
-{
-	v->irq_check = true;
-	v->vm->bus.deadline_ns = MIN(v->vm->bus.deadline_ns, vlapic_deadline(&v->lapic));
-}
-
 static bool read_lapic(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
 	return vlapic_msr_read(&v->lapic, msr, value, clock_now_ns(&v->vm->clock));
@@ -164,7 +157,7 @@ static bool write_lapic(struct vcpu *v, uint32_t msr, uint64_t value)
 {
 	bool done = vlapic_msr_write(&v->lapic, msr, value, clock_now_ns(&v->vm->clock));
 
-	lapic_touched(v);
+	vcpu_lapic_changed(v);
 	return done;
 }
 

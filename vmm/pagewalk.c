@@ -47,10 +47,16 @@ static struct paging paging_of(const struct cpu_mode *mode)
 	return (struct paging){ levels_32bit, COUNT(levels_32bit), 4, mode->cr3 & MASK(31, 12), false, false };
 }
 
+/* One load: the guest may write there meanwhile.  Entries are aligned, so they lie in one piece. */
 static bool read_entry(const struct mem *m, uint64_t at, unsigned size, uint64_t *entry)
 {
-	*entry = 0;
-	return mem_read(m, gpa(at), entry, size) == OK;
+	uint64_t run;
+	const volatile void *p = mem_peek(m, gpa(at), size, &run);
+
+	if (!p)
+		return false;
+	*entry = size == sizeof(uint64_t) ? *(const volatile uint64_t *)p : *(const volatile uint32_t *)p;
+	return true;
 }
 
 /* The CPU sets these when it walks; we stand in for it. */

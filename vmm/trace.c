@@ -7,26 +7,12 @@
  */
 #include "vmm/trace.h"
 
-#include "lib/time.h"
-
 _Static_assert((TRACE_RECORDS & (TRACE_RECORDS - 1)) == 0, "a record's place is its number, masked");
 
 void trace_init(struct trace *t, struct trace_record *ring)
 {
 	t->ring = ring;
 	t->next = 0;
-}
-
-void trace_add(struct trace *t, enum trace_event event, uint32_t vcpu, uint64_t a, uint64_t b)
-{
-	struct trace_record *r = &t->ring[t->next++ & (TRACE_RECORDS - 1)];
-
-	r->tsc = time_tsc();
-	r->event = (uint16_t)event;
-	r->cpu = 0;
-	r->vcpu = vcpu;
-	r->a = a;
-	r->b = b;
 }
 
 unsigned trace_read(const struct trace *t, uint64_t *from, struct trace_record *out, unsigned max)

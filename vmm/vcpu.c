@@ -158,6 +158,7 @@ const struct section vcpu_state = {
 void vcpu_kick(struct vcpu *v)
 {
 	v->irq_check = true;
+	v->attention = true;
 	event_signal(&v->wake);
 }
 
@@ -206,6 +207,14 @@ void vcpu_apic_message(struct vcpu *v, const struct apic_msg *msg)
 		return;
 	}
 	vcpu_kick(v);
+}
+
+void vcpu_lapic_changed(struct vcpu *v)
+{
+	uint64_t due = vlapic_deadline(&v->lapic);
+
+	v->irq_check = true;
+	v->vm->bus.deadline_ns = MIN(v->vm->bus.deadline_ns, due);
 }
 
 /* From this vCPU's local APIC: only here is it known who "self" is. */
@@ -349,9 +358,7 @@ enum resume vcpu_turn(struct vcpu *v)
 	if (v->slice_stale || v->slice_for_ns != vm->bus.deadline_ns)
 		set_slice(v);
 	deliver(v);
-	uint64_t entered = time_tsc();
 	virt->enter(v, &x);
-	v->entered_tsc += time_tsc() - entered;
 	v->exits[x.kind]++;
 	trace_add(&vm->trace, TRACE_VM_EXIT, v->id, x.kind | exit_detail(v, &x) << 8, v->rip);
 	return exit_dispatch(v, &x);
@@ -419,24 +426,22 @@ static void halt(struct vcpu *v)
 		event_wait(&v->wake, clock_host_ns(&v->vm->clock, due));
 }
 
-static bool must_yield(const struct vcpu *v)
-{
-	return task_should_yield() || (v->slice_stale && time_now_ns() >= sched_deadline_ns());
-}
-
-/* In the guest until something else is to be done with this vCPU. */
+/* In the guest until something else is to be done with this vCPU; whoever wants that calls vcpu_kick(). */
 static void run(struct vcpu *v)
 {
+	uint64_t began = time_tsc();
 	enum resume r;
 
 	v->halted = false;
+	v->attention = false;
 	v->slice_stale = true;
 	v->vm->inside++;
-	do {
-		make_current(v);
+	make_current(v);
+	do
 		r = vcpu_turn(v);
-	} while (r != RESUME_WAIT && r != RESUME_STOP && may_run(v) && !must_yield(v));
+	while (r <= RESUME_SAME && !v->attention && !task_should_yield());
 	v->halted = r == RESUME_WAIT;
+	v->ran_tsc += time_tsc() - began;
 	if (--v->vm->inside == 0)
 		vm_quiet(v->vm);
 }
@@ -453,7 +458,7 @@ void vcpu_task(void *arg)
 			halt(v);
 		} else {
 			run(v);
-			if (must_yield(v))
+			if (task_should_yield() || time_now_ns() >= sched_deadline_ns())
 				task_yield();
 		}
 	}

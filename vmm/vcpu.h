@@ -37,6 +37,7 @@ struct vcpu {
 	uint8_t       sipi_vector;      /* a                                                  */
 	bool          window_wanted;    /* o  what virt_ops.irq_window() was last told        */
 	bool          irq_check;        /* a  interrupt controllers may have something new    */
+	bool          attention;        /* a  leave the inner loop and look at everything     */
 	bool          slice_stale;      /* o  slice_tsc is to be computed anew                */
 	uint8_t       insn_len;         /* o  of the instruction being emulated               */
 	uint64_t      slice_for_ns;     /* o  VM deadline for which slice_tsc was computed    */
@@ -53,7 +54,7 @@ struct vcpu {
 	uint64_t      mtrr_base[8], mtrr_mask[8]; /* o                                        */
 
 	uint64_t      exits[EXIT_NKINDS]; /* a counters                                       */
-	uint64_t      entered_tsc;        /* a host TSC ticks spent inside the guest          */
+	uint64_t      ran_tsc;            /* o host TSC ticks that it had a CPU, exits included */
 	uint32_t      msrs_unknown;       /* o accesses to MSRs that nobody knows             */
 };
 
@@ -76,6 +77,9 @@ void vcpu_clock_changed(struct vcpu *v, bool was_stopped);
 
 /* One turn: deliver what is pending, enter, dispatch.  For vcpu_task() and tests. */
 enum resume vcpu_turn(struct vcpu *v);
+
+/* The guest wrote to its local APIC: interrupts and the timer are looked at again. */
+void vcpu_lapic_changed(struct vcpu *v);
 
 /* A message of an APIC arrives at this vCPU. */
 void vcpu_apic_message(struct vcpu *v, const struct apic_msg *msg);
