@@ -39,7 +39,7 @@ void irq_dispatch(uint8_t vector);
 struct irq_counters { uint64_t taken, spurious, unclaimed, apic_errors, nmis; };
 extern struct irq_counters irq_counters;
 
-/* Log, at most once a second, what should not have happened since the last time: for a poll function. */
+/* Log, at most once a second, what came that should not have; returns when to call again. */
 uint64_t irq_report(uint64_t now_ns);
 
 #endif

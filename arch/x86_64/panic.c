@@ -8,6 +8,7 @@
  */
 #include <stdarg.h>
 
+#include "arch/x86_64/defs/msr.h"
 #include "arch/x86_64/defs/pte.h"
 #include "arch/x86_64/idt.h"
 #include "arch/x86_64/image.h"
@@ -19,6 +20,7 @@
 #include "lib/task.h"
 
 #define BACKTRACE_MAX   12
+#define BANKS_SHOWN_MAX 32u
 
 static unsigned depth;                  /* a panic within a panic */
 
@@ -101,6 +103,23 @@ static void print_registers(const struct trap_frame *f)
 	log_text("r13 %016lx r14 %016lx r15 %016lx\n", f->r13, f->r14, f->r15);
 }
 
+/* What the hardware says is broken: one line for each bank that recorded an error. */
+static void print_machine_check(void)
+{
+	unsigned banks = (unsigned)GET(MCG_CAP_BANKS, insn_rdmsr(MSR_MCG_CAP));
+
+	log_text("the hardware reports an error; status %lx\n", insn_rdmsr(MSR_MCG_STATUS));
+	for (unsigned i = 0; i < MIN(banks, BANKS_SHOWN_MAX); i++) {
+		uint64_t status = insn_rdmsr(MSR_MC0_STATUS + MC_BANK_STRIDE * i);
+		if (!(status & MC_STATUS_VALID))
+			continue;
+		log_text("bank %u: %016lx", i, status);
+		if (status & MC_STATUS_ADDRESS)
+			log_text(" at %012lx", insn_rdmsr(MSR_MC0_ADDR + MC_BANK_STRIDE * i));
+		log_text("\n");
+	}
+}
+
 void panic_trap(const struct trap_frame *f)
 {
 	begin();
@@ -108,6 +127,8 @@ void panic_trap(const struct trap_frame *f)
 	         trap_name(f->vector), f->vector, f->error);
 	if (f->vector == EXCEPTION_PF)
 		print_page_fault(f);
+	if (f->vector == EXCEPTION_MC)
+		print_machine_check();
 	if (f->vector == EXCEPTION_DF && stack_of_guard(insn_read_cr2()))
 		log_text("%s overflowed into its guard page\n", stack_of_guard(insn_read_cr2()));
 	print_registers(f);

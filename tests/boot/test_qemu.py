@@ -21,24 +21,36 @@ END = re.compile("godwit: (ready|stopped).*\n")
 pytestmark = pytest.mark.skipif(not QEMU, reason="no qemu-system-x86_64")
 
 
+def wait_for(process, log, pattern):
+    """The serial log, as soon as it matches or the time is over."""
+    deadline = time.monotonic() + WALL_LIMIT_S
+    text = ""
+    while time.monotonic() < deadline and not pattern.search(text):
+        assert process.poll() is None, f"QEMU ended:\n{text}"
+        time.sleep(0.1)
+        if os.path.exists(log):
+            with open(log, encoding="utf-8", errors="replace") as f:
+                text = f.read()
+    return text
+
+
 @pytest.fixture
 def qemu(image, directory):
-    """qemu(*options): boots the image until it is ready or stopped; returns the serial log."""
-    def run(*options, cmdline="node=t"):
+    """qemu(*options): boots the image until it is ready or stopped; returns the serial log.
+    With `command` (QEMU's monitor) and `until`: gives the command then and waits for more."""
+    def run(*options, cmdline="node=t", command=None, until=None):
         iso, log = os.path.join(directory, "boot.iso"), os.path.join(directory, "serial.log")
         build_iso(iso, image, cmdline)
         argv = [QEMU, "-cdrom", iso, "-display", "none", "-serial", f"file:{log}",
-                "-no-reboot", "-no-shutdown", *options]
-        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + WALL_LIMIT_S
-        text = ""
+                "-no-reboot", "-no-shutdown", "-monitor", "stdio", *options]
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
         try:
-            while time.monotonic() < deadline and not END.search(text):
-                assert process.poll() is None, f"QEMU ended:\n{text}"
-                time.sleep(0.1)
-                if os.path.exists(log):
-                    with open(log, encoding="utf-8", errors="replace") as f:
-                        text = f.read()
+            text = wait_for(process, log, END)
+            if command:
+                process.stdin.write(command.encode() + b"\n")
+                process.stdin.flush()
+                text = wait_for(process, log, re.compile(until))
         finally:
             process.kill()
             process.wait()
@@ -69,3 +81,16 @@ def test_finds_the_devices_of_another_chipset(qemu):
     text = qemu("-m", "128", "-M", "q35")
     assert re.search(r"pci: 00:1f\.2 8086:2922", text), text
     assert "panic" not in text
+
+
+def test_a_machine_check_prints_what_the_hardware_reports(qemu):
+    text = qemu("-m", "128", command="mce 0 2 0xb600000000000123 0x5 0xabcde000 0x0",
+                until="machine check(.|\n)*godwit: stopped")
+    assert "machine check (vector 18" in text, text
+    assert "bank 2: b600000000000123 at 0000abcde000" in text, text
+
+
+def test_an_nmi_does_not_stop_the_host(qemu):
+    text = qemu("-m", "128", command="nmi\nmce 0 2 0xb600000000000123 0x5 0x0 0x0",
+                until="machine check(.|\n)*godwit: stopped")
+    assert "vector 2" not in text and "vector 18" in text, text
