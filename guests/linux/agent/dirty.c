@@ -140,7 +140,8 @@ static int obey(int fd, char *line)
 		verdict = set_size(value) ? "ok" : "refused";
 	else if (strncmp(line, "status", 6))
 		verdict = "unknown command (status | rate N | size N)";
-	int n = snprintf(answer, sizeof(answer), "%s pages=%llu rate=%llu written=%llu errors=%llu\n",
+	int n = snprintf(answer, sizeof(answer),
+			 "%s pages=%llu rate=%llu written=%llu errors=%llu\n",
 			 verdict, (unsigned long long)page_count, (unsigned long long)rate,
 			 (unsigned long long)written, (unsigned long long)errors);
 	return write(fd, answer, (size_t)n) == n;

@@ -31,7 +31,8 @@ static void echo_ready(int fd)
 
 	for (int i = 0; i < DATAGRAMS_MAX; i++) {
 		socklen_t size = sizeof(from);
-		ssize_t n = recvfrom(fd, datagram, sizeof(datagram), 0, (struct sockaddr *)&from, &size);
+		ssize_t n = recvfrom(fd, datagram, sizeof(datagram), 0, (struct sockaddr *)&from,
+				     &size);
 		if (n < 0)
 			return;
 		sendto(fd, datagram, (size_t)n, 0, (struct sockaddr *)&from, size);
@@ -60,7 +61,8 @@ static int time_ready(int fd)
 	if (n <= 0)
 		return 0;
 	read_clocksource(source, sizeof(source));
-	int length = snprintf(line, sizeof(line), "realtime_ns=%llu monotonic_ns=%llu clocksource=%s\n",
+	int length = snprintf(line, sizeof(line),
+			      "realtime_ns=%llu monotonic_ns=%llu clocksource=%s\n",
 			      (unsigned long long)agent_clock_ns(CLOCK_REALTIME),
 			      (unsigned long long)agent_clock_ns(CLOCK_MONOTONIC), source);
 	return write(fd, line, (size_t)length) == length;

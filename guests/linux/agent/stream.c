@@ -127,7 +127,8 @@ static const char *transmit(struct stream *s)
 				return s->ended ? "the client is done" : NULL;
 			s->owed--;
 			s->out_done = 0;
-			s->out_size = record_make(&s->out, s->out_bytes, agent_clock_ns(CLOCK_MONOTONIC),
+			s->out_size = record_make(&s->out, s->out_bytes,
+						  agent_clock_ns(CLOCK_MONOTONIC),
 						  s->verified, s->errors);
 		}
 		ssize_t n = write(s->fd, s->out_bytes + s->out_done, s->out_size - s->out_done);
