@@ -11,6 +11,7 @@ V      ?= @
 boot-objs := boot/multiboot2.o boot/main.o                        # first instructions; the boot list
 boot-objs += boot/mbinfo.o boot/cmdline.o boot/memmap.o boot/memory.o   # what GRUB gave us: words, modules, RAM
 boot-objs += boot/vendor.o boot/selftest.o boot/crashtest.o       # what this machine can do; breaking it on purpose
+boot-objs += boot/virttest.o boot/virttest_guest.o                # the vendor's door by itself
 boot-objs += boot/wire.o boot/vmdef.o                             # modules meet each other; VM definitions
 boot-objs += boot/commands.o boot/describe.o                      # control requests, and the form of the answers
 
@@ -19,7 +20,8 @@ arch-objs += arch/x86_64/paging.o arch/x86_64/stack.o arch/x86_64/switch.o arch/
 arch-objs += arch/x86_64/acpi.o arch/x86_64/apic.o arch/x86_64/ioapic.o arch/x86_64/irq.o # where chips are; interrupts
 arch-objs += arch/x86_64/calibrate.o arch/x86_64/timer.o arch/x86_64/entropy.o            # the clock; random numbers
 
-vmx-objs  := arch/x86_64/vmx/vmx.o arch/x86_64/vmx/vmcs.o         # the ops; building a VMCS from data
+vmx-objs  := arch/x86_64/vmx/vmx_probe.o arch/x86_64/vmx/vmx.o    # what is there; the ops
+vmx-objs  += arch/x86_64/vmx/vmcs.o                               # building a VMCS from data
 vmx-objs  += arch/x86_64/vmx/vmx_decode.o arch/x86_64/vmx/vmx_check.o   # raw fields to struct exit; entry rules as text
 vmx-objs  += arch/x86_64/vmx/ept.o arch/x86_64/vmx/vmx_state.o arch/x86_64/vmx/vmx_entry.o
 

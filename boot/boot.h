@@ -39,6 +39,9 @@ enum err selftest_run(void);
  */
 enum err crashtest_run(void);
 
+/* boot/virttest.c: test=virt runs small guests through the vendor's door and looks at what comes back. */
+enum err virttest_run(void);
+
 /* boot/wire.c */
 enum err wire_net(void);        /* switches, lwIP, control service, migration listener       */
 enum err wire_vms(void);        /* the guests listed among the boot modules                  */

@@ -121,6 +121,7 @@ static const struct step {
 	{ "virt",        virt_init },           /* the CPU becomes a hypervisor's                */
 	{ "entropy",     entropy_init },        /* seeds guests' random numbers and TCP's        */
 	{ "wall clock",  wall_clock_init },     /* guests' clocks start from it                  */
+	{ "virt test",   virttest_run },        /* only with test=virt: the door by itself       */
 	{ "nics",        nics_init },           /* a card that fails is left out, with a line    */
 	{ "network",     wire_net },            /* switches, lwIP, control service, migration    */
 	{ "guests",      wire_vms },            /* those among the boot modules                  */

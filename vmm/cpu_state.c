@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmm/cpu_state.c - states in which a virtual CPU begins, and the check of one that came from outside.
+ * vmm/cpu_state.c - states in which a virtual CPU begins, and the check of one that came from
+ * outside.
  *
  * Pure.  Called by the loaders and by vmm/vcpu.c; the vendor's folder brings states to and from
  * the hardware (virt_ops.get and .set).
@@ -14,7 +15,7 @@
 #include "arch/x86_64/defs/msr.h"
 #include "vmm/cpuid.h"
 
-/* --- Where a CPU begins (SDM vol. 3, "IA-32 Processor States Following Power-up, Reset, or INIT") --- */
+/* --- Where a CPU begins (SDM vol. 3, "Processor State After Reset") --- */
 
 #define RESET_RIP       0xfff0
 #define RESET_CS        0xf000
@@ -45,7 +46,8 @@ static void put64(uint8_t *p, uint64_t v) { memcpy(p, &v, sizeof(v)); }
 static uint32_t get32(const uint8_t *p) { uint32_t v; memcpy(&v, p, sizeof(v)); return v; }
 static uint64_t get64(const uint8_t *p) { uint64_t v; memcpy(&v, p, sizeof(v)); return v; }
 
-static void set_segment(struct cpu_state *s, enum seg seg, uint16_t selector, uint32_t limit, uint32_t attr)
+static void set_segment(struct cpu_state *s, enum seg seg, uint16_t selector, uint32_t limit,
+                        uint32_t attr)
 {
 	s->seg_sel[seg] = selector;
 	s->seg_base[seg] = 0;
@@ -100,13 +102,18 @@ void cpu_state_flat64(struct cpu_state *s, uint64_t entry, uint64_t cr3)
 	s->msr[CPU_MSR_EFER] = EFER_LME | EFER_LMA;
 }
 
-/* --- What a guest may set -------------------------------------------------------------------- */
+/* --- What a guest may set ------------------------------------------------------------------- */
 
 enum cpuid_reg { EAX, EBX, ECX, EDX };
 #define ANY_CPU 0                       /* a feature bit of 0: every CPU with long mode has it */
 
 /* SDM vol. 3, "Control Registers", each bit with the CPUID flag that announces it. */
-static const struct { uint64_t cr4; uint32_t leaf; enum cpuid_reg reg; uint64_t bit; } cr4_features[] = {
+static const struct {
+	uint64_t       cr4;
+	uint32_t       leaf;
+	enum cpuid_reg reg;
+	uint64_t       bit;
+} cr4_features[] = {
 	{ CR4_VME | CR4_PVI,  CPUID_FEATURES,  EDX, CPUID1_EDX_VME },
 	{ CR4_TSD,            CPUID_FEATURES,  EDX, CPUID1_EDX_TSC },
 	{ CR4_DE,             CPUID_FEATURES,  EDX, CPUID1_EDX_DE },
@@ -143,7 +150,8 @@ uint64_t cpu_state_cr4_allowed(const struct cpuid_table *t)
 
 	for (unsigned i = 0; i < COUNT(cr4_features); i++) {
 		uint64_t bit = cr4_features[i].bit;
-		if (bit == ANY_CPU || (cpuid_find(t, cr4_features[i].leaf, cr4_features[i].reg) & bit))
+		if (bit == ANY_CPU || (cpuid_find(t, cr4_features[i].leaf,
+		                                  cr4_features[i].reg) & bit))
 			allowed |= cr4_features[i].cr4;
 	}
 	return allowed;
@@ -159,7 +167,7 @@ bool cpu_state_xcr0_valid(uint64_t xcr0, uint64_t xcr0_mask)
 	       (!mpx || mpx == XCR0_MPX);
 }
 
-/* --- A state from outside -------------------------------------------------------------------- */
+/* --- A state from outside ------------------------------------------------------------------- */
 
 #define REFUSE_UNLESS(ok, field)                                                \
 	do {                                                                    \
@@ -202,7 +210,8 @@ static enum err check_control(const struct cpu_state *s)
 	REFUSE_UNLESS(long_mode || !(s->cr4 & CR4_PCIDE), "CR4.PCIDE outside long mode");
 	REFUSE_UNLESS(!(s->cr4 & (CR4_VMXE | CR4_SMXE)), "CR4 has VMXE or SMXE");
 	REFUSE_UNLESS(!(s->cr3 & MASK(63, 52)), "CR3 has bits above 51");
-	REFUSE_UNLESS(!(s->rflags & ~RFLAGS_KNOWN) && (s->rflags & RFLAGS_ONE), "RFLAGS has reserved bits wrong");
+	REFUSE_UNLESS(!(s->rflags & ~RFLAGS_KNOWN) && (s->rflags & RFLAGS_ONE),
+	              "RFLAGS has reserved bits wrong");
 	REFUSE_UNLESS(!long_mode || !(s->rflags & RFLAGS_VM), "RFLAGS.VM in long mode");
 	REFUSE_UNLESS(long_mode ? canonical(s->rip) : !(s->rip >> 32), "RIP is out of range");
 	REFUSE_UNLESS(!(s->dr6 >> 32) && !(s->dr7 >> 32), "DR6 or DR7 has bits above 31");
@@ -212,13 +221,16 @@ static enum err check_control(const struct cpu_state *s)
 static enum err check_segments(const struct cpu_state *s)
 {
 	for (enum seg seg = SEG_ES; seg < SEG_COUNT; seg++) {
-		REFUSE_UNLESS(!(s->seg_attr[seg] & SEG_RESERVED), "segment attributes have reserved bits");
+		REFUSE_UNLESS(!(s->seg_attr[seg] & SEG_RESERVED),
+		              "segment attributes have reserved bits");
 		REFUSE_UNLESS(canonical(s->seg_base[seg]), "a segment base is not canonical");
 	}
 	REFUSE_UNLESS(!(s->seg_attr[SEG_CS] & SEG_UNUSABLE), "CS is unusable");
 	REFUSE_UNLESS(!(s->seg_attr[SEG_TR] & SEG_UNUSABLE), "TR is unusable");
-	REFUSE_UNLESS(canonical(s->gdtr_base) && canonical(s->idtr_base), "GDTR or IDTR base is not canonical");
-	REFUSE_UNLESS(!(s->gdtr_limit >> 16) && !(s->idtr_limit >> 16), "GDTR or IDTR limit is over 16 bits");
+	REFUSE_UNLESS(canonical(s->gdtr_base) && canonical(s->idtr_base),
+	              "GDTR or IDTR base is not canonical");
+	REFUSE_UNLESS(!(s->gdtr_limit >> 16) && !(s->idtr_limit >> 16),
+	              "GDTR or IDTR limit is over 16 bits");
 	return OK;
 }
 
@@ -233,7 +245,8 @@ static enum err check_msrs(const struct cpu_state *s)
 	REFUSE_UNLESS(!(s->msr[CPU_MSR_FMASK] >> 32), "FMASK has bits above 31");
 	REFUSE_UNLESS(!(s->msr[CPU_MSR_TSC_AUX] >> 32), "TSC_AUX has bits above 31");
 	REFUSE_UNLESS(pat_valid(s->msr[CPU_MSR_PAT]), "PAT has a reserved memory type");
-	REFUSE_UNLESS(!(s->msr[CPU_MSR_DEBUGCTL] & ~(DEBUGCTL_LBR | DEBUGCTL_BTF)), "DEBUGCTL has unknown bits");
+	REFUSE_UNLESS(!(s->msr[CPU_MSR_DEBUGCTL] & ~(DEBUGCTL_LBR | DEBUGCTL_BTF)),
+	              "DEBUGCTL has unknown bits");
 	REFUSE_UNLESS(!s->msr[CPU_MSR_XSS], "XSS is not 0");
 	return OK;
 }
@@ -241,7 +254,8 @@ static enum err check_msrs(const struct cpu_state *s)
 /* XRSTOR and XSETBV of a bad value would be a fault of the host. */
 static enum err check_extended(const struct cpu_state *s, uint64_t xcr0_mask)
 {
-	REFUSE_UNLESS(cpu_state_xcr0_valid(s->xcr0, xcr0_mask), "XCR0 is not a set of components offered here");
+	REFUSE_UNLESS(cpu_state_xcr0_valid(s->xcr0, xcr0_mask),
+	              "XCR0 is not a set of components offered here");
 	REFUSE_UNLESS(!(get64(s->xsave + XSAVE_BV) & ~(xcr0_mask | XCR0_X87 | XCR0_SSE)),
 	              "the XSAVE area holds components not offered here");
 	for (unsigned i = XSAVE_BV + sizeof(uint64_t); i < XSAVE_HEADER_END; i++)
@@ -253,11 +267,15 @@ static enum err check_extended(const struct cpu_state *s, uint64_t xcr0_mask)
 static enum err check_event(const struct cpu_state *s)
 {
 	REFUSE_UNLESS(s->event_type <= EVENT_PRIV_SOFT_EXCEPTION, "event type is unknown");
-	REFUSE_UNLESS(s->event_type != EVENT_EXCEPTION || s->event_vector < 32, "exception vector is over 31");
+	REFUSE_UNLESS(s->event_type != EVENT_EXCEPTION || s->event_vector < 32,
+	              "exception vector is over 31");
 	REFUSE_UNLESS(s->event_type != EVENT_NMI || s->event_vector == 2, "NMI vector is not 2");
-	REFUSE_UNLESS(s->event_has_error <= 1 && s->event_insn_len <= 15, "event's error flag or length is wrong");
-	REFUSE_UNLESS(!s->event_has_error || s->event_type == EVENT_EXCEPTION, "only exceptions have error codes");
-	REFUSE_UNLESS(s->block_sti <= 1 && s->block_mov_ss <= 1 && s->block_nmi <= 1, "blocking flags are not 0 or 1");
+	REFUSE_UNLESS(s->event_has_error <= 1 && s->event_insn_len <= 15,
+	              "event's error flag or length is wrong");
+	REFUSE_UNLESS(!s->event_has_error || s->event_type == EVENT_EXCEPTION,
+	              "only exceptions have error codes");
+	REFUSE_UNLESS(s->block_sti <= 1 && s->block_mov_ss <= 1 && s->block_nmi <= 1,
+	              "blocking flags are not 0 or 1");
 	REFUSE_UNLESS(!(s->block_sti && s->block_mov_ss), "blocked by STI and by MOV SS at once");
 	return OK;
 }

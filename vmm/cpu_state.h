@@ -35,7 +35,8 @@ enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG
 #define SEG_UNUSABLE    BIT(16)
 
 /* An exception, interrupt or NMI on its way into the guest. */
-enum event_type { EVENT_NONE, EVENT_IRQ, EVENT_NMI, EVENT_EXCEPTION, EVENT_SOFT_IRQ, EVENT_SOFT_EXCEPTION,
+enum event_type { EVENT_NONE, EVENT_IRQ, EVENT_NMI, EVENT_EXCEPTION, EVENT_SOFT_IRQ,
+                  EVENT_SOFT_EXCEPTION,
                   EVENT_PRIV_SOFT_EXCEPTION };
 struct inject {
 	uint8_t  type;          /* enum event_type                                        */
@@ -45,7 +46,7 @@ struct inject {
 	uint32_t error;
 };
 
-#define XSAVE_AREA_MAX  2696    /* x87, SSE, AVX, MPX, AVX-512, PKRU in standard format, with header */
+#define XSAVE_AREA_MAX  2696    /* x87, SSE, AVX, MPX, AVX-512, PKRU: standard format, header */
 
 /* SDM vol. 1, "XSAVE Area": the legacy region, then the header. */
 #define XSAVE_FCW       0       /* 2 bytes */
@@ -110,7 +111,10 @@ enum err cpu_state_check(const struct cpu_state *s, uint64_t xcr0_mask);
 /* Bits of CR4 that a guest with this CPUID table may set. */
 uint64_t cpu_state_cr4_allowed(const struct cpuid_table *t);
 
-/* XCR0 as XSETBV accepts it (SDM vol. 1, "Enabling the XSAVE Feature Set and XSAVE-Enabled Features"). */
+/*
+ * XCR0 as XSETBV accepts it (SDM vol. 1, "Enabling the XSAVE Feature Set and XSAVE-Enabled
+ * Features").
+ */
 bool cpu_state_xcr0_valid(uint64_t xcr0, uint64_t xcr0_mask);
 
 #endif

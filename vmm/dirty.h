@@ -16,9 +16,9 @@ enum err dirty_start(struct vm *vm);
 void     dirty_stop(struct vm *vm);
 
 /*
- * Add every page written since the last call to `todo` (one bit a page index, BITMAP_WORDS(ram_pages)
- * words), clear the marks, flush the TLBs.  After return the pages may be copied: a later write
- * is marked anew.  Returns how many pages were added by this harvest.
+ * Add every page written since the last call to `todo` (one bit a page index,
+ * BITMAP_WORDS(ram_pages) words), clear the marks, flush the TLBs.  After return the pages may be
+ * copied: a later write is marked anew.  Returns how many pages were added by this harvest.
  */
 uint64_t dirty_harvest(struct vm *vm, uint64_t *todo);
 

@@ -20,7 +20,8 @@
 
 #define HIGH_START (4 * GIB)            /* where RAM goes on above the hole for MMIO */
 
-_Static_assert(MEM_LOW_TOP % FRAME_SIZE == 0 && HIGH_START % FRAME_SIZE == 0, "no frame lies on both sides of the hole");
+_Static_assert(MEM_LOW_TOP % FRAME_SIZE == 0 && HIGH_START % FRAME_SIZE == 0,
+               "no frame lies on both sides of the hole");
 _Static_assert(VM_RAM_MAX_BYTES % FRAME_SIZE == 0, "RAM is made of whole frames");
 
 static void frames_give_back(struct mem *m, uint64_t n)
@@ -34,8 +35,9 @@ static void frames_give_back(struct mem *m, uint64_t n)
 enum err mem_create(struct mem *m, uint64_t ram_bytes)
 {
 	if (!ram_bytes || ram_bytes > VM_RAM_MAX_BYTES)
-		return refuse(ERR_BAD_ARGUMENT, "guest RAM of %lu bytes is not between 1 byte and %lu GiB",
-		              ram_bytes, (unsigned long)(VM_RAM_MAX_BYTES / GIB));
+		return refuse(ERR_BAD_ARGUMENT,
+		              "guest RAM of %lu bytes is not between 1 byte and %lu GiB", ram_bytes,
+		              (unsigned long)(VM_RAM_MAX_BYTES / GIB));
 	*m = (struct mem){ .ram_bytes = ALIGN_UP(ram_bytes, FRAME_SIZE) };
 	m->ram_pages = m->ram_bytes / PAGE_SIZE;
 	m->nframes = m->ram_bytes / FRAME_SIZE;
@@ -99,7 +101,8 @@ static uint8_t *bytes_at(const struct mem *m, uint64_t offset, uint64_t len, uin
 	uint64_t have = FRAME_SIZE - in_frame;
 	uint8_t *p = (uint8_t *)hpa_ptr(m->frame[i]) + in_frame;
 
-	while (have < len && i + 1 < m->nframes && m->frame[i + 1].v == m->frame[i].v + FRAME_SIZE) {
+	while (have < len && i + 1 < m->nframes &&
+	       m->frame[i + 1].v == m->frame[i].v + FRAME_SIZE) {
 		have += FRAME_SIZE;
 		i++;
 	}
@@ -115,8 +118,8 @@ static void mark(struct mem *m, uint64_t offset, uint64_t len)
 
 static enum err not_ram(const struct mem *m, gpa_t a, uint64_t len)
 {
-	return refuse(ERR_BAD_ARGUMENT, "0x%lx bytes at guest address 0x%lx are not all RAM (of %lu MiB)", len, a.v,
-	              (unsigned long)(m->ram_bytes / MIB));
+	return refuse(ERR_BAD_ARGUMENT, "0x%lx bytes at guest address 0x%lx are not all RAM"
+	              " (of %lu MiB)", len, a.v, (unsigned long)(m->ram_bytes / MIB));
 }
 
 enum err mem_read(const struct mem *m, gpa_t from, void *to, uint64_t len)
@@ -207,12 +210,14 @@ gpa_t mem_gpa(const struct mem *m, uint64_t index)
 const void *mem_page(const struct mem *m, uint64_t index)
 {
 	ASSERT(index < m->ram_pages);
-	return (const uint8_t *)hpa_ptr(m->frame[index / PAGES_PER_FRAME]) + index % PAGES_PER_FRAME * PAGE_SIZE;
+	const uint8_t *frame = hpa_ptr(m->frame[index / PAGES_PER_FRAME]);
+	return frame + index % PAGES_PER_FRAME * PAGE_SIZE;
 }
 
 enum err mem_write_page(struct mem *m, uint64_t index, const void *page)
 {
 	if (index >= m->ram_pages)
-		return fail(ERR_BAD_FORMAT, "page index %lu: this guest has %lu pages", index, m->ram_pages);
+		return fail(ERR_BAD_FORMAT, "page index %lu: this guest has %lu pages", index,
+		            m->ram_pages);
 	return mem_write(m, mem_gpa(m, index), page, PAGE_SIZE);
 }

@@ -36,14 +36,17 @@ void     mem_destroy(struct mem *m);
 /* Whether [a, a + len) is RAM as a whole; len 0 is asked as len 1. */
 bool mem_is_ram(const struct mem *m, gpa_t a, uint64_t len);
 
-/* Copies; ERR_BAD_ARGUMENT (refused, not logged) when not all of it is RAM: then nothing is copied. */
+/*
+ * Copies; ERR_BAD_ARGUMENT (refused, not logged) when not all of it is RAM: then nothing is copied.
+ */
 enum err mem_read(const struct mem *m, gpa_t from, void *to, uint64_t len);
 enum err mem_write(struct mem *m, gpa_t to, const void *from, uint64_t len);
 enum err mem_fill(struct mem *m, gpa_t to, uint8_t byte, uint64_t len);
 
 /*
  * The longest run of host memory that holds guest memory at `a`, up to `len`, for reading without a
- * copy (a frame on its way out).  NULL when `a` is not RAM.  Never kept past the function that asked.
+ * copy (a frame on its way out).  NULL when `a` is not RAM.  Never kept past the function that
+ * asked.
  */
 const void *mem_peek(const struct mem *m, gpa_t a, uint64_t len, uint64_t *run);
 
@@ -54,6 +57,7 @@ void *mem_poke(struct mem *m, gpa_t a, uint64_t len, uint64_t *run);
 uint64_t    mem_index(const struct mem *m, gpa_t a);           /* of RAM; asserts               */
 gpa_t       mem_gpa(const struct mem *m, uint64_t index);      /* index < ram_pages; asserts    */
 const void *mem_page(const struct mem *m, uint64_t index);     /* the page's bytes              */
-enum err    mem_write_page(struct mem *m, uint64_t index, const void *page);   /* bad index: ERR_BAD_FORMAT */
+enum err    mem_write_page(struct mem *m, uint64_t index,
+                           const void *page);   /* bad index: ERR_BAD_FORMAT */
 
 #endif

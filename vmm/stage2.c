@@ -145,7 +145,8 @@ enum err stage2_map_ram(struct stage2 *s, const struct mem *m)
 		uint64_t *entry;
 		enum err e = make_large_entry(s, mem_gpa(m, i * PAGES_PER_FRAME), &entry);
 		if (e != OK) {
-			while (i-- > 0)         /* empty tables stay: they map nothing, destroy frees them */
+			/* empty tables stay: they map nothing, destroy frees them */
+			while (i-- > 0)
 				*frame_entry(s, m, i) = 0;
 			return e;
 		}
@@ -175,7 +176,7 @@ bool stage2_lookup(const struct stage2 *s, gpa_t a, struct s2_leaf *out)
 	return false;
 }
 
-/* --- Tracking -------------------------------------------------------------------------------- */
+/* --- Tracking ------------------------------------------------------------------------------- */
 
 static enum err split(struct stage2 *s, uint64_t *large)
 {

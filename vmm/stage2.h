@@ -52,7 +52,10 @@ void stage2_track_stop(struct stage2 *s, const struct mem *m);
 void     stage2_harvest_begin(struct stage2 *s, const struct mem *m);
 uint64_t stage2_harvest_end(struct stage2 *s, const struct mem *m, uint64_t *map);
 
-/* Formats without dirty bits: a write fault on a tracked RAM page; sets it writable.  True if that was the cause. */
+/*
+ * Formats without dirty bits: a write fault on a tracked RAM page; sets it writable.  True if that
+ * was the cause.
+ */
 bool stage2_fault_dirty(struct stage2 *s, const struct mem *m, gpa_t a);
 
 #endif

@@ -44,27 +44,39 @@ struct virt_caps {
 };
 
 struct virt_ops {
-	const char *name;                                        /* "VT-x" or "AMD-V": for people, never compared */
-	enum err (*probe)(struct virt_caps *);                   /* reads CPUID and MSRs, changes nothing        */
-	enum err (*cpu_on)(unsigned cpu);                        /* VMXON, or EFER.SVME                          */
+	/* "VT-x" or "AMD-V": for people, never compared */
+	const char *name;
+	/* reads CPUID and MSRs, changes nothing        */
+	enum err (*probe)(struct virt_caps *);
+	/* VMXON, or EFER.SVME                          */
+	enum err (*cpu_on)(unsigned cpu);
 	void     (*cpu_off)(unsigned cpu);
-	enum err (*vcpu_init)(struct vcpu *);                    /* sets v->hw; guest state as after reset       */
+	/* sets v->hw; guest state as after reset       */
+	enum err (*vcpu_init)(struct vcpu *);
 	void     (*vcpu_fini)(struct vcpu *);
-	void     (*vcpu_load)(struct vcpu *);                    /* becomes current on this CPU: VMCS, FPU, MSRs */
-	void     (*vcpu_put)(struct vcpu *);                     /* leaves this CPU: its registers are saved     */
-	void     (*get)(struct vcpu *, struct cpu_state *);      /* hardware to neutral, whole state             */
-	void     (*set)(struct vcpu *, const struct cpu_state *);/* neutral to hardware, whole state             */
-	void     (*get_mode)(struct vcpu *, struct cpu_mode *);  /* the part an emulator needs                   */
+	/* becomes current on this CPU: VMCS, FPU, MSRs */
+	void     (*vcpu_load)(struct vcpu *);
+	/* leaves this CPU: its registers are saved     */
+	void     (*vcpu_put)(struct vcpu *);
+	/* hardware to neutral, whole state             */
+	void     (*get)(struct vcpu *, struct cpu_state *);
+	/* neutral to hardware, whole state             */
+	void     (*set)(struct vcpu *, const struct cpu_state *);
+	/* the part an emulator needs                   */
+	void     (*get_mode)(struct vcpu *, struct cpu_mode *);
 	/*
 	 * Run the guest until it needs us.  Uses v->gpr, v->rip, v->rflags, v->tsc_offset and
-	 * v->slice_tsc (host TSC at which to come back at the latest, EXIT_SLICE).  After return those
-	 * are current, v->irq_blocked says whether an interrupt could be injected now, and v->again
-	 * holds an event whose delivery the exit interrupted (EVENT_NONE otherwise).
+	 * v->slice_tsc (host TSC at which to come back at the latest, EXIT_SLICE).  After return
+	 * those are current, v->irq_blocked says whether an interrupt could be injected now, and
+	 * v->again holds an event whose delivery the exit interrupted (EVENT_NONE otherwise).
 	 */
 	void     (*enter)(struct vcpu *, struct exit *);
-	void     (*inject)(struct vcpu *, const struct inject *); /* delivered by the next enter(); an NMI as soon as none is being handled */
-	void     (*irq_window)(struct vcpu *, bool wanted);       /* EXIT_IRQ_WINDOW when it can take one        */
-	void     (*s2_flush)(struct vm *);                        /* INVEPT or a fresh ASID, before any next enter; counts in vm->flushes */
+	/* delivered by the next enter(); an NMI as soon as none is being handled */
+	void     (*inject)(struct vcpu *, const struct inject *);
+	/* EXIT_IRQ_WINDOW when it can take one        */
+	void     (*irq_window)(struct vcpu *, bool wanted);
+	/* INVEPT or a fresh ASID, before any next enter; counts in vm->flushes */
+	void     (*s2_flush)(struct vm *);
 	const struct s2_format *s2;
 };
 

@@ -102,8 +102,10 @@ static void each_bad_field_is_refused(void **state)
 	for (unsigned i = 0; i < COUNT(bad); i++) {
 		cpu_state_flat64(&s, 0xffffffff81000000, 0x9000);
 		memcpy((uint8_t *)&s + bad[i].offset, &bad[i].value, bad[i].size);
-		if (cpu_state_check(&s, XCR0_HERE) != ERR_BAD_FORMAT || !strstr(err_reason(), bad[i].says))
-			fail_msg("case %u: \"%s\" expected, said \"%s\"", i, bad[i].says, err_reason());
+		if (cpu_state_check(&s, XCR0_HERE) != ERR_BAD_FORMAT ||
+		    !strstr(err_reason(), bad[i].says))
+			fail_msg("case %u: \"%s\" expected, said \"%s\"", i, bad[i].says,
+			         err_reason());
 	}
 }
 
@@ -111,9 +113,11 @@ static void events_must_make_sense(void **state)
 {
 	(void)state;
 	static const struct { uint8_t type, vector, has_error, len; bool ok; } cases[] = {
-		{ EVENT_IRQ, 255, 0, 0, true }, { EVENT_EXCEPTION, 14, 1, 0, true }, { EVENT_NMI, 2, 0, 0, true },
+		{ EVENT_IRQ, 255, 0, 0, true }, { EVENT_EXCEPTION, 14, 1, 0, true },
+			{ EVENT_NMI, 2, 0, 0, true },
 		{ EVENT_SOFT_IRQ, 0x80, 0, 2, true }, { EVENT_EXCEPTION, 32, 0, 0, false },
-		{ EVENT_NMI, 3, 0, 0, false }, { EVENT_IRQ, 32, 1, 0, false }, { EVENT_SOFT_IRQ, 3, 0, 16, false },
+		{ EVENT_NMI, 3, 0, 0, false }, { EVENT_IRQ, 32, 1, 0, false },
+			{ EVENT_SOFT_IRQ, 3, 0, 16, false },
 	};
 
 	for (unsigned i = 0; i < COUNT(cases); i++) {

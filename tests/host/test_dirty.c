@@ -36,21 +36,25 @@ static const struct s2_format no_ad = {
 	.read = BIT(0), .write = BIT(1), .exec = BIT(2), .leaf = BIT(7), .ram_type = 6 << 3,
 };
 
-/* --- The CPU --------------------------------------------------------------------------------- */
+/* --- The CPU -------------------------------------------------------------------------------- */
 
 enum cached { NOT_CACHED, MAY_READ, MAY_WRITE };
 
 static struct vm *vm;
 static struct {
 	enum cached page[GUEST_PAGES];
-	uint64_t   *leaves[FRAMES];             /* paging-structure cache: the table behind a level-2 entry */
-	bool        large[FRAMES];              /* a large leaf is cached, dirty                            */
+	/* paging-structure cache: the table behind a level-2 entry */
+	uint64_t   *leaves[FRAMES];
+	/* a large leaf is cached, dirty                            */
+	bool        large[FRAMES];
 } tlb;
 static uint64_t random_state;
-static unsigned flushes, skip_every;            /* skip_every 2, skip_phase 0: every first of two, and so on */
+/* skip_every 2, skip_phase 0: every first of two, and so on */
+static unsigned flushes, skip_every;
 static unsigned skip_phase;
 static bool other_cpu;
-static uint64_t hot_frame;                      /* where the guest works now; the rest is left alone */
+/* where the guest works now; the rest is left alone */
+static uint64_t hot_frame;
 
 static uint64_t random_below(uint64_t n)
 {
@@ -72,7 +76,8 @@ static void cpu_access(uint64_t index, bool write)
 	const struct s2_format *f = vm->s2.fmt;
 	uint64_t frame = index / PAGES_PER_FRAME, *large = level2(index);
 
-	if (tlb.large[frame] || tlb.page[index] == MAY_WRITE || (tlb.page[index] == MAY_READ && !write))
+	if (tlb.large[frame] || tlb.page[index] == MAY_WRITE ||
+	    (tlb.page[index] == MAY_READ && !write))
 		return;
 	if (!tlb.leaves[frame]) {
 		*large |= f->accessed;
@@ -85,7 +90,8 @@ static void cpu_access(uint64_t index, bool write)
 	}
 	uint64_t *leaf = &tlb.leaves[frame][index % PAGES_PER_FRAME];
 	if (write && !(*leaf & f->write)) {
-		tlb.leaves[frame] = NULL;               /* a fault forgets what it used for this address */
+		/* a fault forgets what it used for this address */
+		tlb.leaves[frame] = NULL;
 		tlb.page[index] = NOT_CACHED;
 		assert_true(stage2_fault_dirty(&vm->s2, &vm->mem, gpa(index * PAGE_SIZE)));
 		cpu_access(index, write);
@@ -103,7 +109,10 @@ static void cpu_write(uint64_t index)
 	((uint64_t *)(uintptr_t)mem_page(&vm->mem, index))[3] = ++value;
 }
 
-/* Mostly a working set, sometimes anywhere in the frame; some reads; some writes by the host, anywhere. */
+/*
+ * Mostly a working set, sometimes anywhere in the frame; some reads; some writes by the host,
+ * anywhere.
+ */
 static void work(unsigned n)
 {
 	while (n-- > 0) {
@@ -135,7 +144,7 @@ static const struct virt_ops fake_ops = { .name = "fake", .s2_flush = fake_flush
 const struct virt_ops *virt = &fake_ops;
 struct virt_caps virt_caps;
 
-/* --- A migration ----------------------------------------------------------------------------- */
+/* --- A migration ---------------------------------------------------------------------------- */
 
 static int give_pool(void **state)
 {
@@ -246,7 +255,7 @@ static void copying_before_the_last_harvest_loses_pages(void **state)
 	assert_true(lost_over_seeds(&ept, COPY_THEN_HARVEST) > 0);
 }
 
-/* --- What the functions promise --------------------------------------------------------------- */
+/* --- What the functions promise ------------------------------------------------------------- */
 
 static void harvest_is_the_union_and_counts_each_page_once(void **state)
 {
@@ -273,7 +282,8 @@ static void harvest_is_the_union_and_counts_each_page_once(void **state)
 	dirty_stop(vm);
 	assert_int_equal(vm->flushes, 8);
 	assert_false(vm->s2.tracking);
-	assert_int_equal(dirty_start(vm), OK);                  /* a second migration begins afresh */
+	/* a second migration begins afresh */
+	assert_int_equal(dirty_start(vm), OK);
 	memset(todo, 0, sizeof(todo));
 	assert_int_equal(dirty_harvest(vm, todo), 0);
 	cpu_write(77);

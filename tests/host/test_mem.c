@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/host/test_mem.c - guest RAM: bounds, the hole below 4 GiB, copies across frames, soft dirty bits. */
+/*
+ * tests/host/test_mem.c - guest RAM: bounds, the hole below 4 GiB, copies across frames, soft dirty
+ * bits.
+ */
 #include "tests/host/support.h"
 
 #include <stdlib.h>
@@ -37,9 +40,12 @@ static void is_ram_knows_the_hole_and_the_ends(void **state)
 		{ 0, 1, true }, { 0, 3 * GIB, true }, { 0, 3 * GIB + 1, false },
 		{ 3 * GIB - 1, 1, true }, { 3 * GIB - 1, 2, false }, { 3 * GIB, 1, false },
 		{ 4 * GIB - 1, 1, false }, { 4 * GIB - 1, 2, false }, { 4 * GIB, 1, true },
-		{ 4 * GIB, 2 * GIB, true }, { 4 * GIB, 2 * GIB + 1, false }, { 6 * GIB - 1, 1, true },
-		{ 6 * GIB, 1, false }, { 6 * GIB, 0, false }, { 3 * GIB, 0, false }, { 5 * GIB, 0, true },
-		{ UINT64_MAX, 1, false }, { UINT64_MAX, 2, false }, { 8, UINT64_MAX, false }, { 8, UINT64_MAX - 7, false },
+		{ 4 * GIB, 2 * GIB, true }, { 4 * GIB, 2 * GIB + 1, false },
+			{ 6 * GIB - 1, 1, true },
+		{ 6 * GIB, 1, false }, { 6 * GIB, 0, false }, { 3 * GIB, 0, false },
+			{ 5 * GIB, 0, true },
+		{ UINT64_MAX, 1, false }, { UINT64_MAX, 2, false }, { 8, UINT64_MAX, false },
+			{ 8, UINT64_MAX - 7, false },
 	};
 	struct mem m = big_guest();
 
@@ -155,7 +161,8 @@ static void create_is_all_or_nothing(void **state)
 	struct mem m;
 	struct pages_stats before = pages_stats();
 
-	assert_int_equal(mem_create(&m, before.frames_free * FRAME_SIZE), ERR_NO_MEMORY);       /* none for the tables */
+	assert_int_equal(mem_create(&m, before.frames_free * FRAME_SIZE),
+	                 ERR_NO_MEMORY);       /* none for the tables */
 	assert_int_equal(mem_create(&m, POOL_BYTES * 2), ERR_NO_MEMORY);
 	assert_int_equal(mem_create(&m, 0), ERR_BAD_ARGUMENT);
 	assert_int_equal(mem_create(&m, VM_RAM_MAX_BYTES + 1), ERR_BAD_ARGUMENT);

@@ -13,7 +13,10 @@
 #define GUEST_BYTES (6 * MIB)
 #define GUEST_PAGES (GUEST_BYTES / PAGE_SIZE)
 
-/* EPT's bits, and a format whose bits lie elsewhere, to catch a constant that should be the format's. */
+/*
+ * EPT's bits, and a format whose bits lie elsewhere, to catch a constant that should be the
+ * format's.
+ */
 static const struct s2_format ept = {
 	.read = BIT(0), .write = BIT(1), .exec = BIT(2), .leaf = BIT(7),
 	.accessed = BIT(8), .dirty = BIT(9), .ram_type = 6 << 3,
@@ -76,8 +79,10 @@ static void ram_is_mapped_by_large_leaves(void **state)
 		assert_true(stage2_lookup(&s2, gpa(FRAME_SIZE + 0x1234), &leaf));
 		assert_int_equal(leaf.size, FRAME_SIZE);
 		assert_int_equal(leaf.hpa.v, mem.frame[1].v + 0x1234);
-		assert_int_equal(leaf.entry, mem.frame[1].v | f->read | f->write | f->exec | f->leaf | f->ram_type);
-		assert_int_equal(*entry_at(0, 4) & 0xfff, f->read | f->write | f->exec | f->table_type);
+		assert_int_equal(leaf.entry, mem.frame[1].v | f->read | f->write | f->exec |
+		                 f->leaf | f->ram_type);
+		assert_int_equal(*entry_at(0, 4) & 0xfff, f->read | f->write | f->exec |
+		                 f->table_type);
 		assert_false(stage2_lookup(&s2, gpa(GUEST_BYTES), &leaf));
 		assert_false(stage2_lookup(&s2, gpa(0xfee00000), &leaf));
 		assert_int_equal(s2.tables, 3);
@@ -166,16 +171,16 @@ static void harvest_skips_tables_that_were_not_used(void **state)
 	(void)state;
 	make(&ept);
 	assert_int_equal(stage2_track_start(&s2, &mem), OK);
-	*entry_at(0, 1) |= ept.dirty;                           /* impossible for a CPU: proves the skip */
+	*entry_at(0, 1) |= ept.dirty;                           /* no CPU does so: proves the skip */
 	*entry_at(FRAME_SIZE, 2) |= ept.accessed;
 	*entry_at(FRAME_SIZE, 1) |= ept.dirty;
 	stage2_harvest_begin(&s2, &mem);
 	assert_false(*entry_at(FRAME_SIZE, 2) & ept.accessed);
-	*entry_at(FRAME_SIZE, 2) |= ept.accessed;               /* used again between the two steps */
+	*entry_at(FRAME_SIZE, 2) |= ept.accessed;               /* used between the two steps */
 	assert_int_equal(stage2_harvest_end(&s2, &mem, map), 1);
 	assert_true(bitmap_test(map, 512));
 	assert_true(*entry_at(FRAME_SIZE, 2) & ept.accessed);
-	*entry_at(FRAME_SIZE + PAGE_SIZE, 1) |= ept.dirty;      /* so the next harvest looks again */
+	*entry_at(FRAME_SIZE + PAGE_SIZE, 1) |= ept.dirty;      /* the next harvest looks again */
 	stage2_harvest_begin(&s2, &mem);
 	assert_int_equal(stage2_harvest_end(&s2, &mem, map), 1);
 	unmake();
@@ -187,14 +192,16 @@ static void without_dirty_bits_the_fault_marks(void **state)
 	struct s2_leaf leaf;
 
 	make(&no_ad);
-	assert_false(stage2_fault_dirty(&s2, &mem, gpa(0)));    /* not tracking: somebody else's fault */
+	assert_false(stage2_fault_dirty(&s2, &mem,
+	                                gpa(0)));    /* not tracking: somebody else's fault */
 	assert_int_equal(stage2_track_start(&s2, &mem), OK);
 	assert_true(stage2_lookup(&s2, gpa(PAGE_SIZE), &leaf));
 	assert_false(leaf.entry & no_ad.write);
 	assert_true(stage2_fault_dirty(&s2, &mem, gpa(PAGE_SIZE + 8)));
 	assert_true(stage2_lookup(&s2, gpa(PAGE_SIZE), &leaf));
 	assert_true(leaf.entry & no_ad.write);
-	assert_true(stage2_fault_dirty(&s2, &mem, gpa(PAGE_SIZE)));     /* a second vCPU: try again */
+	assert_true(stage2_fault_dirty(&s2, &mem,
+	                               gpa(PAGE_SIZE)));     /* a second vCPU: try again */
 	assert_false(stage2_fault_dirty(&s2, &mem, gpa(0xfee00000)));
 	stage2_harvest_begin(&s2, &mem);
 	assert_int_equal(stage2_harvest_end(&s2, &mem, map), 1);

@@ -8,7 +8,7 @@
 
 #include "lib/types.h"
 
-/* --- Capability MSRs: SDM vol. 3, appendix "VMX Capability Reporting Facility" ------------------ */
+/* --- Capability MSRs: SDM vol. 3, appendix "VMX Capability Reporting Facility" -------------- */
 
 #define MSR_VMX_BASIC           0x480
 #define MSR_VMX_PIN             0x481
@@ -56,7 +56,7 @@
 #define VPID_CAP_INVVPID        BIT(32)
 #define VPID_CAP_SINGLE         BIT(41)
 
-/* --- VMCS fields: SDM vol. 3, appendix "Field Encoding in VMCS" ---------------------------------- */
+/* --- VMCS fields: SDM vol. 3, appendix "Field Encoding in VMCS" ----------------------------- */
 
 #define VMCS_FIELDS(F)                          \
 	F(VPID,                   0x0000)       \
@@ -181,14 +181,17 @@ enum vmcs_field {
 #undef F
 };
 
-/* The encoding says what a field is; and fields of the eight segments are in the order of enum seg. */
+/*
+ * The encoding says what a field is; and fields of the eight segments are in the order of enum seg.
+ */
 #define FIELD_WIDTH             MASK(14, 13)
 #define FIELD_WIDTH_NATURAL     3
 #define VMCS_OF_SEG(es_field, seg) ((enum vmcs_field)((es_field) + 2 * (seg)))
-_Static_assert(GET(FIELD_WIDTH, VMCS_GUEST_RIP) == FIELD_WIDTH_NATURAL, "encoding says: natural width");
+_Static_assert(GET(FIELD_WIDTH, VMCS_GUEST_RIP) == FIELD_WIDTH_NATURAL,
+               "encoding says: natural width");
 _Static_assert(VMCS_OF_SEG(VMCS_GUEST_ES_BASE, 7) == VMCS_GUEST_TR_BASE, "segments stand in a row");
 
-/* --- Controls: SDM vol. 3, "VM-Execution Control Fields", "VM-Exit ..." and "VM-Entry Control Fields" - */
+/* --- Controls: SDM vol. 3, "VM-Execution Control Fields" and the two sections after it --- */
 
 #define PIN_EXTINT_EXIT         BIT(0)
 #define PIN_NMI_EXIT            BIT(3)
@@ -280,7 +283,7 @@ _Static_assert(VMCS_OF_SEG(VMCS_GUEST_ES_BASE, 7) == VMCS_GUEST_TR_BASE, "segmen
 #define INVEPT_ALL              2
 #define INVVPID_SINGLE          1
 
-/* --- Guest state that is not a register: SDM vol. 3, "Guest Non-Register State" ----------------- */
+/* --- Guest state that is not a register: SDM vol. 3, "Guest Non-Register State" ------------- */
 
 #define BLOCK_STI               BIT(0)
 #define BLOCK_MOV_SS            BIT(1)
@@ -300,7 +303,7 @@ _Static_assert(VMCS_OF_SEG(VMCS_GUEST_ES_BASE, 7) == VMCS_GUEST_TR_BASE, "segmen
 #define DEBUGCTL_LBR            BIT(0)
 #define DEBUGCTL_BTF            BIT(1)
 
-/* --- Events: SDM vol. 3, "VM-Entry Controls for Event Injection", "Information for VM Exits ..." -- */
+/* --- Events: SDM vol. 3, "VM-Entry Controls for Event Injection" --- */
 
 #define EVENT_INFO_VECTOR       MASK(7, 0)
 #define EVENT_INFO_TYPE         MASK(10, 8)
@@ -319,7 +322,7 @@ enum vmx_event_type {
 	VMX_EVENT_OTHER          = 7,           /* entry only: pending MTF                      */
 };
 
-/* --- Exits: SDM vol. 3, appendix "VMX Basic Exit Reasons" ---------------------------------------- */
+/* --- Exits: SDM vol. 3, appendix "VMX Basic Exit Reasons" ----------------------------------- */
 
 #define REASON_BASIC            MASK(15, 0)
 #define REASON_ENTRY_FAILED     BIT(31)
@@ -431,7 +434,7 @@ enum vmx_reason {
 
 #define QUAL_DEBUG_DR6          (MASK(3, 0) | MASK(14, 13))
 
-/* --- What VMX instructions report: SDM vol. 3, "VM Instruction Error Numbers" ---------------------- */
+/* --- What VMX instructions report: SDM vol. 3, "VM Instruction Error Numbers" --------------- */
 
 #define VMX_ERRORS(E)                                                                   \
 	E(1,  "VMCALL executed in VMX root operation")                                  \

@@ -2,9 +2,9 @@
 /*
  * arch/x86_64/vmx/ept.c - which bits of an EPT entry mean what, and when the TLB must forget.
  *
- * The tables themselves are built by vmm/stage2.c from ept_format.  RAM is always write-back, whatever
- * the guest's PAT says (EPT_IGNORE_PAT): the host reads the same memory write-back, and two memory
- * types for one page would not be coherent.
+ * The tables themselves are built by vmm/stage2.c from ept_format.  RAM is always write-back,
+ * whatever the guest's PAT says (EPT_IGNORE_PAT): the host reads the same memory write-back, and
+ * two memory types for one page would not be coherent.
  */
 #include "arch/x86_64/vmx/vmx.h"
 
@@ -15,7 +15,8 @@ struct s2_format ept_format = {
 	.accessed = EPT_ACCESSED, .dirty = EPT_DIRTY,
 	.ram_type = MEMORY_TYPE_WB << 3 | EPT_IGNORE_PAT,
 };
-_Static_assert(GET(EPT_MEMORY_TYPE, MEMORY_TYPE_WB << 3) == MEMORY_TYPE_WB, "memory type of a leaf: bits 5:3");
+_Static_assert(GET(EPT_MEMORY_TYPE, MEMORY_TYPE_WB << 3) == MEMORY_TYPE_WB,
+               "memory type of a leaf: bits 5:3");
 
 void ept_init(const struct vmx_caps *caps)
 {
@@ -25,16 +26,18 @@ void ept_init(const struct vmx_caps *caps)
 
 uint64_t ept_pointer(const struct stage2 *s2)
 {
-	return s2->root.v | MEMORY_TYPE_WB | PUT(EPTP_LEVELS_MINUS_1, 3ull) | (s2->fmt->dirty ? EPTP_AD : 0);
+	return s2->root.v | MEMORY_TYPE_WB | PUT(EPTP_LEVELS_MINUS_1, 3ull) |
+		(s2->fmt->dirty ? EPTP_AD : 0);
 }
 
 /*
- * SDM vol. 3, "Guidelines for Use of the INVEPT Instruction": after clearing an accessed or dirty flag
- * or taking a right away, a CPU may go on using what it cached, and sets no flag again, until INVEPT.
- * Emulators that flush at every VM entry never show a missing one; vm->flushes lets tests count.
+ * SDM vol. 3, "Guidelines for Use of the INVEPT Instruction": after clearing an accessed or dirty
+ * flag or taking a right away, a CPU may go on using what it cached, and sets no flag again, until
+ * INVEPT. Emulators that flush at every VM entry never show a missing one; vm->flushes lets tests
+ * count.
  *
- * This is the only CPU that runs guests today.  With more, each other CPU that has a vCPU of this VM
- * inside is interrupted and executes the same here before this function returns.
+ * This is the only CPU that runs guests today.  With more, each other CPU that has a vCPU of this
+ * VM inside is interrupted and executes the same here before this function returns.
  */
 void ept_flush(struct vm *vm)
 {
@@ -53,8 +56,8 @@ uint16_t ept_vpid(const struct vcpu *v)
 }
 
 /*
- * SDM vol. 3, "Guidelines for Use of the INVVPID Instruction": when a tag gets a new owner, and when
- * the host changes CR0, CR3, CR4 or EFER of a guest, which with VPID no VM entry flushes.
+ * SDM vol. 3, "Guidelines for Use of the INVVPID Instruction": when a tag gets a new owner, and
+ * when the host changes CR0, CR3, CR4 or EFER of a guest, which with VPID no VM entry flushes.
  */
 void ept_flush_vpid(uint16_t vpid)
 {
@@ -62,7 +65,10 @@ void ept_flush_vpid(uint16_t vpid)
 		panic("INVVPID of tag %u refused", vpid);
 }
 
-/* A vCPU comes to a CPU where it was not last time: what that CPU remembers of its tag and of its tables is old. */
+/*
+ * A vCPU comes to a CPU where it was not last time: what that CPU remembers of its tag and of its
+ * tables is old.
+ */
 void ept_flush_cpu(const struct vm *vm, uint16_t vpid)
 {
 	ept_flush_vpid(vpid);
@@ -75,6 +81,7 @@ void ept_explain(const struct vm *vm, uint64_t address)
 	struct s2_leaf leaf;
 	bool mapped = stage2_lookup(&vm->s2, gpa(address), &leaf);
 
-	log_line("EPT of %s: guest address 0x%lx: %s, entry 0x%lx of %lu KiB, host address 0x%lx", vm->config.name,
-	         address, mapped ? "mapped" : "not mapped", leaf.entry, (unsigned long)(leaf.size / KIB), leaf.hpa.v);
+	log_line("EPT of %s: guest address 0x%lx: %s, entry 0x%lx of %lu KiB, host address 0x%lx",
+	         vm->config.name, address, mapped ? "mapped" : "not mapped", leaf.entry,
+	         (unsigned long)(leaf.size / KIB), leaf.hpa.v);
 }

@@ -5,7 +5,7 @@
  *   1. host constants      where an exit lands                     a table
  *   2. host, per CPU       this CPU's tables and registers         vmcs_host_cpu()
  *   3. controls            what the guest may do without us        tables, adjusted to this CPU
- *   4. guest reset state   where the guest begins                  a table, and vmx_set() of cpu_state_reset()
+ *   4. guest reset state   where the guest begins                  a table, then vmx_set()
  *
  * A CPU reports for each control which bits must be 1 and which may be (capability MSRs); we say
  * which we cannot do without, which we take when they are there and which must stay off, and
@@ -68,7 +68,7 @@ void vmcs_capture(struct vmcs_image *m)
 			m->v[i] = 0;
 }
 
-/* --- 1. Host constants ------------------------------------------------------------------------ */
+/* --- 1. Host constants ---------------------------------------------------------------------- */
 
 static const struct setting host_constants[] = {
 	{ VMCS_HOST_CS_SELECTOR,  CPU_SEL_CODE },
@@ -84,7 +84,7 @@ static const struct setting host_constants[] = {
 	{ VMCS_HOST_RIP,          (uint64_t)vmx_exit },
 };                                              /* HOST_RSP: vmx_entry.S */
 
-/* --- 2. Host, per CPU ------------------------------------------------------------------------- */
+/* --- 2. Host, per CPU ----------------------------------------------------------------------- */
 
 void vmcs_host_cpu(void)
 {
@@ -100,7 +100,7 @@ void vmcs_host_cpu(void)
 	vmcs_write(VMCS_HOST_EFER, insn_rdmsr(MSR_EFER));
 }
 
-/* --- 3. Controls ------------------------------------------------------------------------------ */
+/* --- 3. Controls ---------------------------------------------------------------------------- */
 
 /*
  * External interrupts exit and are not acknowledged by the exit: the host takes them through its
@@ -117,25 +117,27 @@ static const struct vmx_control pin_controls = {
 /* Every port exits; MOV to CR3, INVLPG, RDTSC, MOV to DR and PAUSE run without us. */
 static const struct vmx_control proc_controls = {
 	.name = "primary processor-based controls", .field = VMCS_PROC_CONTROLS,
-	.required  = PROC_TSC_OFFSET | PROC_HLT_EXIT | PROC_MWAIT_EXIT | PROC_RDPMC_EXIT | PROC_CR8_LOAD_EXIT |
-	             PROC_CR8_STORE_EXIT | PROC_IO_EXIT | PROC_MSR_BITMAP | PROC_MONITOR_EXIT | PROC_SECONDARY,
+	.required  = PROC_TSC_OFFSET | PROC_HLT_EXIT | PROC_MWAIT_EXIT | PROC_RDPMC_EXIT |
+	             PROC_CR8_LOAD_EXIT | PROC_CR8_STORE_EXIT | PROC_IO_EXIT | PROC_MSR_BITMAP |
+	             PROC_MONITOR_EXIT | PROC_SECONDARY,
 	.forbidden = PROC_INVLPG_EXIT | PROC_RDTSC_EXIT | PROC_CR3_LOAD_EXIT | PROC_CR3_STORE_EXIT |
-	             PROC_TPR_SHADOW | PROC_MOV_DR_EXIT | PROC_IO_BITMAPS | PROC_MONITOR_TRAP | PROC_PAUSE_EXIT |
-	             PROC_IRQ_WINDOW | PROC_NMI_WINDOW,         /* off until somebody waits */
+	             PROC_TPR_SHADOW | PROC_MOV_DR_EXIT | PROC_IO_BITMAPS | PROC_MONITOR_TRAP |
+	             PROC_PAUSE_EXIT | PROC_IRQ_WINDOW | PROC_NMI_WINDOW,  /* windows: on demand */
 };
 
 static const struct vmx_control proc2_controls = {
 	.name = "secondary processor-based controls", .field = VMCS_PROC2_CONTROLS,
 	.required  = PROC2_EPT | PROC2_UNRESTRICTED | PROC2_VPID | PROC2_WBINVD_EXIT,
-	.forbidden = PROC2_APIC_ACCESSES | PROC2_DESCRIPTOR_EXIT | PROC2_X2APIC | PROC2_APIC_REGISTERS |
-	             PROC2_IRQ_DELIVERY | PROC2_PAUSE_LOOP_EXIT | PROC2_RDRAND_EXIT | PROC2_VMFUNC |
-	             PROC2_SHADOW_VMCS | PROC2_RDSEED_EXIT | PROC2_PML | PROC2_VIRTUALIZATION_EXC | PROC2_TSC_SCALING,
+	.forbidden = PROC2_APIC_ACCESSES | PROC2_DESCRIPTOR_EXIT | PROC2_X2APIC |
+	             PROC2_APIC_REGISTERS | PROC2_IRQ_DELIVERY | PROC2_PAUSE_LOOP_EXIT |
+	             PROC2_RDRAND_EXIT | PROC2_VMFUNC | PROC2_SHADOW_VMCS | PROC2_RDSEED_EXIT |
+	             PROC2_PML | PROC2_VIRTUALIZATION_EXC | PROC2_TSC_SCALING,
 };
 
 static const struct vmx_control exit_controls = {
 	.name = "VM-exit controls", .field = VMCS_EXIT_CONTROLS,
-	.required  = EXIT_CTL_SAVE_DEBUG | EXIT_CTL_HOST_64 | EXIT_CTL_SAVE_PAT | EXIT_CTL_LOAD_PAT |
-	             EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER,
+	.required  = EXIT_CTL_SAVE_DEBUG | EXIT_CTL_HOST_64 | EXIT_CTL_SAVE_PAT |
+	             EXIT_CTL_LOAD_PAT | EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER,
 	.forbidden = EXIT_CTL_ACK_IRQ | EXIT_CTL_SAVE_TIMER | EXIT_CTL_LOAD_PERF,
 };
 
@@ -181,7 +183,7 @@ static const struct { uint32_t msr; bool write; } passed_msrs[] = {
 #define MSR_HIGH_FIRST          0xc0000000u     /* the bitmap's second range */
 #define MSR_RANGE               0x2000u
 
-static struct {
+static struct msr_bitmap {
 	uint8_t read_low[MSR_RANGE / 8], read_high[MSR_RANGE / 8];
 	uint8_t write_low[MSR_RANGE / 8], write_high[MSR_RANGE / 8];
 } msr_bitmap[2] __attribute__((aligned(PAGE_SIZE)));            /* [1]: with TSC_AUX */
@@ -191,12 +193,12 @@ static void pass_msr(unsigned which, uint32_t msr, bool write)
 {
 	bool high = msr >= MSR_HIGH_FIRST;
 	uint32_t i = msr - (high ? MSR_HIGH_FIRST : 0);
-	uint8_t keep = (uint8_t)~BIT(i % 8);
+	struct msr_bitmap *m = &msr_bitmap[which];
 
 	ASSERT(i < MSR_RANGE);
-	*(high ? &msr_bitmap[which].read_high[i / 8] : &msr_bitmap[which].read_low[i / 8]) &= keep;
+	(high ? m->read_high : m->read_low)[i / 8] &= (uint8_t)~BIT(i % 8);
 	if (write)
-		*(high ? &msr_bitmap[which].write_high[i / 8] : &msr_bitmap[which].write_low[i / 8]) &= keep;
+		(high ? m->write_high : m->write_low)[i / 8] &= (uint8_t)~BIT(i % 8);
 }
 
 /* The same for all guests, so filled in again with the same values for each. */
@@ -212,7 +214,8 @@ static hpa_t msr_bitmap_make(bool tsc_aux)
 	return ptr_hpa(&msr_bitmap[which]);
 }
 
-static uint32_t offered(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf, const uint32_t *reg)
+static uint32_t offered(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf,
+                        const uint32_t *reg)
 {
 	for (uint32_t i = 0; i < t->n; i++)
 		if (t->leaf[i] == leaf && t->subleaf[i] == subleaf)
@@ -226,7 +229,10 @@ static bool offers_tsc_aux(const struct cpuid_table *t)
 	       (offered(t, CPUID_FEATURES7, 0, t->ecx) & CPUID7_ECX_RDPID);
 }
 
-/* Instructions that fault unless their control is set: the guest gets those that its CPUID announces. */
+/*
+ * Instructions that fault unless their control is set: the guest gets those that its CPUID
+ * announces.
+ */
 static uint32_t proc2_for(const struct cpuid_table *t)
 {
 	uint32_t wanted = 0;
@@ -245,7 +251,8 @@ static enum err write_control(const struct vmx_control *c, uint64_t cap, uint32_
 	uint32_t bad;
 
 	if (!vmx_check_adjust(c, cap, value, &bad))
-		return fail(ERR_NOT_SUPPORTED, "%s: this CPU does not let us have bits 0x%x as we need them", c->name, bad);
+		return fail(ERR_NOT_SUPPORTED, "%s: this CPU does not let us have bits 0x%x as we"
+		            " need them", c->name, bad);
 	return apply(&(struct setting){ c->field, *value }, 1);
 }
 
@@ -279,18 +286,18 @@ static enum err build_controls(struct vcpu *v, struct vmx *hw)
 	return e == OK ? apply(of_this_guest, COUNT(of_this_guest)) : e;
 }
 
-/* --- 4. Guest reset state: what struct cpu_state does not have ---------------------------------- */
+/* --- 4. Guest reset state: what struct cpu_state does not have ------------------------------ */
 
 static const struct setting guest_constants[] = {
 	{ VMCS_LINK_POINTER,   ~0ull },                 /* no shadow VMCS */
-	{ VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE },       /* HLT and waiting for SIPI are the scheduler's business */
+	{ VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE },       /* the scheduler knows HLT and SIPI */
 };
 
 enum err vmcs_build(struct vcpu *v, struct vmx *hw)
 {
 	enum err e;
 
-	/* CR4.MCE is on whenever a guest runs: without it a machine check would shut the host down. */
+	/* CR4.MCE is on in every guest: without it a machine check would shut the host down. */
 	hw->cr4_allowed = cpu_state_cr4_allowed(&v->vm->cpuid) & vmx_caps.cr4_fixed1;
 	hw->cr4_owned = ~hw->cr4_allowed | CR4_VMXE | CR4_MCE | vmx_caps.cr4_fixed0;
 	hw->tsc_offset = v->tsc_offset;
@@ -307,7 +314,7 @@ enum err vmcs_build(struct vcpu *v, struct vmx *hw)
 	return OK;
 }
 
-/* --- CR0 and CR4 as the guest sees them --------------------------------------------------------- */
+/* --- CR0 and CR4 as the guest sees them ----------------------------------------------------- */
 
 uint64_t vmcs_guest_cr0(void)
 {
@@ -331,5 +338,6 @@ void vmcs_set_guest_cr0(uint64_t cr0)
 void vmcs_set_guest_cr4(const struct vmx *hw, uint64_t cr4)
 {
 	vmcs_write(VMCS_CR4_SHADOW, cr4);
-	vmcs_write(VMCS_GUEST_CR4, (cr4 & ~hw->cr4_owned) | vmx_caps.cr4_fixed0 | CR4_VMXE | (CR4_MCE & vmx_caps.cr4_fixed1));
+	vmcs_write(VMCS_GUEST_CR4, (cr4 & ~hw->cr4_owned) | vmx_caps.cr4_fixed0 | CR4_VMXE |
+	           (CR4_MCE & vmx_caps.cr4_fixed1));
 }

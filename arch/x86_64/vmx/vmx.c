@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arch/x86_64/vmx/vmx.c - VT-x behind the vendor's door: probe, on and off, load, enter, inject.
+ * arch/x86_64/vmx/vmx.c - VT-x behind the vendor's door: on and off, load, enter, inject.
  *
- * One turn of enter(): write into the VMCS what changed, arm the timer, enter, read what this kind of
- * exit needs, decode.  Exits that exist only because of VT-x's own rules are resolved here and the
- * guest goes on.  Everything else becomes a struct exit and is somebody else's business.
+ * One turn of enter(): write into the VMCS what changed, arm the timer, enter, read what this kind
+ * of exit needs, decode.  Exits that exist only because of VT-x's own rules are resolved here and
+ * the guest goes on.  Everything else becomes a struct exit and is somebody else's business.
  *
  * Read next: vmcs.c (what is in a VMCS), vmx_decode.c (what an exit means), vmx_entry.S.
  */
@@ -19,8 +19,6 @@
 #include "lib/log.h"
 #include "lib/pages.h"
 
-struct vmx_caps vmx_caps;
-
 /* The CPU that runs guests: one, until the host starts the others and this becomes an array. */
 static struct {
 	unsigned    number;
@@ -30,121 +28,7 @@ static struct {
 	bool        has_tsc_aux, has_xss;
 } cpu;
 
-/* --- Probe -------------------------------------------------------------------------------------- */
-
-#define MAY_BE_1(bits)  ((uint64_t)(bits) << 32)
-
-/* What the self-test looks for in the capability MSRs. */
-static const struct {
-	const char *name;
-	size_t      where;              /* in struct vmx_caps */
-	uint64_t    bits;
-	bool        required;
-	const char *why;
-} features[] = {
-#define CAP(member) offsetof(struct vmx_caps, member)
-	{ "EPT",                     CAP(proc2),    MAY_BE_1(PROC2_EPT), true,
-	  "IA32_VMX_PROCBASED_CTLS2 bit 33: guests' memory needs second-stage tables" },
-	{ "EPT 2 MiB leaves",        CAP(ept_vpid), EPT_CAP_2M, true, "IA32_VMX_EPT_VPID_CAP bit 16" },
-	{ "EPT write-back, 4 levels", CAP(ept_vpid), EPT_CAP_WB | EPT_CAP_4_LEVELS, true,
-	  "IA32_VMX_EPT_VPID_CAP bits 6 and 14" },
-	{ "INVEPT single-context",   CAP(ept_vpid), EPT_CAP_INVEPT | EPT_CAP_INVEPT_SINGLE, true,
-	  "IA32_VMX_EPT_VPID_CAP bits 20 and 25" },
-	{ "EPT accessed and dirty flags", CAP(ept_vpid), EPT_CAP_AD, false,
-	  "IA32_VMX_EPT_VPID_CAP bit 21: dirty pages are found by write protection, which is slower" },
-	{ "unrestricted guest",      CAP(proc2),    MAY_BE_1(PROC2_UNRESTRICTED), true,
-	  "IA32_VMX_PROCBASED_CTLS2 bit 39: guests start in real mode" },
-	{ "VPID",                    CAP(proc2),    MAY_BE_1(PROC2_VPID), true, "IA32_VMX_PROCBASED_CTLS2 bit 37" },
-	{ "INVVPID single-context",  CAP(ept_vpid), VPID_CAP_INVVPID | VPID_CAP_SINGLE, true,
-	  "IA32_VMX_EPT_VPID_CAP bits 32 and 41" },
-	{ "VMX-preemption timer",    CAP(pin),      MAY_BE_1(PIN_PREEMPTION_TIMER), true,
-	  "IA32_VMX_PINBASED_CTLS bit 38: it brings every guest back" },
-	{ "virtual NMIs",            CAP(pin),      MAY_BE_1(PIN_VIRTUAL_NMI), true, "IA32_VMX_PINBASED_CTLS bit 37" },
-	{ "TRUE controls",           CAP(basic),    BASIC_TRUE_CONTROLS, true,
-	  "IA32_VMX_BASIC bit 55: without them every MOV to CR3 would exit" },
-	{ "INS and OUTS information", CAP(basic),   BASIC_INS_OUTS_INFO, true, "IA32_VMX_BASIC bit 54" },
-	{ "WBINVD exiting",          CAP(proc2),    MAY_BE_1(PROC2_WBINVD_EXIT), true, "IA32_VMX_PROCBASED_CTLS2 bit 38" },
-	{ "PML",                     CAP(proc2),    MAY_BE_1(PROC2_PML), false, "not used: dirty flags are harvested" },
-	{ "TSC scaling",             CAP(proc2),    MAY_BE_1(PROC2_TSC_SCALING), false,
-	  "IA32_VMX_PROCBASED_CTLS2 bit 57: a guest keeps its TSC frequency only between hosts of one frequency" },
-	{ "INVPCID for guests",      CAP(proc2),    MAY_BE_1(PROC2_INVPCID), false, "not announced to guests" },
-	{ "XSAVES for guests",       CAP(proc2),    MAY_BE_1(PROC2_XSAVES), false, "not announced to guests" },
-#undef CAP
-};
-
-static void add_feature(struct virt_caps *out, const char *name, bool found, bool required, const char *why)
-{
-	ASSERT(out->nfeatures < VIRT_FEATURES_MAX);
-	out->feature[out->nfeatures++] = (struct virt_feature){
-		.name = name, .found = found, .required = required, .why = found ? NULL : why };
-	out->usable &= found || !required;
-}
-
-static void read_caps(struct vmx_caps *c)
-{
-	*c = (struct vmx_caps){ .basic = insn_rdmsr(MSR_VMX_BASIC), .misc = insn_rdmsr(MSR_VMX_MISC) };
-	bool exact = c->basic & BASIC_TRUE_CONTROLS;
-
-	c->pin = insn_rdmsr(exact ? MSR_VMX_TRUE_PIN : MSR_VMX_PIN);
-	c->proc = insn_rdmsr(exact ? MSR_VMX_TRUE_PROC : MSR_VMX_PROC);
-	c->exit = insn_rdmsr(exact ? MSR_VMX_TRUE_EXIT : MSR_VMX_EXIT);
-	c->entry = insn_rdmsr(exact ? MSR_VMX_TRUE_ENTRY : MSR_VMX_ENTRY);
-	if (c->proc & MAY_BE_1(PROC_SECONDARY))
-		c->proc2 = insn_rdmsr(MSR_VMX_PROC2);
-	if (c->proc2 & MAY_BE_1(PROC2_EPT | PROC2_VPID))
-		c->ept_vpid = insn_rdmsr(MSR_VMX_EPT_VPID);
-	c->cr0_fixed0 = insn_rdmsr(MSR_VMX_CR0_FIXED0);
-	c->cr0_fixed1 = insn_rdmsr(MSR_VMX_CR0_FIXED1);
-	c->cr4_fixed0 = insn_rdmsr(MSR_VMX_CR4_FIXED0);
-	c->cr4_fixed1 = insn_rdmsr(MSR_VMX_CR4_FIXED1);
-	c->phys_bits = cpu_phys_bits();
-}
-
-/* XSAVE components that fit into struct cpu_state, sets that belong together as a whole. */
-static uint64_t probe_xcr0(void)
-{
-	struct cpuid d = insn_cpuid(CPUID_XSAVE, 0);
-	uint64_t mask = d.eax & (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_MPX | XCR0_AVX512 | XCR0_PKRU);
-
-	for (unsigned i = 2; i < 32; i++) {
-		struct cpuid part = insn_cpuid(CPUID_XSAVE, i);         /* size and offset */
-		if ((mask & BIT(i)) && part.eax + part.ebx > XSAVE_AREA_MAX)
-			mask &= ~BIT(i);
-	}
-	if ((mask & XCR0_AVX512) != XCR0_AVX512)
-		mask &= ~XCR0_AVX512;
-	if ((mask & XCR0_MPX) != XCR0_MPX)
-		mask &= ~XCR0_MPX;
-	return mask;
-}
-
-static enum err vmx_probe(struct virt_caps *out)
-{
-	uint32_t ecx = insn_cpuid(CPUID_FEATURES, 0).ecx;
-	bool xsave = ecx & CPUID1_ECX_XSAVE;
-
-	*out = (struct virt_caps){ .usable = true };
-	add_feature(out, "VT-x", ecx & CPUID1_ECX_VMX, true, "CPUID leaf 1, ECX bit 5: this CPU has no VT-x, or it is hidden");
-	if (!out->usable)
-		return OK;
-	uint64_t control = insn_rdmsr(MSR_FEATURE_CONTROL);
-	add_feature(out, "VT-x allowed by firmware", !(control & FC_LOCKED) || (control & FC_VMXON), true,
-	            "IA32_FEATURE_CONTROL is locked with VT-x off: turn it on in the firmware's set-up");
-	add_feature(out, "XSAVE", xsave, true, "CPUID leaf 1, ECX bit 26: guests' FPU state is switched by it");
-	read_caps(&vmx_caps);
-	for (unsigned i = 0; i < COUNT(features); i++) {
-		uint64_t cap = *(const uint64_t *)((const char *)&vmx_caps + features[i].where);
-		bool found = (cap & features[i].bits) == features[i].bits;
-		add_feature(out, features[i].name, found, features[i].required, features[i].why);
-	}
-	out->ad_bits = vmx_caps.ept_vpid & EPT_CAP_AD;
-	out->large_2m = vmx_caps.ept_vpid & EPT_CAP_2M;
-	out->tsc_scaling = vmx_caps.proc2 & MAY_BE_1(PROC2_TSC_SCALING);
-	out->xcr0_mask = xsave ? probe_xcr0() : 0;
-	return OK;
-}
-
-/* --- On and off --------------------------------------------------------------------------------- */
+/* --- On and off ----------------------------------------------------------------------------- */
 
 /* SDM vol. 3, "Enabling and Entering VMX Operation" */
 static enum err vmx_on(unsigned number)
@@ -182,19 +66,23 @@ static void vmx_off(unsigned number)
 	cpu.vmxon = hpa(0);
 }
 
-/* --- A vCPU comes and goes ------------------------------------------------------------------------ */
+/* --- A vCPU comes and goes ------------------------------------------------------------------ */
+
+static void make_current(struct vmx *hw)
+{
+	/* "Software Use of Virtual-Machine Control Structures": else VMCLEAR there first. */
+	ASSERT(hw->cpu == CPU_NONE || hw->cpu == cpu.number);
+	if (!insn_vmptrld(hw->vmcs.v))
+		panic("VMPTRLD of 0x%lx was refused", hw->vmcs.v);
+	cpu.current = hw;
+}
 
 struct vmx *vmx_use(struct vcpu *v)
 {
 	struct vmx *hw = v->hw;
 
-	if (cpu.current == hw)
-		return hw;
-	/* Elsewhere it would need VMCLEAR there first: SDM vol. 3, "Software Use of Virtual-Machine Control Structures". */
-	ASSERT(hw->cpu == CPU_NONE || hw->cpu == cpu.number);
-	if (!insn_vmptrld(hw->vmcs.v))
-		panic("VMPTRLD of 0x%lx was refused", hw->vmcs.v);
-	cpu.current = hw;
+	if (cpu.current != hw)
+		make_current(hw);
 	return hw;
 }
 
@@ -254,7 +142,10 @@ bool vmx_owns(const struct vmx *hw)
 	return cpu.owner == hw;
 }
 
-/* SDM vol. 1, "XRSTOR": components outside XCR0 are not touched, so XCR0 is everything for the moment. */
+/*
+ * SDM vol. 1, "XRSTOR": components outside XCR0 are not touched, so XCR0 is everything for the
+ * moment.
+ */
 void vmx_registers_load(const struct vmx *hw)
 {
 	insn_xsetbv(0, virt_caps.xcr0_mask);
@@ -315,13 +206,16 @@ static void vmx_vcpu_load(struct vcpu *v)
 	}
 }
 
-/* The host uses none of these registers, so they wait in the CPU until another vCPU, or vmx_get(), wants them. */
+/*
+ * The host uses none of these registers, so they wait in the CPU until another vCPU, or vmx_get(),
+ * wants them.
+ */
 static void vmx_vcpu_put(struct vcpu *v)
 {
 	(void)v;
 }
 
-/* --- Events into the guest ------------------------------------------------------------------------ */
+/* --- Events into the guest ------------------------------------------------------------------ */
 
 static void set_proc_control(struct vmx *hw, uint32_t bit, bool on)
 {
@@ -338,10 +232,21 @@ static void vmx_irq_window(struct vcpu *v, bool wanted)
 	set_proc_control(vmx_use(v), PROC_IRQ_WINDOW, wanted);
 }
 
+bool vmx_take_back_nmi(struct vmx *hw)
+{
+	bool waited = hw->nmi_waits;
+
+	hw->nmi_waits = false;
+	set_proc_control(hw, PROC_NMI_WINDOW, false);
+	return waited;
+}
+
 static bool is_fault(const struct inject *event)
 {
 	return event->type == EVENT_EXCEPTION && event->vector != VECTOR_DB;
 }
+
+#define NMI_BLOCKERS (BLOCK_NMI | BLOCK_MOV_SS | BLOCK_STI)
 
 /* SDM vol. 3, "VM-Entry Controls for Event Injection" */
 static void vmx_inject(struct vcpu *v, const struct inject *event)
@@ -349,7 +254,7 @@ static void vmx_inject(struct vcpu *v, const struct inject *event)
 	struct vmx *hw = vmx_use(v);
 	struct inject e = *event;
 
-	if (e.type == EVENT_NMI && (hw->interruptibility & (BLOCK_NMI | BLOCK_MOV_SS | BLOCK_STI))) {
+	if (e.type == EVENT_NMI && (hw->interruptibility & NMI_BLOCKERS)) {
 		hw->nmi_waits = true;
 		set_proc_control(hw, PROC_NMI_WINDOW, true);
 		return;
@@ -360,17 +265,20 @@ static void vmx_inject(struct vcpu *v, const struct inject *event)
 		vmcs_write(VMCS_ENTRY_ERROR_CODE, e.error);
 	if (e.insn_len)
 		vmcs_write(VMCS_ENTRY_INSN_LEN, e.insn_len);
-	/* A fault's handler finds RF set; injection pushes RFLAGS as it is (SDM vol. 3, "Event Injection"). */
+	/*
+	 * A fault's handler finds RF set; injection pushes RFLAGS as it is (SDM vol. 3, "Event
+	 * Injection").
+	 */
 	if (is_fault(&e))
 		v->rflags |= RFLAGS_RF;
 	vmcs_write(VMCS_ENTRY_EVENT, vmx_decode_event_info(&e));
 }
 
-/* --- Enter ---------------------------------------------------------------------------------------- */
+/* --- Enter ---------------------------------------------------------------------------------- */
 
 /*
- * RIP moved: an instruction was emulated.  Had the CPU executed it, RF and the shadow of STI or MOV SS
- * would be gone and single-stepping would trap now.
+ * RIP moved: an instruction was emulated.  Had the CPU executed it, RF and the shadow of STI or MOV
+ * SS would be gone and single-stepping would trap now.
  */
 static void end_instruction(struct vcpu *v, struct vmx *hw)
 {
@@ -380,7 +288,8 @@ static void end_instruction(struct vcpu *v, struct vmx *hw)
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, hw->interruptibility);
 	}
 	if ((v->rflags & RFLAGS_TF) && !(vmcs_read(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
-		vmcs_write(VMCS_GUEST_PENDING_DEBUG, vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+		vmcs_write(VMCS_GUEST_PENDING_DEBUG,
+		           vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
 
 void vmx_sync(struct vcpu *v, struct vmx *hw)
@@ -404,7 +313,10 @@ void vmx_sync(struct vcpu *v, struct vmx *hw)
 	}
 }
 
-/* The timer counts down by one when bit MISC_TIMER_SHIFT of the TSC changes: SDM vol. 3, "VMX-Preemption Timer". */
+/*
+ * The timer counts down by one when bit MISC_TIMER_SHIFT of the TSC changes: SDM vol. 3,
+ * "VMX-Preemption Timer".
+ */
 static void arm_timer(const struct vcpu *v)
 {
 	uint64_t now = insn_rdtsc(), left = v->slice_tsc > now ? v->slice_tsc - now : 0;
@@ -421,7 +333,8 @@ static const char *check_vmcs(const struct vcpu *v)
 	vmcs_capture(&image);
 	const char *broken = vmx_check(&image, &vmx_caps);
 	if (broken)
-		log_line("%s, vCPU %u: VM-entry rule broken: %s", v->vm->config.name, v->id, broken);
+		log_line("%s, vCPU %u: VM-entry rule broken: %s", v->vm->config.name, v->id,
+		         broken);
 	return broken;
 }
 
@@ -431,7 +344,9 @@ static void explain_refusal(struct vcpu *v, struct exit *x, const char *why, uin
 
 	log_line("%s, vCPU %u: %s", v->vm->config.name, v->id, why);
 	broken = check_vmcs(v);
-	*x = (struct exit){ .kind = EXIT_FATAL, .fatal = { .why = broken ? broken : why, .code = code } };
+	*x = (struct exit){ .kind = EXIT_FATAL };
+	x->fatal.why = broken ? broken : why;
+	x->fatal.code = code;
 }
 
 /* Into the guest and back; false: the CPU refused, `x` says why. */
@@ -458,7 +373,10 @@ static bool run(struct vcpu *v, struct vmx *hw, struct exit *x)
 	panic("VM entry without a current VMCS");
 }
 
-/* The parts of an exit that only some kinds have; all rarely used ones out of the way of the hot path. */
+/*
+ * The parts of an exit that only some kinds have; all rarely used ones out of the way of the hot
+ * path.
+ */
 static void read_details(struct vmx_raw *raw, unsigned needs)
 {
 	if (needs & VMX_NEEDS_QUAL)
@@ -477,8 +395,8 @@ static void read_details(struct vmx_raw *raw, unsigned needs)
 
 /*
  * The exit came while an event was being delivered: it will be delivered again.  An NMI blocks NMIs
- * from the start of its delivery, so that is undone first (SDM vol. 3, "Injection of NMIs": otherwise
- * the entry would be refused).
+ * from the start of its delivery, so that is undone first (SDM vol. 3, "Injection of NMIs":
+ * otherwise the entry would be refused).
  */
 static void take_vectoring(struct vcpu *v, struct vmx_raw *raw, uint32_t *blocked)
 {
@@ -519,20 +437,22 @@ static void collect(struct vcpu *v, struct vmx *hw, struct vmx_raw *raw)
 	v->irq_blocked = !(v->rflags & RFLAGS_IF) || (blocked & (BLOCK_STI | BLOCK_MOV_SS));
 }
 
-/* --- Exits that are VT-x's own business ----------------------------------------------------------- */
+/* --- Exits that are VT-x's own business ----------------------------------------------------- */
 
 /*
- * MOV to CR0 or CR4 that changes a bit which the guest does not own.  If the guest may have the new value
- * it becomes the shadow and the instruction runs again: now it agrees with the shadow, so the CPU
- * executes it itself, with all that comes with paging being switched on or off.  (Should it fault
- * after all, the shadow is already new: only CD, NW, NE and MCE, which mean nothing here, can differ.)
+ * MOV to CR0 or CR4 that changes a bit which the guest does not own.  If the guest may have the new
+ * value it becomes the shadow and the instruction runs again: now it agrees with the shadow, so the
+ * CPU executes it itself, with all that comes with paging being switched on or off.  (Should it
+ * fault after all, the shadow is already new: only CD, NW, NE and MCE, which mean nothing here, can
+ * differ.)
  */
 static bool resolve_cr(struct vcpu *v, const struct vmx *hw, const struct vmx_raw *raw)
 {
 	uint64_t value = v->gpr[GET(QUAL_CR_GPR, raw->qual)];
 
 	if (GET(QUAL_CR_NUMBER, raw->qual) == 0) {
-		if ((value >> 32) || ((value & CR0_NW) && !(value & CR0_CD)) || ((value & CR0_PG) && !(value & CR0_PE)))
+		if ((value >> 32) || ((value & CR0_NW) && !(value & CR0_CD)) ||
+		    ((value & CR0_PG) && !(value & CR0_PE)))
 			return false;
 		vmcs_write(VMCS_CR0_SHADOW, value);
 		return true;
@@ -544,16 +464,17 @@ static bool resolve_cr(struct vcpu *v, const struct vmx *hw, const struct vmx_ra
 }
 
 /*
- * An exception that exits only so that a guest cannot hang the host with it: the guest gets it after all.
- * If it came during the delivery of another event it takes that one's place, as on a bare CPU.
- * SDM vol. 3, "Debug Exceptions": an exit leaves DR6 and DR7.GD to us.
+ * An exception that exits only so that a guest cannot hang the host with it: the guest gets it
+ * after all. If it came during the delivery of another event it takes that one's place, as on a
+ * bare CPU. SDM vol. 3, "Debug Exceptions": an exit leaves DR6 and DR7.GD to us.
  */
 static void resolve_exception(struct vcpu *v, const struct vmx_raw *raw)
 {
 	struct inject *again = &v->again;
 
-	*again = (struct inject){ .type = EVENT_EXCEPTION, .vector = (uint8_t)GET(EVENT_INFO_VECTOR, raw->event),
-		.has_error = raw->event & EVENT_INFO_HAS_ERROR, .error = raw->event_error };
+	*again = (struct inject){ .type = EVENT_EXCEPTION, .error = raw->event_error };
+	again->vector = (uint8_t)GET(EVENT_INFO_VECTOR, raw->event);
+	again->has_error = raw->event & EVENT_INFO_HAS_ERROR;
 	if (GET(EVENT_INFO_TYPE, raw->event) == VMX_EVENT_PRIV_EXCEPTION) {
 		again->type = EVENT_PRIV_SOFT_EXCEPTION;
 		again->insn_len = (uint8_t)vmcs_read(VMCS_EXIT_INSN_LEN);
@@ -573,8 +494,7 @@ static bool resolve(struct vcpu *v, struct vmx *hw, const struct vmx_raw *raw, s
 		x->kind = EXIT_GP;
 		return resolve_cr(v, hw, raw);
 	case VMX_REASON_NMI_WINDOW:
-		hw->nmi_waits = false;
-		set_proc_control(hw, PROC_NMI_WINDOW, false);
+		vmx_take_back_nmi(hw);
 		vmx_inject(v, &(struct inject){ .type = EVENT_NMI, .vector = VECTOR_NMI });
 		return true;
 	case VMX_REASON_EXCEPTION_NMI:
@@ -582,7 +502,7 @@ static bool resolve(struct vcpu *v, struct vmx *hw, const struct vmx_raw *raw, s
 			insn_int_machine_check();
 		else
 			resolve_exception(v, raw);
-		x->kind = EXIT_SLICE;           /* as if its time were up: v->again holds the exception */
+		x->kind = EXIT_SLICE;           /* as if its time were up; see v->again */
 		return false;
 	}
 	panic("exit reason 0x%x is neither decoded nor resolved", raw->reason);
@@ -591,7 +511,7 @@ static bool resolve(struct vcpu *v, struct vmx *hw, const struct vmx_raw *raw, s
 static void vmx_enter(struct vcpu *v, struct exit *x)
 {
 	struct vmx *hw = vmx_use(v);
-	struct vmx_raw raw = { 0 };
+	struct vmx_raw raw;                     /* collect() fills in what this exit needs */
 	bool decoded;
 
 	ASSERT(cpu.owner == hw);
@@ -610,7 +530,7 @@ static void vmx_enter(struct vcpu *v, struct exit *x)
 	if (raw.reason == VMX_REASON_EPT_MISCONFIG)
 		ept_explain(v->vm, raw.gpa);
 	if (x->kind == EXIT_IRQ)
-		irq_take();                     /* not acknowledged by the exit: now the host's handlers run */
+		irq_take();                     /* not acknowledged: the host's handlers run now */
 	if (x->kind == EXIT_NMI)
 		insn_int_nmi();                 /* its IRET also lets the next NMI come */
 }

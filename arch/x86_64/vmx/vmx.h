@@ -2,8 +2,9 @@
 /*
  * arch/x86_64/vmx/vmx.h - what the files of this folder share.  Outside it only vmx_ops is known.
  *
- * Reading order: vmx.c (on, off, enter), vmcs.c (what is in a VMCS), vmx_entry.S, vmx_decode.c (why
- * did it stop), vmx_state.c (get and set), ept.c, vmx_check.c (why was it refused).
+ * Reading order: vmx_probe.c (what is there), vmx.c (on, off, enter), vmcs.c (what is in a VMCS),
+ * vmx_entry.S, vmx_decode.c (why did it stop), vmx_state.c (get and set), ept.c, vmx_check.c (why
+ * was it refused).
  */
 #ifndef VMX_H
 #define VMX_H
@@ -23,7 +24,8 @@ extern const struct virt_ops vmx_ops;
 /*
  * VT-x's part of a vCPU; one page, so that it stays away from the heap we do not have.
  * `rip` to `proc_controls` mirror the VMCS, so that enter() writes only what changed.
- * The last part is in the CPU's registers while vmx_owns() and here otherwise; xcr0 is always right.
+ * The last part is in the CPU's registers while vmx_owns() and here otherwise; xcr0 is always
+ * right.
  */
 struct vmx {
 	hpa_t    vmcs;
@@ -43,9 +45,14 @@ struct vmx {
 };
 _Static_assert(sizeof(struct vmx) <= PAGE_SIZE, "one page each");
 
-/* --- vmx.c ----------------------------------------------------------------------------------- */
+/* --- vmx_probe.c ---------------------------------------------------------------------------- */
 
+/* What this CPU can do; filled by vmx_probe(). */
 extern struct vmx_caps vmx_caps;
+
+enum err vmx_probe(struct virt_caps *out);
+
+/* --- vmx.c ---------------------------------------------------------------------------------- */
 
 /* Make this vCPU's VMCS the current one, if it is not. */
 struct vmx *vmx_use(struct vcpu *v);
@@ -53,14 +60,23 @@ struct vmx *vmx_use(struct vcpu *v);
 /* Write v->rip, RSP and v->rflags into the VMCS if they changed, ending an emulated instruction. */
 void vmx_sync(struct vcpu *v, struct vmx *hw);
 
-/* Registers that have no slot in the VMCS: whether they hold this vCPU's values now; copies there and back. */
+/* An NMI that still waits to be delivered: forget it, and say whether there was one. */
+bool vmx_take_back_nmi(struct vmx *hw);
+
+/*
+ * Registers that have no slot in the VMCS: whether they hold this vCPU's values now; copies there
+ * and back.
+ */
 bool vmx_owns(const struct vmx *hw);
 void vmx_registers_load(const struct vmx *hw);
 void vmx_registers_save(struct vmx *hw);
 
-/* --- vmcs.c ---------------------------------------------------------------------------------- */
+/* --- vmcs.c --------------------------------------------------------------------------------- */
 
-/* Of the current VMCS.  A field that this CPU lacks or a value it refuses here is a bug of ours: panic. */
+/*
+ * Of the current VMCS.  A field that this CPU lacks or a value it refuses here is a bug of ours:
+ * panic.
+ */
 static inline uint64_t vmcs_read(enum vmcs_field field);
 static inline void     vmcs_write(enum vmcs_field field, uint64_t value);
 _Noreturn void         vmcs_broken(const char *what, enum vmcs_field field, uint64_t value);
@@ -101,13 +117,13 @@ static inline void vmcs_write(enum vmcs_field field, uint64_t value)
 		vmcs_broken("VMWRITE", field, value);
 }
 
-/* --- vmx_state.c ----------------------------------------------------------------------------- */
+/* --- vmx_state.c ---------------------------------------------------------------------------- */
 
 void vmx_get(struct vcpu *v, struct cpu_state *s);
 void vmx_set(struct vcpu *v, const struct cpu_state *s);
 void vmx_get_mode(struct vcpu *v, struct cpu_mode *m);
 
-/* --- ept.c ----------------------------------------------------------------------------------- */
+/* --- ept.c ---------------------------------------------------------------------------------- */
 
 extern struct s2_format ept_format;
 
@@ -122,7 +138,7 @@ void     ept_flush_vpid(uint16_t vpid);
 /* What the tables say about an address, for the log. */
 void     ept_explain(const struct vm *vm, uint64_t address);
 
-/* --- vmx_entry.S ----------------------------------------------------------------------------- */
+/* --- vmx_entry.S ---------------------------------------------------------------------------- */
 
 /*
  * VMLAUNCH or VMRESUME with these general registers (RSP excepted, which is in the VMCS); returns

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arch/x86_64/vmx/vmx_check.h - what this CPU allows in a VMCS, and which VM-entry rule one breaks.  Pure.
+ * arch/x86_64/vmx/vmx_check.h - what this CPU allows in a VMCS, and which VM-entry rule one breaks.
+ *  Pure.
  */
 #ifndef VMX_CHECK_H
 #define VMX_CHECK_H
@@ -39,7 +40,10 @@ struct vmx_control {
 	uint32_t        required, wanted, forbidden;
 };
 
-/* The value for a control under a capability; false: *bad has the bits that this CPU does not let us have. */
+/*
+ * The value for a control under a capability; false: *bad has the bits that this CPU does not let
+ * us have.
+ */
 bool vmx_check_adjust(const struct vmx_control *c, uint64_t cap, uint32_t *value, uint32_t *bad);
 
 #endif

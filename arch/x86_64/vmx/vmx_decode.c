@@ -2,10 +2,10 @@
 /*
  * arch/x86_64/vmx/vmx_decode.c - from the raw fields of a VM exit to struct exit.
  *
- * Pure: no instruction and no state of its own, so every reason is tested on any machine.  One table
- * says for each exit reason which VMCS fields its exit needs, so that the hot path reads no others,
- * and what it means in the neutral words of vmm/exit.h.  A reason that is not in the table is one
- * that our controls never ask for: it stops the guest with its name.
+ * Pure: no instruction and no state of its own, so every reason is tested on any machine.  One
+ * table says for each exit reason which VMCS fields its exit needs, so that the hot path reads no
+ * others, and what it means in the neutral words of vmm/exit.h.  A reason that is not in the table
+ * is one that our controls never ask for: it stops the guest with its name.
  *
  * Called by vmx.c after each exit; read next: vmm/exit.c.
  */
@@ -59,7 +59,8 @@ static void fill_io(const struct vmx_raw *raw, struct exit *x)
 	if (!x->io.in)
 		x->io.seg = (uint8_t)GET(INFO_STRING_SEG, raw->insn_info);
 	if (x->io.addr_size > 8 || x->io.seg > SEG_GS)
-		fatal(x, "string I/O with an address size or segment that does not exist", raw->insn_info);
+		fatal(x, "string I/O with an address size or segment that does not exist",
+		      raw->insn_info);
 }
 
 /* SDM vol. 3, "Exit Qualification for Control-Register Accesses" */
@@ -123,7 +124,8 @@ static const struct row {
 
 	[VMX_REASON_CPUID]         = INSN(EXIT_CPUID),
 	[VMX_REASON_HLT]           = INSN(EXIT_HLT),
-	[VMX_REASON_IO]            = { fill_io, EXIT_IO, VMX_NEEDS_LEN | VMX_NEEDS_QUAL | VMX_NEEDS_INFO },
+	[VMX_REASON_IO]            = { fill_io, EXIT_IO, VMX_NEEDS_LEN | VMX_NEEDS_QUAL |
+	                               VMX_NEEDS_INFO },
 	[VMX_REASON_RDMSR]         = { fill_rdmsr, EXIT_MSR, VMX_NEEDS_LEN },
 	[VMX_REASON_WRMSR]         = { fill_wrmsr, EXIT_MSR, VMX_NEEDS_LEN },
 	[VMX_REASON_EPT_VIOLATION] = { fill_fault, EXIT_FAULT, VMX_NEEDS_QUAL | VMX_NEEDS_ADDR },
@@ -132,7 +134,10 @@ static const struct row {
 	[VMX_REASON_XSETBV]        = INSN(EXIT_XSETBV),
 	[VMX_REASON_VMCALL]        = INSN(EXIT_HYPERCALL),
 	[VMX_REASON_PAUSE]         = INSN(EXIT_PAUSE),
-	/* The caches stay coherent without the guest's help, and INVD would throw away the host's data. */
+	/*
+	 * The caches stay coherent without the guest's help, and INVD would throw away the host's
+	 * data.
+	 */
 	[VMX_REASON_WBINVD]        = INSN(EXIT_WBINVD),
 	[VMX_REASON_INVD]          = INSN(EXIT_WBINVD),
 	[VMX_REASON_RDPMC]         = INSN(EXIT_GP),
@@ -170,7 +175,8 @@ static const struct row *row_of(uint32_t reason)
 	static const struct row unknown;
 	uint32_t basic = GET(REASON_BASIC, reason);
 
-	return basic < VMX_REASON_COUNT && !(reason & REASON_ENTRY_FAILED) ? &rows[basic] : &unknown;
+	return basic < VMX_REASON_COUNT && !(reason & REASON_ENTRY_FAILED) ? &rows[basic]
+		: &unknown;
 }
 
 unsigned vmx_decode_needs(uint32_t reason)
@@ -192,7 +198,7 @@ bool vmx_decode(const struct vmx_raw *raw, struct exit *x)
 	return x->kind != EXIT_OURS;
 }
 
-/* --- Events ---------------------------------------------------------------------------------- */
+/* --- Events --------------------------------------------------------------------------------- */
 
 static const uint8_t neutral_type[] = {
 	[VMX_EVENT_EXTINT]         = EVENT_IRQ,
@@ -217,7 +223,8 @@ static const uint8_t vmx_type[] = {
 
 static bool is_software(uint8_t type)
 {
-	return type == EVENT_SOFT_IRQ || type == EVENT_SOFT_EXCEPTION || type == EVENT_PRIV_SOFT_EXCEPTION;
+	return type == EVENT_SOFT_IRQ || type == EVENT_SOFT_EXCEPTION ||
+		type == EVENT_PRIV_SOFT_EXCEPTION;
 }
 
 /* SDM vol. 3, "Information for VM Exits That Occur During Event Delivery" */
@@ -230,11 +237,17 @@ void vmx_decode_again(const struct vmx_raw *raw, struct inject *again)
 	again->vector = (uint8_t)GET(EVENT_INFO_VECTOR, raw->vectoring);
 	again->has_error = raw->vectoring & EVENT_INFO_HAS_ERROR;
 	again->error = again->has_error ? raw->vectoring_error : 0;
-	/* INT n and its kin push the address behind themselves: delivering again needs their length. */
+	/*
+	 * INT n and its kin push the address behind themselves: delivering again needs their
+	 * length.
+	 */
 	again->insn_len = is_software(again->type) ? (uint8_t)raw->insn_len : 0;
 }
 
-/* SDM vol. 3, "Information About NMI Unblocking Due to IRET": not valid with #DF or during delivery. */
+/*
+ * SDM vol. 3, "Information About NMI Unblocking Due to IRET": not valid with #DF or during
+ * delivery.
+ */
 bool vmx_decode_iret_unblocked_nmi(const struct vmx_raw *raw)
 {
 	if ((raw->vectoring & EVENT_INFO_VALID) || (raw->reason & REASON_ENTRY_FAILED))
@@ -253,11 +266,11 @@ bool vmx_decode_iret_unblocked_nmi(const struct vmx_raw *raw)
 
 uint32_t vmx_decode_event_info(const struct inject *event)
 {
-	return (uint32_t)(EVENT_INFO_VALID | PUT(EVENT_INFO_TYPE, (uint64_t)vmx_type[event->type]) | event->vector |
-	                  (event->has_error ? EVENT_INFO_HAS_ERROR : 0));
+	return (uint32_t)(EVENT_INFO_VALID | PUT(EVENT_INFO_TYPE, (uint64_t)vmx_type[event->type]) |
+	                  event->vector | (event->has_error ? EVENT_INFO_HAS_ERROR : 0));
 }
 
-/* --- Names ----------------------------------------------------------------------------------- */
+/* --- Names ---------------------------------------------------------------------------------- */
 
 const char *vmx_decode_reason_name(uint32_t reason)
 {

@@ -33,10 +33,16 @@ unsigned vmx_decode_needs(uint32_t reason);
  */
 bool vmx_decode(const struct vmx_raw *raw, struct exit *x);
 
-/* The event whose delivery the exit interrupted: to be delivered again.  EVENT_NONE when there is none. */
+/*
+ * The event whose delivery the exit interrupted: to be delivered again.  EVENT_NONE when there is
+ * none.
+ */
 void vmx_decode_again(const struct vmx_raw *raw, struct inject *again);
 
-/* True: an IRET had already unblocked NMIs when it faulted; it will run again, so they are blocked again. */
+/*
+ * True: an IRET had already unblocked NMIs when it faulted; it will run again, so they are blocked
+ * again.
+ */
 bool vmx_decode_iret_unblocked_nmi(const struct vmx_raw *raw);
 
 /* An event as VM entry wants it in VMCS_ENTRY_EVENT. */

@@ -11,7 +11,7 @@
  *   so that no value chosen by a guest is there for the host to speculate with.
  *   RIP, RSP and RFLAGS of both sides are in the VMCS; an exit clears RFLAGS, so IF and DF are 0.
  *
- * Host stack while the guest runs, from HOST_RSP upwards: gpr, r15, r14, r13, r12, rbx, rbp, return.
+ * Host stack while the guest runs, from HOST_RSP up: gpr, r15, r14, r13, r12, rbx, rbp, return.
  */
 #define VMCS_HOST_RSP	0x6c14		/* as in defs/vmx.h */
 

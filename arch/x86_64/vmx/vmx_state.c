@@ -38,7 +38,8 @@ static const struct { size_t in_vmx, offset; } kept_registers[] = {
 #define KEPT(own, member) { offsetof(struct vmx, own), offsetof(struct cpu_state, member) }
 	KEPT(cr2, cr2), KEPT(xcr0, xcr0), KEPT(dr6, dr6),
 	KEPT(dr[0], dr[0]), KEPT(dr[1], dr[1]), KEPT(dr[2], dr[2]), KEPT(dr[3], dr[3]),
-	KEPT(star, msr[CPU_MSR_STAR]), KEPT(lstar, msr[CPU_MSR_LSTAR]), KEPT(cstar, msr[CPU_MSR_CSTAR]),
+	KEPT(star, msr[CPU_MSR_STAR]), KEPT(lstar, msr[CPU_MSR_LSTAR]),
+		KEPT(cstar, msr[CPU_MSR_CSTAR]),
 	KEPT(fmask, msr[CPU_MSR_FMASK]), KEPT(kernel_gs_base, msr[CPU_MSR_KERNEL_GS_BASE]),
 	KEPT(tsc_aux, msr[CPU_MSR_TSC_AUX]), KEPT(xss, msr[CPU_MSR_XSS]),
 #undef KEPT
@@ -54,7 +55,7 @@ static const uint64_t *at_const(const void *base, size_t offset)
 	return (const uint64_t *)((const char *)base + offset);
 }
 
-/* --- Hardware to neutral ------------------------------------------------------------------------ */
+/* --- Hardware to neutral -------------------------------------------------------------------- */
 
 static void get_segments(struct cpu_state *s)
 {
@@ -68,7 +69,9 @@ static void get_segments(struct cpu_state *s)
 	s->idtr_limit = (uint32_t)vmcs_read(VMCS_GUEST_IDTR_LIMIT);
 }
 
-/* The event on its way in: given to inject() but not yet entered, or interrupted by the last exit. */
+/*
+ * The event on its way in: given to inject() but not yet entered, or interrupted by the last exit.
+ */
 static void get_event(const struct vcpu *v, struct cpu_state *s)
 {
 	struct vmx_raw pending = { .vectoring = (uint32_t)vmcs_read(VMCS_ENTRY_EVENT) };
@@ -107,12 +110,12 @@ void vmx_get(struct vcpu *v, struct cpu_state *s)
 	s->block_mov_ss = !!(hw->interruptibility & BLOCK_MOV_SS);
 	s->block_nmi = !!(hw->interruptibility & BLOCK_NMI);
 	get_event(v, s);
-	if (hw->nmi_waits)
+	if (vmx_take_back_nmi(hw))
 		v->nmi_pending = true;          /* not delivered: it travels as pending */
 	memcpy(s->xsave, hw->xsave, sizeof(s->xsave));
 }
 
-/* --- Neutral to hardware ------------------------------------------------------------------------ */
+/* --- Neutral to hardware -------------------------------------------------------------------- */
 
 static void set_segments(const struct cpu_state *s)
 {
@@ -133,7 +136,8 @@ static void set_flow(struct vcpu *v, struct vmx *hw, const struct cpu_state *s)
 	v->rip = hw->rip = s->rip;
 	v->rflags = hw->rflags = s->rflags;
 	hw->rsp = s->gpr[GPR_RSP];
-	hw->interruptibility = (s->block_sti ? BLOCK_STI : 0) | (s->block_mov_ss ? BLOCK_MOV_SS : 0) |
+	hw->interruptibility = (s->block_sti ? BLOCK_STI : 0) |
+		(s->block_mov_ss ? BLOCK_MOV_SS : 0) |
 	                       (s->block_nmi ? BLOCK_NMI : 0);
 	vmcs_write(VMCS_GUEST_RIP, hw->rip);
 	vmcs_write(VMCS_GUEST_RSP, hw->rsp);
@@ -142,7 +146,8 @@ static void set_flow(struct vcpu *v, struct vmx *hw, const struct cpu_state *s)
 	v->irq_blocked = !(s->rflags & RFLAGS_IF) || s->block_sti || s->block_mov_ss;
 	vmcs_write(VMCS_ENTRY_EVENT, 0);
 	v->again = (struct inject){ .type = s->event_type, .vector = s->event_vector,
-		.has_error = s->event_has_error, .insn_len = s->event_insn_len, .error = s->event_error };
+		.has_error = s->event_has_error, .insn_len = s->event_insn_len, .error =
+			s->event_error };
 }
 
 static void set_entry_mode(uint64_t efer)
@@ -168,13 +173,13 @@ void vmx_set(struct vcpu *v, const struct cpu_state *s)
 	memcpy(hw->xsave, s->xsave, sizeof(hw->xsave));
 	if (vmx_owns(hw))
 		vmx_registers_load(hw);
-	hw->nmi_waits = false;
+	vmx_take_back_nmi(hw);
 	hw->checked = false;
 	if (hw->cpu != CPU_NONE)                /* otherwise the first load flushes */
 		ept_flush_vpid(ept_vpid(v));
 }
 
-/* --- The part an emulator needs ------------------------------------------------------------------- */
+/* --- The part an emulator needs ------------------------------------------------------------- */
 
 void vmx_get_mode(struct vcpu *v, struct cpu_mode *m)
 {
@@ -187,5 +192,6 @@ void vmx_get_mode(struct vcpu *v, struct cpu_mode *m)
 		m->seg_base[seg] = vmcs_read(VMCS_OF_SEG(VMCS_GUEST_ES_BASE, seg));
 	m->cs_attr = (uint32_t)vmcs_read(VMCS_GUEST_CS_ATTR);
 	m->ss_attr = (uint32_t)vmcs_read(VMCS_GUEST_SS_ATTR);
-	m->cpl = (uint8_t)GET(SEG_DPL, (uint64_t)m->ss_attr);   /* SDM vol. 3, "Guest Register State" */
+	/* SDM vol. 3, "Guest Register State" */
+	m->cpl = (uint8_t)GET(SEG_DPL, (uint64_t)m->ss_attr);
 }

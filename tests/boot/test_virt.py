@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""The vendor's door by itself: small guests through virt_ops, on each kind of CPU that differs.
+
+boot/virttest.c looks at exits of all kinds, the timer, the interrupt window, interrupted
+deliveries, exact dirty pages, control registers, a refused entry, and the whole state's round trip.
+"""
+
+import re
+
+import pytest
+
+# What makes each different: XSAVES and PML; neither; no accessed and dirty flags; CET and 5 more.
+MODELS = ["corei7_skylake_x", "corei7_haswell_4770", "corei7_ivy_bridge_3770k", "tigerlake"]
+
+
+@pytest.fixture
+def run(boot):
+    """run(model): boots with test=virt until it has passed or the boot has stopped."""
+    def boot_it(model):
+        result = boot("node=t test=virt", until=r"godwit: (ready|stopped).*", grace=0,
+                      cpu_limit=20, cpu_model=model)
+        assert "virt test: PASS" in result.serial, result.tail()
+        return result
+    return boot_it
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_small_guests_go_through_the_door(run, model):
+    result = run(model)
+    assert "virt test: FAIL" not in result.serial
+    assert len(re.findall(r"virt test: ok", result.serial)) >= 12
+
+
+def test_only_the_entry_that_must_be_refused_breaks_a_rule(run):
+    """vmx_check() runs after every set(); an emulator might accept what a CPU refuses."""
+    result = run("corei7_skylake_x")
+    rules = set(re.findall(r"VM-entry rule broken: (.*)", result.serial))
+    assert rules == {"guest TR: unusable"}
+
+
+def test_an_exit_stays_cheap(run):
+    """Instructions of the vendor's part alone; the whole path has its own limit in the bench."""
+    cost = re.search(r"exit and entry for CPUID: (\d+) ticks", run("corei7_skylake_x").serial)
+    assert int(cost[1]) <= 300
