@@ -9,7 +9,6 @@
 
 #include <stdarg.h>
 
-#include "arch/x86_64/defs/cr.h"
 #include "lib/fmt.h"
 #include "lib/log.h"
 #include "vmm/dump.h"
@@ -19,7 +18,6 @@
 #include "vmm/vm.h"
 
 #define HYPERCALL_UNKNOWN  (-1000ll)            /* what Linux expects of a hypercall that is not there */
-#define TRACE_ADDRESS      MASK(47, 0)
 
 enum resume exit_fail(struct vcpu *v, const char *fmt, ...)
 {
@@ -206,18 +204,6 @@ enum resume exit_dispatch(struct vcpu *v, const struct exit *x)
 	if (r == RESUME_NEXT || r == RESUME_WAIT)
 		vcpu_skip(v, v->insn_len);
 	return r;
-}
-
-uint64_t exit_detail(const struct vcpu *v, const struct exit *x)
-{
-	switch (x->kind) {
-	case EXIT_IO:    return x->io.port;
-	case EXIT_MSR:   return (uint32_t)v->gpr[GPR_RCX];
-	case EXIT_CPUID: return (uint32_t)v->gpr[GPR_RAX];
-	case EXIT_FAULT: return x->fault.addr.v & TRACE_ADDRESS;
-	case EXIT_FATAL: return x->fatal.code & TRACE_ADDRESS;
-	default:         return 0;
-	}
 }
 
 const char *exit_name(enum exit_kind kind)

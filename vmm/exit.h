@@ -99,9 +99,6 @@ enum resume exit_dispatch(struct vcpu *v, const struct exit *x);
  */
 enum resume exit_fail(struct vcpu *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* What the trace says besides the kind: the port, the MSR or the low bits of the address. */
-uint64_t exit_detail(const struct vcpu *v, const struct exit *x);
-
 /* "io", "fault" ... */
 const char *exit_name(enum exit_kind kind);
 

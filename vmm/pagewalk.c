@@ -2,7 +2,7 @@
 /*
  * vmm/pagewalk.c - a guest's linear addresses to guest-physical ones.
  *
- * Three tables of levels, one loop.  Used where we emulate an access: the instruction behind an
+ * Three layouts of tables, one loop.  Used where we emulate an access: the instruction behind an
  * MMIO fault, the memory side of INS, OUTS and MOVS, and dumps.  Called by vmm/mmio.c and vmm/io.c.
  */
 #include "vmm/pagewalk.h"
@@ -13,14 +13,13 @@
 
 #define USER_CPL        3
 
-/* One level of a walk: which bits of the address index it, and whether an entry may map a page of that size. */
-struct level { uint8_t shift, bits; bool may_be_large; };
-
-static const struct level levels_32bit[]  = { { 22, 10, true }, { 12, 10, false } };
-static const struct level levels_pae[]    = { { 30, 2, false }, { 21, 9, true }, { 12, 9, false } };
-static const struct level levels_4level[] = { { 39, 9, false }, { 30, 9, true }, { 21, 9, true }, { 12, 9, false } };
-
-struct paging { const struct level *level; unsigned levels, entry_size; uint64_t root; bool nx, pdpte_bare; };
+/* How a mode's tables are laid out; `top` is the level of the first one, level 0 maps 4 KiB pages. */
+struct paging {
+	uint64_t root, address;         /* where the first table is; the address bits of an entry */
+	unsigned top, bits, entry_size; /* bits of the address that index a table                 */
+	unsigned large;                 /* highest level whose entries may map a large page       */
+	bool     nx;
+};
 
 bool pagewalk_is_64bit(const struct cpu_mode *mode)
 {
@@ -41,10 +40,10 @@ static struct paging paging_of(const struct cpu_mode *mode)
 	bool nx = mode->efer & EFER_NXE;
 
 	if (mode->efer & EFER_LMA)
-		return (struct paging){ levels_4level, COUNT(levels_4level), 8, mode->cr3 & PTE_ADDRESS, nx, false };
+		return (struct paging){ mode->cr3 & PTE_ADDRESS, PTE_ADDRESS, 3, 9, 8, 2, nx };
 	if (mode->cr4 & CR4_PAE)        /* the first table has 4 entries and 32-byte alignment */
-		return (struct paging){ levels_pae, COUNT(levels_pae), 8, mode->cr3 & MASK(31, 5), nx, true };
-	return (struct paging){ levels_32bit, COUNT(levels_32bit), 4, mode->cr3 & MASK(31, 12), false, false };
+		return (struct paging){ mode->cr3 & MASK(31, 5), PTE_ADDRESS, 2, 9, 8, 1, nx };
+	return (struct paging){ mode->cr3 & MASK(31, 12), MASK(31, 12), 1, 10, 4, mode->cr4 & CR4_PSE ? 1 : 0, false };
 }
 
 /* One load: the guest may write there meanwhile.  Entries are aligned, so they lie in one piece. */
@@ -60,7 +59,7 @@ static bool read_entry(const struct mem *m, uint64_t at, unsigned size, uint64_t
 }
 
 /* The CPU sets these when it walks; we stand in for it. */
-static void set_bits(struct mem *m, uint64_t at, unsigned size, uint64_t entry, uint64_t bits)
+static inline void set_bits(struct mem *m, uint64_t at, unsigned size, uint64_t entry, uint64_t bits)
 {
 	if ((entry & bits) == bits)
 		return;
@@ -69,7 +68,7 @@ static void set_bits(struct mem *m, uint64_t at, unsigned size, uint64_t entry, 
 }
 
 /* Does the CPU let this access through, given the rights gathered on the way? */
-static bool permitted(const struct cpu_mode *mode, enum walk_access access, uint64_t rights, bool nx)
+static inline bool permitted(const struct cpu_mode *mode, enum walk_access access, uint64_t rights, bool nx)
 {
 	bool user = mode->cpl == USER_CPL;
 
@@ -97,37 +96,37 @@ bool pagewalk(struct mem *m, const struct cpu_mode *mode, uint64_t linear, enum 
 		return true;
 	}
 	struct paging p = paging_of(mode);
-	uint64_t rights = PTE_WRITE | PTE_USER, table = p.root;
-	bool nx = false;
+	uint64_t rights = PTE_WRITE | PTE_USER, table = p.root, entry;
+	bool pae = p.top == 2, nx = false;
 
 	*error = (access == WALK_WRITE ? PF_WRITE : 0) | (mode->cpl == USER_CPL ? PF_USER : 0) |
 	         (access == WALK_FETCH && p.nx ? PF_FETCH : 0);
-	for (unsigned i = 0; i < p.levels; i++) {
-		const struct level *l = &p.level[i];
-		uint64_t at = table + (linear >> l->shift & (BIT(l->bits) - 1)) * p.entry_size, entry;
-		bool bare = p.pdpte_bare && i == 0;     /* a PAE PDPTE has no rights and no accessed bit */
+	if (pae)                        /* bits above 31 are not part of the address */
+		linear = (uint32_t)linear;
+	for (unsigned level = p.top; ; level--) {
+		unsigned shift = PAGE_SHIFT + p.bits * level;
+		uint64_t at = table + (linear >> shift & (BIT(p.bits) - 1)) * p.entry_size;
 
 		if (!read_entry(m, at, p.entry_size, &entry) || !(entry & PTE_PRESENT))
 			return false;
-		if (!bare) {
-			rights &= entry;
-			nx |= p.nx && (entry & PTE_NX);
+		if (pae && level == p.top) {    /* a PAE PDPTE has no rights and no accessed bit */
+			table = entry & p.address;
+			continue;
 		}
-		bool large = l->may_be_large && (entry & PTE_LARGE) && (p.entry_size == 8 || (mode->cr4 & CR4_PSE));
-		if (large || i == p.levels - 1) {
+		rights &= entry;
+		nx |= p.nx && (entry & PTE_NX);
+		if (level == 0 || (level <= p.large && (entry & PTE_LARGE))) {
 			if (!permitted(mode, access, rights, nx)) {
 				*error |= PF_PRESENT;
 				return false;
 			}
 			set_bits(m, at, p.entry_size, entry, PTE_ACCESSED | (access == WALK_WRITE ? PTE_DIRTY : 0));
-			*out = gpa(leaf_base(entry, l->shift, p.entry_size) | (linear & (BIT(l->shift) - 1)));
+			*out = gpa(leaf_base(entry, shift, p.entry_size) | (linear & (BIT(shift) - 1)));
 			return true;
 		}
-		if (!bare)
-			set_bits(m, at, p.entry_size, entry, PTE_ACCESSED);
-		table = entry & (p.entry_size == 8 ? PTE_ADDRESS : MASK(31, 12));
+		set_bits(m, at, p.entry_size, entry, PTE_ACCESSED);
+		table = entry & p.address;
 	}
-	return false;
 }
 
 /* --- Copies ----------------------------------------------------------------------------------- */

@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "arch/x86_64/defs/apic.h"
-#include "arch/x86_64/defs/cr.h"
 #include "arch/x86_64/defs/msr.h"
 #include "lib/log.h"
 #include "lib/time.h"
@@ -23,6 +22,7 @@
 #include "vmm/vm.h"
 
 #define SLICE_MAX_NS            (10 * NS_PER_MS)
+#define TRACE_ADDRESS           MASK(47, 0)     /* 16 bits are for the kind         */
 #define VECTOR_LAST             31              /* of the exceptions                */
 #define SIPI_PAGE_SHIFT         12              /* the vector is a page number      */
 #define MISC_ENABLE_POWER_UP    (MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS)
@@ -235,12 +235,6 @@ static void send_message(void *vcpu, const struct apic_msg *msg)
 	}
 }
 
-void vcpu_skip(struct vcpu *v, unsigned insn_len)
-{
-	v->rip += insn_len;
-	v->irq_blocked = !(v->rflags & RFLAGS_IF);
-}
-
 enum err vcpu_fetch(struct vcpu *v, uint64_t linear, void *to, uint64_t len)
 {
 	struct cpu_mode mode;
@@ -350,6 +344,19 @@ static void deliver(struct vcpu *v)
 	}
 }
 
+/* What the trace says besides the kind: the port, the MSR or the low bits of the address. */
+static inline uint64_t detail(const struct vcpu *v, const struct exit *x)
+{
+	switch (x->kind) {
+	case EXIT_IO:    return x->io.port;
+	case EXIT_MSR:   return (uint32_t)v->gpr[GPR_RCX];
+	case EXIT_CPUID: return (uint32_t)v->gpr[GPR_RAX];
+	case EXIT_FAULT: return x->fault.addr.v & TRACE_ADDRESS;
+	case EXIT_FATAL: return x->fatal.code & TRACE_ADDRESS;
+	default:         return 0;
+	}
+}
+
 enum resume vcpu_turn(struct vcpu *v)
 {
 	struct vm *vm = v->vm;
@@ -360,7 +367,7 @@ enum resume vcpu_turn(struct vcpu *v)
 	deliver(v);
 	virt->enter(v, &x);
 	v->exits[x.kind]++;
-	trace_add(&vm->trace, TRACE_VM_EXIT, v->id, x.kind | exit_detail(v, &x) << 8, v->rip);
+	trace_add(&vm->trace, TRACE_VM_EXIT, v->id, x.kind | detail(v, &x) << 8, v->rip);
 	return exit_dispatch(v, &x);
 }
 

@@ -8,6 +8,7 @@
 #ifndef VMM_VCPU_H
 #define VMM_VCPU_H
 
+#include "arch/x86_64/defs/cr.h"
 #include "lib/config.h"
 #include "lib/task.h"
 #include "vmm/dev/vlapic.h"
@@ -91,7 +92,11 @@ void vcpu_task(void *v);
 void vcpu_kick(struct vcpu *v);
 
 /* RIP moves here and nowhere else; also ends an STI or MOV SS shadow. */
-void vcpu_skip(struct vcpu *v, unsigned insn_len);
+static inline void vcpu_skip(struct vcpu *v, unsigned insn_len)
+{
+	v->rip += insn_len;
+	v->irq_blocked = !(v->rflags & RFLAGS_IF);
+}
 
 /* A guest's fault: delivered before the next instruction.  RESUME_SAME must follow. */
 void vcpu_raise(struct vcpu *v, uint8_t vector);                       /* #UD, #DB ...       */

@@ -94,6 +94,8 @@ void vpic_set_line(void *vpic, unsigned line, bool level)
 
 	if (line == PIC_CASCADE_IRQ)
 		return;                 /* on the board it is the slave's */
+	if ((p->chip[line / 8].lines >> line % 8 & 1) == level)
+		return;                 /* devices drive their wires at every access */
 	chip_set_line(&p->chip[line / 8], line % 8, level);
 	settle(p);
 }
