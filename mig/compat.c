@@ -59,9 +59,6 @@ void compat_check(const struct hello *h, const struct compat_here *here, struct 
 	uint64_t need = ALIGN_UP(h->config.ram_bytes, FRAME_SIZE) + compat_extra_bytes(h->config.ram_bytes);
 
 	cpuid_compare(&h->cpuid, &here->cpuid, missing, r);
-	if (h->cpuid.xcr0_mask & ~here->cpuid.xcr0_mask)
-		reasons_add(r, "the guest may use XSAVE components %#llx that are not offered here",
-		            (unsigned long long)(h->cpuid.xcr0_mask & ~here->cpuid.xcr0_mask));
 	check_tsc(h->tsc_khz, here->tsc_khz, r);
 	if (need > here->bytes_free)
 		reasons_add(r, "the guest needs %llu MiB of memory, %llu MiB are free here",

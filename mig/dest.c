@@ -70,7 +70,7 @@ static enum err check_hello(const struct hello *h, const struct wire_id *id, str
 		return e;
 	check_epoch(id, r);
 	check_names(&h->config, r);
-	mig_hooks.cpuid_here(&here.cpuid, h->config.cpus);
+	vm_host_cpuid(&here.cpuid, h->config.cpus);
 	compat_check(h, &here, r);
 	return reasons_err(r);
 }

@@ -79,9 +79,11 @@ static enum err take_cpuid(struct wire_in *r, struct cpuid_table *t)
 	section_take_head(&sub, &head);
 	enum err e = section_match(&ref, &head);
 	if (e == OK)
-		e = section_stage(&ref, &sub, t);
+		e = section_stage(&ref, &sub, t);       /* `t` is ours alone: no other copy is needed */
 	if (e == OK && t->n > CPUID_ENTRIES_MAX)
 		e = refuse(ERR_BAD_FORMAT, "record HELLO: %u CPUID entries; at most %d", t->n, CPUID_ENTRIES_MAX);
+	if (e == OK)
+		section_resume(&ref);           /* look-ups need its index */
 	return e;
 }
 

@@ -54,7 +54,6 @@ struct mig_status {
 struct mig_hooks {
 	enum err (*connect)(const char *where, uint64_t deadline_ns, struct chan **out);   /* chan_tcp_connect()   */
 	void     (*announce)(struct vm *vm);            /* the guest runs here now: RARP burst                     */
-	void     (*cpuid_here)(struct cpuid_table *out, unsigned cpus);                    /* what vm_create() would show */
 };
 extern struct mig_hooks mig_hooks;
 

@@ -38,19 +38,21 @@ static void copy_reason(char *to, size_t size, const struct wire_in *body)
 	to[n] = 0;
 }
 
-/* A record that must be `want`; REFUSED is always possible. */
-static enum err expect(struct mig *m, uint32_t type, struct wire_in *body, enum wire_type want)
+/* Not the record that we wanted: a refusal, which is always possible, or nonsense. */
+static enum err take_no(struct mig *m, uint32_t type, const struct wire_in *body, const char *wanted)
 {
 	char why[sizeof(m->st.result)];
 
-	if (type == want)
-		return OK;
 	if (type != WIRE_REFUSED)
-		return refuse(ERR_BAD_FORMAT, "%s answered with %s instead of %s", m->st.peer, wire_type_name(type),
-		              wire_type_name(want));
+		return refuse(ERR_BAD_FORMAT, "%s sent %s instead of %s", m->st.peer, wire_type_name(type), wanted);
 	m->refused = true;
 	copy_reason(why, sizeof(why), body);
 	return refuse(ERR_REFUSED, "%s refused: %s", m->st.peer, why);
+}
+
+static enum err expect(struct mig *m, uint32_t type, const struct wire_in *body, enum wire_type want)
+{
+	return type == want ? OK : take_no(m, type, body, wire_type_name(want));
 }
 
 enum err source_check(struct mig *m)
@@ -68,7 +70,7 @@ enum err source_check(struct mig *m)
 		return OK;
 	/* The peer speaks only when asked, or to refuse. */
 	enum err e = stream_recv(&m->stream, &rec, &body, time_now_ns() + MIG_GOODBYE_NS);
-	return e == OK ? expect(m, rec.type, &body, WIRE_REFUSED) : e;
+	return e == OK ? take_no(m, rec.type, &body, "nothing") : e;
 }
 
 /* Wait for a record; until GRANT has left, a cancel ends the wait. */
@@ -82,6 +84,21 @@ static enum err await(struct mig *m, struct wire_record *rec, struct wire_in *bo
 		event_wait(&m->wake, MIN(deadline_ns, time_now_ns() + MIG_POLL_NS));
 	}
 	return stream_recv(&m->stream, rec, body, deadline_ns);
+}
+
+/* A peer that refuses and hangs up while we send: its reason says more than the broken connection. */
+static enum err last_words(struct mig *m, enum err e)
+{
+	struct wire_record rec;
+	struct wire_in body;
+
+	if (e != ERR_LINK_LOST || !m->stream.chan)
+		return e;
+	mig_note(m, e);
+	if (stream_recv(&m->stream, &rec, &body, time_now_ns() + MIG_GOODBYE_NS) != OK || rec.type != WIRE_REFUSED)
+		return e;
+	m->st.result[0] = 0;
+	return take_no(m, rec.type, &body, "nothing");
 }
 
 /* --- Asking ----------------------------------------------------------------------------------------- */
@@ -314,11 +331,12 @@ static void grant(struct mig *m)
 		e = await(m, &rec, &body, grant_ns + MIG_RUNNING_NS);
 	if (e == OK)
 		e = expect(m, rec.type, &body, WIRE_RUNNING);
-	if (e == OK)
+	if (e == OK) {
 		running(m, &body, grant_ns, true);
-	else
-		mig_src_event(m, m->refused ? SRC_EV_NOT_RUN : SRC_EV_LOST);
-	mig_note(m, e);
+		return;
+	}
+	mig_note(m, last_words(m, e));
+	mig_src_event(m, m->refused ? SRC_EV_NOT_RUN : SRC_EV_LOST);
 }
 
 /* Ask once more on a new connection.  Whatever goes wrong leaves us in doubt. */
@@ -416,6 +434,17 @@ static void release(struct mig *m)
 	vm_delete(vm);
 }
 
+/* Before GRANT: tell the peer, and keep the guest. */
+static void abandon(struct mig *m, enum err why)
+{
+	enum err e = mig_note(m, last_words(m, why));
+
+	mig_src_event(m, m->refused ? SRC_EV_NOT_RUN :
+	                 e == ERR_CANCELLED || e == ERR_NOT_CONVERGED ? SRC_EV_CANCEL : SRC_EV_LOST);
+	if (m->stream.chan && !m->refused)
+		stream_send_text(&m->stream, WIRE_CANCEL, m->st.result, time_now_ns() + MIG_GOODBYE_NS);
+}
+
 void source_run(void *arg)
 {
 	struct mig *m = arg;
@@ -432,10 +461,7 @@ void source_run(void *arg)
 		if (m->src == SRC_DOUBT)
 			doubt(m);
 	} else {
-		mig_note(m, e);
-		mig_src_event(m, m->refused ? SRC_EV_NOT_RUN : e == ERR_CANCELLED || e == ERR_NOT_CONVERGED ? SRC_EV_CANCEL : SRC_EV_LOST);
-		if (m->stream.chan && !m->refused)
-			stream_send_text(&m->stream, WIRE_CANCEL, m->st.result, time_now_ns() + MIG_GOODBYE_NS);
+		abandon(m, e);
 	}
 	if (m->src == SRC_RELEASED)
 		release(m);

@@ -285,7 +285,9 @@ static enum err chan_tcp_recv(struct chan *chan, void *to, size_t len, uint64_t 
 
 static size_t chan_tcp_readable(const struct chan *chan)
 {
-	return of(chan)->rx.len;
+	const struct tcp_chan *c = of(chan);
+
+	return c->rx.len ? c->rx.len : (size_t)(!c->pcb || c->peer_closed);
 }
 
 static size_t chan_tcp_unacked(const struct chan *chan)

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/host/chan_mem.h - net/chan.h in memory: a pair of ends with a window, a speed, and faults on demand.
+ */
+#ifndef TESTS_HOST_CHAN_MEM_H
+#define TESTS_HOST_CHAN_MEM_H
+
+#include "net/chan.h"
+
+#define CHAN_MEM_WINDOW (256 * KIB)
+
+/* What goes wrong at the `at`th send() of the run, counted over all channels and both directions. */
+enum fault_kind {
+	FAULT_NONE,
+	FAULT_CUT_BEFORE,       /* the connection breaks, nothing of it arrives                 */
+	FAULT_CUT_MIDDLE,       /* half of it arrives, then the connection breaks               */
+	FAULT_CUT_AFTER,        /* it arrives as a whole, then the connection breaks            */
+	FAULT_SILENCE,          /* from here on nothing arrives, and nobody is told             */
+	FAULT_FLIP,             /* one bit of it arrives wrong                                  */
+	FAULT_CALL,             /* call() is run before it is sent                              */
+	FAULT_KINDS
+};
+
+struct chan_mem_world {
+	uint64_t ns_per_kib;            /* how long a send takes                                */
+	unsigned sends;                 /* so far                                               */
+	uint64_t bytes;
+	enum fault_kind fault;
+	unsigned at;
+	size_t   flip_offset;           /* byte of the send, modulo its length                  */
+	void   (*call)(void);
+	unsigned open;                  /* ends not yet closed                                  */
+};
+extern struct chan_mem_world chan_mem;
+
+void chan_mem_pair(const char *name_a, const char *name_b, struct chan **a, struct chan **b);
+
+#endif
