@@ -13,7 +13,7 @@
 
 #include "vmm/dev.h"
 
-#define TEST(unit, name) static void unit##__##name(void **state __attribute__((unused)))
+#define TEST(unit, name) static void unit##__##name(void **unused_state __attribute__((unused)))
 #define CASE(unit, name) cmocka_unit_test(unit##__##name)
 
 /* A wire's end: its level, and how often it rose. */
