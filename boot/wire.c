@@ -203,7 +203,7 @@ static enum err start_services(void)
 	if (e != OK)
 		return e;
 	mig_init();
-	mig_hooks = (struct mig_hooks){ mig_connect, announce_guest, vm_host_cpuid };
+	mig_hooks = (struct mig_hooks){ mig_connect, announce_guest };
 	return chan_tcp_listen(MIG_PORT, mig_serve);
 }
 
