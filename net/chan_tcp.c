@@ -77,9 +77,15 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 	return ERR_OK;
 }
 
+/* Free bytes of the send buffer.  Not tcp_sndbuf(): that one ends at 65535. */
+static size_t send_room(const struct tcp_chan *c)
+{
+	return c->pcb->snd_buf;
+}
+
 static bool has_room(const struct tcp_chan *c)
 {
-	return tcp_sndbuf(c->pcb) >= SEND_RESUME && tcp_sndqueuelen(c->pcb) <= TCP_SNDQUEUELOWAT;
+	return send_room(c) >= SEND_RESUME && tcp_sndqueuelen(c->pcb) <= TCP_SNDQUEUELOWAT;
 }
 
 static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
@@ -213,7 +219,7 @@ static void chan_tcp_flush(struct chan *chan)
 /* Give lwIP what fits; how many bytes it took. */
 static size_t write_some(struct tcp_chan *c, const void *data, size_t len)
 {
-	u16_t n = (u16_t)MIN(MIN(len, (size_t)tcp_sndbuf(c->pcb)), (size_t)WRITE_MAX);
+	u16_t n = (u16_t)MIN(MIN(len, send_room(c)), (size_t)WRITE_MAX);
 
 	if (n == 0 || tcp_write(c->pcb, data, n, TCP_WRITE_FLAG_COPY) != ERR_OK)
 		return 0;
@@ -294,7 +300,7 @@ static size_t chan_tcp_unacked(const struct chan *chan)
 {
 	const struct tcp_chan *c = of(chan);
 
-	return c->pcb ? TCP_SND_BUF - tcp_sndbuf(c->pcb) : 0;
+	return c->pcb ? TCP_SND_BUF - send_room(c) : 0;
 }
 
 static const struct chan_ops tcp_ops = {
