@@ -17,6 +17,7 @@
 #include "lib/fmt.h"
 #include "lib/log.h"
 #include "lib/pages.h"
+#include "lib/random.h"
 #include "lib/time.h"
 #include "vmm/image.h"
 #include "vmm/loader.h"
@@ -355,6 +356,18 @@ void vm_host_cpuid(struct cpuid_table *out, unsigned cpus)
 	cpuid_table_make(out, vm_hooks.cpuid, virt_caps.xcr0_mask, cpus, time_tsc_khz());
 }
 
+/* Hosts that booted alike must not make the same: the definition goes in, and the moment (RFC 9562, version 4). */
+static void make_uuid(struct vm_config *c)
+{
+	uint64_t tsc = time_tsc();
+
+	random_stir(c, sizeof(*c));
+	random_stir(&tsc, sizeof(tsc));
+	random_bytes(c->uuid, sizeof(c->uuid));
+	c->uuid[6] = (uint8_t)((c->uuid[6] & 0x0f) | 0x40);
+	c->uuid[8] = (uint8_t)((c->uuid[8] & 0x3f) | 0x80);
+}
+
 enum err vm_create(const struct vm_config *c, struct vm **out)
 {
 	struct cpuid_table cpuid;
@@ -366,6 +379,8 @@ enum err vm_create(const struct vm_config *c, struct vm **out)
 		return e;
 	vm_host_cpuid(&cpuid, c->cpus);
 	e = create(c, &cpuid, VM_STOPPED, out);
+	if (e == OK)
+		make_uuid(&(*out)->config);
 	if (e == OK)
 		log_line("%s: created, %llu MiB, %u CPU%s", c->name, c->ram_bytes / MIB, c->cpus, c->cpus > 1 ? "s" : "");
 	return e;
