@@ -12,6 +12,7 @@ boot-objs := boot/multiboot2.o boot/main.o                        # first instru
 boot-objs += boot/mbinfo.o boot/cmdline.o boot/memmap.o boot/memory.o   # what GRUB gave us: words, modules, RAM
 boot-objs += boot/vendor.o boot/selftest.o boot/crashtest.o       # what this machine can do; breaking it on purpose
 boot-objs += boot/virttest.o boot/virttest_guest.o                # the vendor's door by itself
+boot-objs += boot/bench_net.o                                     # frames against TCP
 boot-objs += boot/wire.o boot/vmdef.o                             # modules meet each other; VM definitions
 boot-objs += boot/commands.o boot/describe.o                      # control requests, and the form of the answers
 

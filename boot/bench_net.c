@@ -2,10 +2,10 @@
 /*
  * boot/bench_net.c - how much of the wire TCP gets: frames against a TCP stream, on the same NICs.
  *
- * With `test=net:ADDRESS` on the command line of two hosts, the one that has this address serves and
- * the other measures: first bare frames of an Ethernet type of their own, with a window so that the
- * receiver's queue never overflows, then as many bytes through lwIP.  The receiver's clock counts, from
- * the first frame or byte to the last.  The result is three lines that begin with "bench".
+ * With `test=net-12` on the command line of two hosts in 10.77.0.0/24, 10.77.0.12 serves and the
+ * other measures, in turns: bare frames of an Ethernet type of their own, with a window as large as
+ * TCP's, and bytes through lwIP.  The receiver's clock counts, from the first frame or byte to the
+ * last.  The result is lines that begin with "bench".
  */
 #include "boot/bench_net.h"
 
@@ -13,22 +13,25 @@
 
 #include "boot/boot.h"
 #include "boot/wire.h"
+#include "lib/fmt.h"
 #include "lib/log.h"
 #include "lib/task.h"
 #include "lib/time.h"
 #include "net/chan_tcp.h"
 
+#define TEST_NAME        "net-"
 #define BENCH_PORT       7799
-#define BENCH_FRAMES     6000
-#define BENCH_BYTES      (8 * MIB)
+#define ROUNDS           3                      /* frames, TCP, frames, TCP ...      */
+#define BENCH_FRAMES     3000                   /* a round                           */
+#define BENCH_BYTES      (4 * MIB)
 #define CHUNK            (16 * KIB)
 #define WAIT_MAX_NS      (120 * NS_PER_S)
 #define PEER_MAX_NS      (300 * NS_PER_S)       /* the peer may still be booting     */
 #define CREDIT_EVERY     16                     /* frames, between two credits       */
-#define WINDOW           256                    /* frames on their way               */
 #define CREDIT_MAX_NS    (500 * NS_PER_MS)      /* after this, frames were lost      */
 #define ETH_TYPE_BENCH   0x88b5                 /* IEEE 802, "Local Experimental"    */
 #define FRAME_BENCH_LEN  1514
+#define WINDOW           (512 * KIB / FRAME_BENCH_LEN)  /* frames on their way: as much as TCP's */
 #define FRAME_CREDIT_LEN 60
 #define PER_MILLE        1000
 
@@ -38,9 +41,13 @@ enum ask { ASK_RAW = 1, ASK_TCP, ASK_END };
 struct question { uint64_t ask, amount; uint8_t mac[8]; };
 struct answer { uint64_t amount, ns; uint8_t mac[8]; };
 
-struct bench_frame { uint8_t dst[MAC_LEN], src[MAC_LEN], type[2]; uint8_t rest[FRAME_BENCH_LEN - 14]; };
+struct bench_frame {
+	uint8_t dst[MAC_LEN], src[MAC_LEN], type[2];
+	uint8_t rest[FRAME_BENCH_LEN - FRAME_LEN_MIN];
+};
 _Static_assert(sizeof(struct bench_frame) == FRAME_BENCH_LEN, "no padding");
 
+static char server[32];
 static struct nic *nic;
 static nic_receive_fn *next_receive;            /* whose the NIC's frames are otherwise */
 static void *next_receive_to;
@@ -92,7 +99,7 @@ static void unhook_nic(void)
 	nic->receive = next_receive;
 }
 
-/* One credit says that CREDIT_EVERY frames arrived; a silent while says that the others are lost. */
+/* A credit says that CREDIT_EVERY frames arrived; silence, that those on their way are lost. */
 static void send_frames(uint64_t n)
 {
 	uint64_t done = 0;
@@ -114,10 +121,12 @@ static struct answer receive_frames(uint64_t n)
 	while (frames_in < n && time_now_ns() < end_ns)
 		if (!event_wait(&frame_came, time_now_ns() + 4 * CREDIT_MAX_NS))
 			break;
-	return (struct answer){ frames_in ? (frames_in - 1) * FRAME_BENCH_LEN : 0, last_ns - first_ns, { 0 } };
+	uint64_t bytes = frames_in ? (frames_in - 1) * FRAME_BENCH_LEN : 0;
+
+	return (struct answer){ bytes, last_ns - first_ns, { 0 } };
 }
 
-/* --- The side that serves ---------------------------------------------------------------------- */
+/* --- The side that serves -------------------------------------------------------------------- */
 
 static struct answer receive_bytes(struct chan *c, uint64_t n)
 {
@@ -138,6 +147,13 @@ static struct answer receive_bytes(struct chan *c, uint64_t n)
 	return (struct answer){ got, time_now_ns() - from_ns, { 0 } };
 }
 
+static bool next_question(struct chan *c, struct question *q)
+{
+	enum err e = c->ops->recv(c, q, sizeof(*q), time_now_ns() + PEER_MAX_NS);
+
+	return e == OK && q->ask != ASK_END;
+}
+
 static bool reply(struct chan *c, struct answer a)
 {
 	memcpy(a.mac, nic->mac, MAC_LEN);
@@ -152,7 +168,7 @@ static void serve(void *chan)
 	struct chan *c = chan;
 	struct question q;
 
-	while (c->ops->recv(c, &q, sizeof(q), time_now_ns() + PEER_MAX_NS) == OK && q.ask != ASK_END) {
+	while (next_question(c, &q)) {
 		if (!reply(c, (struct answer){ 0 }))    /* "go on", and our address */
 			break;
 		if (q.ask == ASK_RAW) {
@@ -168,7 +184,7 @@ static void serve(void *chan)
 	c->ops->close(c);
 }
 
-/* --- The side that measures --------------------------------------------------------------------- */
+/* --- The side that measures ------------------------------------------------------------------ */
 
 static enum err ask(struct chan *c, enum ask what, uint64_t amount, struct answer *go)
 {
@@ -180,6 +196,18 @@ static enum err ask(struct chan *c, enum ask what, uint64_t amount, struct answe
 	return e == OK ? c->ops->recv(c, go, sizeof(*go), time_now_ns() + WAIT_MAX_NS) : e;
 }
 
+static enum err add_answer(struct chan *c, struct answer *sum)
+{
+	struct answer a;
+	enum err e = c->ops->recv(c, &a, sizeof(a), time_now_ns() + WAIT_MAX_NS);
+
+	if (e != OK)
+		return e;
+	sum->amount += a.amount;
+	sum->ns += a.ns;
+	return OK;
+}
+
 static enum err measure_raw(struct chan *c, struct answer *out)
 {
 	struct answer go;
@@ -189,9 +217,8 @@ static enum err measure_raw(struct chan *c, struct answer *out)
 		return e;
 	hook_nic(go.mac);
 	send_frames(BENCH_FRAMES);
-	e = c->ops->recv(c, out, sizeof(*out), time_now_ns() + WAIT_MAX_NS);
 	unhook_nic();
-	return e;
+	return add_answer(c, out);
 }
 
 static enum err measure_tcp(struct chan *c, struct answer *out)
@@ -202,7 +229,7 @@ static enum err measure_tcp(struct chan *c, struct answer *out)
 	for (uint64_t sent = 0; e == OK && sent < BENCH_BYTES; sent += CHUNK)
 		e = c->ops->send(c, chunk, CHUNK, time_now_ns() + WAIT_MAX_NS);
 	c->ops->flush(c);
-	return e == OK ? c->ops->recv(c, out, sizeof(*out), time_now_ns() + WAIT_MAX_NS) : e;
+	return e == OK ? add_answer(c, out) : e;
 }
 
 static uint64_t rate_of(const struct answer *a)
@@ -219,14 +246,7 @@ static void report(const struct answer *raw, const struct answer *tcp)
 	log_line("bench tcp_rate %lu bytes/s", tcp_rate);
 	log_line("bench tcp_rate_ratio %lu.%03lu ratio", ratio / PER_MILLE, ratio % PER_MILLE);
 	log_line("bench net done: %lu of %u frames came through, TX ring full %lu times",
-		 raw->amount / FRAME_BENCH_LEN + 1, BENCH_FRAMES, nic->count.tx_full);
-}
-
-static const char *peer(void)
-{
-	const char *colon = strchr(boot_options.test, ':');
-
-	return colon ? colon + 1 : "";
+		 raw->amount / FRAME_BENCH_LEN + ROUNDS, ROUNDS * BENCH_FRAMES, nic->count.tx_full);
 }
 
 static void measure(void *arg)
@@ -238,12 +258,13 @@ static void measure(void *arg)
 
 	(void)arg;
 	do
-		e = chan_tcp_connect(peer(), BENCH_PORT, time_now_ns() + 2 * NS_PER_S, &c);
+		e = chan_tcp_connect(server, BENCH_PORT, time_now_ns() + 2 * NS_PER_S, &c);
 	while (e != OK && e != ERR_BAD_ARGUMENT && time_now_ns() < end_ns);
-	if (e == OK)
+	for (unsigned i = 0; e == OK && i < ROUNDS; i++) {
 		e = measure_raw(c, &raw);
-	if (e == OK)
-		e = measure_tcp(c, &tcp);
+		if (e == OK)
+			e = measure_tcp(c, &tcp);
+	}
 	if (e == OK)
 		report(&raw, &tcp);
 	else
@@ -252,25 +273,28 @@ static void measure(void *arg)
 		c->ops->close(c);
 }
 
-/* Does the management address, without its prefix, equal the peer's? */
-static bool is_ours(const char *address)
+/* Our own address with its last number replaced by that of the test's name; true: that is us. */
+static bool find_server(const char *number)
 {
-	size_t n = strlen(address);
+	const char *own = boot_options.mgmt.ip.address;
+	const char *dot = strrchr(own, '.'), *slash = strchr(own, '/');
+	int head = dot ? (int)(dot - own) : 0;
 
-	return strncmp(boot_options.mgmt.ip.address, address, n) == 0 &&
-	       boot_options.mgmt.ip.address[n] == '/';
+	fmt_format(server, sizeof(server), "%.*s.%s", head, own, number);
+	return slash && strlen(server) == (size_t)(slash - own) &&
+	       memcmp(own, server, (size_t)(slash - own)) == 0;
 }
 
 enum err bench_net_start(void)
 {
 	const struct network *n = wire_network(0);
 
-	if (strncmp(boot_options.test, "net:", 4) != 0)
+	if (strncmp(boot_options.test, TEST_NAME, sizeof(TEST_NAME) - 1) != 0)
 		return OK;
 	if (!n)
 		return fail(ERR_BAD_ARGUMENT, "test=%s needs a network", boot_options.test);
 	nic = n->nic;
-	if (is_ours(peer()))
+	if (find_server(boot_options.test + sizeof(TEST_NAME) - 1))
 		return chan_tcp_listen(BENCH_PORT, serve);
 	return task_create("bench", measure, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot/bench_net.h - frames and TCP measured against each other, with test=net:ADDRESS.
+ * boot/bench_net.h - frames and TCP measured against each other, with test=net-NUMBER.
  */
 #ifndef BOOT_BENCH_NET_H
 #define BOOT_BENCH_NET_H

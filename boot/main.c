@@ -19,6 +19,7 @@
 #include "arch/x86_64/irq.h"
 #include "arch/x86_64/paging.h"
 #include "arch/x86_64/timer.h"
+#include "boot/bench_net.h"
 #include "drivers/nics.h"
 #include "drivers/pci.h"
 #include "drivers/rtc.h"
@@ -125,6 +126,7 @@ static const struct step {
 	{ "nics",        nics_init },           /* a card that fails is left out, with a line    */
 	{ "network",     wire_net },            /* switches, lwIP, control service, migration    */
 	{ "guests",      wire_vms },            /* those among the boot modules                  */
+	{ "net bench",   bench_net_start },     /* only with test=net-NUMBER: frames against TCP */
 };
 
 uint64_t boot_ticks(void)

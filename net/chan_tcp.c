@@ -21,7 +21,7 @@
 #include "net/rxq.h"
 
 #define WRITE_MAX         (8 * TCP_MSS)         /* one tcp_write(); undone if memory is short */
-#define SEND_RESUME       (TCP_SND_BUF / 4)     /* wake a sender at this much room       */
+#define SEND_RESUME       (TCP_SND_BUF / 10)    /* wake a sender at this much room       */
 #define RETRY_NS          (20 * NS_PER_MS)      /* others hold the memory: look again    */
 #define KEEP_IDLE_MS      60000u                /* generous: an emulated clock races     */
 #define KEEP_INTERVAL_MS  75000u
@@ -204,7 +204,10 @@ static enum err link_lost(const struct tcp_chan *c)
 		      c->peer_closed ? "was closed by the peer" : "broke");
 }
 
-/* Everything that lwIP has, also a last segment that is not full. */
+/*
+ * Everything that lwIP has, also a last segment that is not full: now, or when the window opens.
+ * Nagle's rule comes back with the next send(), which may fill that segment.
+ */
 static void chan_tcp_flush(struct chan *chan)
 {
 	struct tcp_chan *c = of(chan);
@@ -213,7 +216,6 @@ static void chan_tcp_flush(struct chan *chan)
 		return;
 	tcp_nagle_disable(c->pcb);
 	tcp_output(c->pcb);
-	tcp_nagle_enable(c->pcb);
 }
 
 /* Give lwIP what fits; how many bytes it took. */
@@ -234,6 +236,7 @@ static enum err chan_tcp_send(struct chan *chan, const void *data, size_t len, u
 	while (len > 0) {
 		if (!c->pcb)
 			return link_lost(c);
+		tcp_nagle_enable(c->pcb);
 		size_t n = write_some(c, p, len);
 
 		p += n;

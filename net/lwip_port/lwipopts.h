@@ -3,7 +3,7 @@
  * net/lwip_port/lwipopts.h - how lwIP 2.1.3 is configured (lwIP, "opt.h"), and why.
  *
  * Raw API only, one CPU, no threads.  The sizes below are all the memory that lwIP has: about
- * 2.6 MiB, sized for two full windows in each direction and some small connections beside them.
+ * 3 MiB, enough for a full window in each direction and some more connections beside it.
  */
 #ifndef LWIP_PORT_LWIPOPTS_H
 #define LWIP_PORT_LWIPOPTS_H
@@ -32,18 +32,18 @@
 #define LWIP_NETIF_STATUS_CALLBACK    1
 #define IPV6_FRAG_COPYHEADER          1       /* 64 bit: without it lwip_init() stops */
 
-/* --- TCP: 256 KiB in flight is where lwIP's list walks still cost little (docs/network.md) --- */
+/* --- TCP: 512 KiB in flight; more costs too much in lwIP's list walks (docs/network.md) --- */
 #define TCP_MSS                       1460
 #define LWIP_WND_SCALE                1
-#define TCP_RCV_SCALE                 3
-#define TCP_WND                       (256 * 1024)
-#define TCP_SND_BUF                   (256 * 1024)
+#define TCP_RCV_SCALE                 4
+#define TCP_WND                       (512 * 1024)
+#define TCP_SND_BUF                   (TCP_WND + 64 * 1024)   /* more is ready when an ACK comes */
 #define TCP_SND_QUEUELEN              (4 * TCP_SND_BUF / TCP_MSS)
 #define TCP_SNDLOWAT                  16384   /* by hand: the default overflows 16 bits */
-#define TCP_SNDQUEUELOWAT             256
+#define TCP_SNDQUEUELOWAT             512
 #define TCP_OVERSIZE                  TCP_MSS
 #define TCP_QUEUE_OOSEQ               1
-#define TCP_OOSEQ_MAX_PBUFS           192     /* per connection: a window's worth */
+#define TCP_OOSEQ_MAX_PBUFS           384     /* per connection: a window's worth */
 #define LWIP_TCP_SACK_OUT             1
 #define LWIP_TCP_KEEPALIVE            1
 #define TCP_LISTEN_BACKLOG            1
@@ -56,7 +56,7 @@
 #define MEM_USE_POOLS                 1
 #define MEMP_USE_CUSTOM_POOLS         1
 #define MEM_USE_POOLS_TRY_BIGGER_POOL 1
-#define PBUF_POOL_SIZE                512
+#define PBUF_POOL_SIZE                640
 #define PBUF_POOL_BUFSIZE             1536    /* a whole frame with a VLAN tag */
 #define MEMP_NUM_PBUF                 1024    /* PBUF_ROM: answers sent by reference */
 #define MEMP_NUM_TCP_SEG              2048

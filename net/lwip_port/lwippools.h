@@ -5,5 +5,5 @@
  */
 LWIP_MALLOC_MEMPOOL_START
 LWIP_MALLOC_MEMPOOL(768, 256)           /* headers of segments sent by reference, ACKs, ARP */
-LWIP_MALLOC_MEMPOOL(512, 1664)          /* a segment with its headers: tcp_write with a copy */
+LWIP_MALLOC_MEMPOOL(640, 1664)          /* a segment with its headers: tcp_write with a copy */
 LWIP_MALLOC_MEMPOOL_END
