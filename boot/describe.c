@@ -10,6 +10,7 @@
 #include "boot/wire.h"
 #include "lib/fmt.h"
 #include "lib/pages.h"
+#include "lib/task.h"
 #include "lib/time.h"
 #include "net/announce.h"
 #include "net/netif.h"
@@ -152,6 +153,8 @@ void describe_node(struct json_writer *w)
 	json_string(w, "virtualization", virt->name);
 	json_ms(w, "uptime_ms", time_now_ns());
 	json_u64(w, "tsc_khz", time_tsc_khz());
+	json_u64(w, "tsc", time_tsc());
+	json_u64(w, "idle_ticks", sched_idle_tsc());
 	json_u64(w, "boot_ticks", boot_ticks());
 	describe_features(w);
 	describe_memory(w);
@@ -169,7 +172,8 @@ static void describe_vcpus(struct json_writer *w, const struct vm *vm)
 		json_u64(w, "id", i);
 		json_bool(w, "halted", v->halted);
 		json_format(w, "rip", "%016lx", v->rip);
-		json_ms(w, "inside_ms", time_tsc_to_ns(v->ran_tsc));
+		json_u64(w, "ran_ticks", v->ran_tsc);
+		json_ms(w, "ran_ms", time_tsc_to_ns(v->ran_tsc));
 		json_object(w, "exits");
 		for (unsigned kind = 0; kind < EXIT_NKINDS; kind++)
 			if (v->exits[kind])
@@ -284,6 +288,8 @@ void describe_migration(struct json_writer *w, const struct mig_status *s, bool 
 	json_u64(w, "payload_bytes", s->payload_bytes);
 	json_u64(w, "pages_sent", s->pages_sent);
 	json_u64(w, "zero_pages_sent", s->zero_pages_sent);
+	json_u64(w, "harvest_ticks", s->harvest_ticks);
+	json_u64(w, "harvest_pages", s->harvest_pages);
 	json_ms(w, "total_ms", (s->ended ? s->ended_ns : time_now_ns()) - s->started_ns);
 	json_ms(w, "downtime_ms", s->downtime_ns);
 	describe_parts(w, s);
