@@ -212,15 +212,14 @@ static const char *reason_of(unsigned status)
 
 size_t http_format(char *to, size_t size, const struct http_reply *r)
 {
+	char content[128] = "";
+
+	if (r->status != HTTP_204)              /* which has none (RFC 9110, "204 No Content") */
+		fmt_format(content, sizeof(content), "Content-Type: %s\r\nContent-Length: %llu\r\n",
+			   r->content_type, (unsigned long long)r->content_length);
 	int len = fmt_format(to, size,
-			     "HTTP/1.1 %u %s\r\n"
-			     "Server: godwit\r\n"
-			     "Content-Type: %s\r\n"
-			     "Content-Length: %llu\r\n"
-			     "Cache-Control: no-store\r\n"
-			     "%s%s\r\n",
-			     r->status, reason_of(r->status), r->content_type,
-			     (unsigned long long)r->content_length, r->extra,
+			     "HTTP/1.1 %u %s\r\nServer: godwit\r\n%sCache-Control: no-store\r\n%s%s\r\n",
+			     r->status, reason_of(r->status), content, r->extra,
 			     r->close ? "Connection: close\r\n" : "");
 
 	return len < 0 || (size_t)len >= size ? 0 : (size_t)len;

@@ -207,6 +207,17 @@ uint64_t netif_poll(uint64_t now_ns)
 	return now_ns + sys_timeouts_sleeptime() * NS_PER_MS;
 }
 
+/* As RFC 5952 wants it: lwIP writes capitals. */
+static const char *ipv6_text(const ip6_addr_t *address)
+{
+	char *text = ip6addr_ntoa(address);
+
+	for (char *p = text; *p; p++)
+		if (*p >= 'A' && *p <= 'F')
+			*p = (char)(*p - 'A' + 'a');
+	return text;
+}
+
 bool netif_describe(unsigned i, char *out, size_t size)
 {
 	if (i >= nports)
@@ -218,7 +229,7 @@ bool netif_describe(unsigned i, char *out, size_t size)
 	for (unsigned k = 0; k < LWIP_IPV6_NUM_ADDRESSES; k++)
 		if (ip6_addr_isvalid(netif_ip6_addr_state(n, k)) && (size_t)len < size)
 			len += fmt_format(out + len, size - (size_t)len, " %s",
-					  ip6addr_ntoa(netif_ip6_addr(n, k)));
+					  ipv6_text(netif_ip6_addr(n, k)));
 	return true;
 }
 

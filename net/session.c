@@ -17,6 +17,7 @@
 #include "net/route.h"
 
 #define JSON_TYPE "application/json"
+#define LIST_PATH "/v1"
 
 /* What `run` reads while it writes over the collected body; handlers do not wait, so one will do. */
 static char body_copy[CTL_BODY_MAX + 1];
@@ -69,7 +70,7 @@ static void response_end(struct session *s, struct ctl_response *rs)
 	s->close = reply.close;
 	s->reply_at = SESSION_REPLY_HEAD - len;
 	s->reply_end = SESSION_REPLY_HEAD;
-	if (strcmp(s->head.method, "HEAD") != 0)
+	if (strcmp(s->head.method, "HEAD") != 0 && rs->status != HTTP_204)
 		s->reply_end += rs->json.len;
 	memcpy(s->reply_buf + s->reply_at, head, len);
 	s->state = SESSION_REPLY;
@@ -100,26 +101,40 @@ static void answer_and_close(struct session *s, unsigned status, const char *sen
 	answer_error(s, status, sentence);
 }
 
+/* GET /v1, the list of routes, is ours unless the table has its own. */
+static bool is_list(const struct session *s)
+{
+	for (unsigned i = 0; i < s->nroutes; i++)
+		if (strcmp(s->routes[i].path, LIST_PATH) == 0)
+			return false;
+	return strcmp(s->head.path, LIST_PATH) == 0;
+}
+
+static void add_allowed(struct session *s, struct ctl_response *rs)
+{
+	char allowed[CTL_HEADERS_MAX / 2] = "OPTIONS, GET, HEAD";
+
+	if (!is_list(s))
+		route_allowed(s->routes, s->nroutes, s->head.path, allowed, sizeof(allowed));
+	ctl_header(rs, "Allow", "%s", allowed);
+}
+
 static void answer_options(struct session *s)
 {
 	struct ctl_response rs;
-	char allowed[CTL_HEADERS_MAX / 2];
 
-	route_allowed(s->routes, s->nroutes, s->head.path, allowed, sizeof(allowed));
 	response_begin(s, &rs);
 	rs.status = HTTP_200;
-	ctl_header(&rs, "Allow", "%s", allowed);
+	add_allowed(s, &rs);
 	response_end(s, &rs);
 }
 
 static void answer_no_method(struct session *s)
 {
 	struct ctl_response rs;
-	char allowed[CTL_HEADERS_MAX / 2];
 
-	route_allowed(s->routes, s->nroutes, s->head.path, allowed, sizeof(allowed));
 	write_error(s, &rs, HTTP_405, "this resource does not take this method; see Allow");
-	ctl_header(&rs, "Allow", "%s", allowed);
+	add_allowed(s, &rs);
 	response_end(s, &rs);
 }
 
@@ -127,6 +142,8 @@ static void answer_list(struct session *s)
 {
 	struct ctl_response rs;
 
+	if (strcmp(s->head.method, "GET") != 0 && strcmp(s->head.method, "HEAD") != 0)
+		return answer_no_method(s);
 	response_begin(s, &rs);
 	rs.status = HTTP_200;
 	route_list(s->routes, s->nroutes, &rs.json);
@@ -191,14 +208,6 @@ static void begin_request(struct session *s)
 	begin_body(s);
 }
 
-static bool has_own_list(const struct session *s)
-{
-	for (unsigned i = 0; i < s->nroutes; i++)
-		if (strcmp(s->routes[i].path, "/v1") == 0)
-			return true;
-	return false;
-}
-
 /* A request's head is whole and sound: whose is it? */
 static void dispatch(struct session *s)
 {
@@ -209,8 +218,7 @@ static void dispatch(struct session *s)
 	s->close = unread;                      /* unless a route takes the body */
 	if (strcmp(s->head.method, "OPTIONS") == 0)
 		return answer_options(s);
-	if (!has_own_list(s) && strcmp(s->head.path, "/v1") == 0 &&
-	    (strcmp(s->head.method, "GET") == 0 || strcmp(s->head.method, "HEAD") == 0))
+	if (is_list(s))
 		return answer_list(s);
 
 	switch (route_find(s->routes, s->nroutes, s->head.method, s->head.path, &s->route,

@@ -26,9 +26,10 @@
 #define MAC_LINK_LOCAL_N  16
 
 #define BUCKET_WAYS       4
-#define BUCKETS           (VSWITCH_MACS_MAX / BUCKET_WAYS)
+#define BUCKET_BITS       8
+#define BUCKETS           (1u << BUCKET_BITS)
 #define HASH_MULTIPLIER   0x9e3779b97f4a7c15ull
-_Static_assert((BUCKETS & (BUCKETS - 1)) == 0, "the hash picks a bucket by masking");
+_Static_assert(BUCKETS * BUCKET_WAYS == VSWITCH_MACS_MAX, "the table holds what config.h says");
 _Static_assert(VSWITCH_PORTS_MAX <= UINT16_MAX, "an entry keeps its port in 16 bits");
 
 /* A learned address; key 0 is an empty slot (the address 0 is never learned). */
@@ -138,7 +139,7 @@ static uint64_t key_of(uint64_t mac, uint16_t vlan)
 
 static struct entry *bucket_of(struct vswitch *s, uint64_t key)
 {
-	return s->table[(key * HASH_MULTIPLIER >> 32) & (BUCKETS - 1)];
+	return s->table[key * HASH_MULTIPLIER >> (64 - BUCKET_BITS)];    /* the bits all others reach */
 }
 
 /* The host's own addresses stay: they neither age nor give way. */

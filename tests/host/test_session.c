@@ -62,6 +62,13 @@ static enum err post_nothing(struct ctl_request *rq, struct ctl_response *rs)
 	return OK;
 }
 
+static enum err delete_thing(struct ctl_request *rq, struct ctl_response *rs)
+{
+	(void)rq;
+	rs->status = HTTP_204;
+	return OK;
+}
+
 static enum err put_begin(struct ctl_request *rq)
 {
 	if (rq->content_length > 1000)
@@ -107,6 +114,7 @@ static const struct ctl_route routes[] = {
 	{ .method = "GET", .path = "/v1/things/{}", .help = "one thing", .run = get_thing },
 	{ .method = "POST", .path = "/v1/echo", .help = "says it back", .run = post_echo },
 	{ .method = "GET", .path = "/v1/endless", .help = "too much", .run = get_endless },
+	{ .method = "DELETE", .path = "/v1/things/{}", .help = "away", .run = delete_thing },
 	{ .method = "POST", .path = "/v1/nothing", .help = "nothing", .run = post_nothing },
 	{ .method = "PUT", .path = "/v1/images/{}", .help = "upload", .run = put_end,
 	  .begin = put_begin, .data = put_data, .abort = put_abort },
@@ -181,6 +189,8 @@ static void session_answers_whatever_the_pieces(void **state)
 		  "{\"error\":\"there is no such resource; GET /v1 lists them\"}" },
 		{ REQUEST("DELETE /v1/echo", ""), 405,
 		  "{\"error\":\"this resource does not take this method; see Allow\"}" },
+		{ REQUEST("BREW /v1", ""), 405,
+		  "{\"error\":\"this resource does not take this method; see Allow\"}" },
 		{ REQUEST("POST /v1/echo", "Content-Length: 5\r\n") "hello", 201, "hello" },
 		{ REQUEST("POST /v1/echo", ""), 201, "" },
 		{ REQUEST("POST /v1/nothing", "Content-Length: 2\r\n") "{}", 200, "{}" },
@@ -196,6 +206,7 @@ static void session_answers_whatever_the_pieces(void **state)
 		{ REQUEST("POST /v1/echo", "Content-Length: 65537\r\n"), 413,
 		  "{\"error\":\"the body is longer than this request takes\"}" },
 		{ REQUEST("OPTIONS *", ""), 200, "" },
+		{ REQUEST("DELETE /v1/things/a", ""), 204, "" },
 	};
 
 	(void)state;
@@ -217,6 +228,15 @@ static void session_says_what_is_allowed(void **state)
 	(void)state;
 	talk(text, strlen(text), 1000);
 	assert_non_null(strstr(out, "\r\nAllow: OPTIONS, POST\r\n"));
+}
+
+static void session_says_nothing_of_no_content(void **state)   /* RFC 9110, "204 No Content" */
+{
+	static const char text[] = REQUEST("DELETE /v1/things/a", "");
+
+	(void)state;
+	talk(text, strlen(text), 1000);
+	assert_null(strstr(out, "Content-"));
 }
 
 static void session_lists_its_routes(void **state)
@@ -381,6 +401,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(session_answers_whatever_the_pieces),
 		cmocka_unit_test(session_says_what_is_allowed),
+		cmocka_unit_test(session_says_nothing_of_no_content),
 		cmocka_unit_test(session_lists_its_routes),
 		cmocka_unit_test(session_takes_requests_one_after_another),
 		cmocka_unit_test(session_takes_nothing_while_it_answers),

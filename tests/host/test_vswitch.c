@@ -285,6 +285,16 @@ static void vswitch_survives_a_flood_of_addresses(void **state)
 	assert_int_equal(send_mac(GUEST_B, 0x020000000000ull + end_ns - 1, MAC_B, 0, end_ns), TO(GUEST_A));
 }
 
+static void vswitch_knows_one_address_in_many_vlans(void **state)
+{
+	struct vswitch_mac macs[64];
+
+	(void)state;
+	for (uint16_t vlan = 1; vlan <= COUNT(macs); vlan++)
+		send_mac(GUEST_A, BCAST, MAC_A, vlan, 0);
+	assert_in_range(vswitch_macs(sw, macs, COUNT(macs), 0), COUNT(macs) * 3 / 4, COUNT(macs));
+}
+
 static void vswitch_lists_what_it_learned(void **state)
 {
 	struct vswitch_mac m[4];
@@ -328,6 +338,7 @@ int main(void)
 		CASE(vswitch_checks_lengths),
 		CASE(vswitch_reads_a_header_cut_into_pieces),
 		CASE(vswitch_survives_a_flood_of_addresses),
+		CASE(vswitch_knows_one_address_in_many_vlans),
 		CASE(vswitch_lists_what_it_learned),
 		CASE(vswitch_ports_run_out_and_come_back),
 	};

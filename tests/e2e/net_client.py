@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""Runs inside a lab's network: net_client.py ADDRESS NAME does one thing to a node and prints JSON.
+
+What curl cannot do: clients that send crumbs, break off, stay silent, or come in crowds.
+"""
+
+import json
+import os
+import socket
+import struct
+import sys
+import time
+
+WAIT_S = 60
+
+
+def connect(address):
+    return socket.create_connection((address, 80), timeout=WAIT_S)
+
+
+def answer(sock):
+    """Everything until the node closes, or one whole response."""
+    data = b""
+    while True:
+        head, blank, body = data.partition(b"\r\n\r\n")
+        if blank:
+            length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+            if length and len(body) >= int(length[0].split(b":")[1]):
+                return data
+        more = sock.recv(65536)
+        if not more:
+            return data
+        data += more
+
+
+def get(path, *more):
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: x", *more, "", ""]).encode()
+
+
+def status(data):
+    return int(data.split(b" ")[1]) if data.startswith(b"HTTP/1.1 ") else 0
+
+
+def crumbs(address):
+    """A request byte by byte."""
+    with connect(address) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in get("/v1/node"):
+            sock.sendall(bytes([byte]))
+        return status(answer(sock))
+
+
+def pipeline(address):
+    """Twenty requests at once; twenty answers in order, then the end."""
+    with connect(address) as sock:
+        sock.sendall(get("/v1") * 19 + get("/v1", "Connection: close"))
+        data = b""
+        while more := sock.recv(65536):
+            data += more
+        return data.count(b"HTTP/1.1 200 OK\r\n")
+
+
+def broken_uploads(address):
+    """Uploads that end in the middle, politely and by reset; none may stay behind."""
+    for i in range(6):
+        sock = connect(address)
+        sock.sendall(b"PUT /v1/images/broken HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n"
+                     + bytes(10000 * (i + 1)))
+        time.sleep(0.2)
+        if i % 2:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+    time.sleep(1)
+    with connect(address) as sock:
+        sock.sendall(get("/v1/images"))
+        return answer(sock).partition(b"\r\n\r\n")[2].decode()
+
+
+def crowd(address):
+    """More clients than the node has places, all silent; then one who speaks is served."""
+    silent = []
+    for _ in range(40):
+        try:
+            silent.append(connect(address))
+        except OSError:
+            pass
+    end = time.monotonic() + WAIT_S
+    while time.monotonic() < end:
+        try:
+            with connect(address) as sock:
+                sock.sendall(get("/v1"))
+                if status(answer(sock)) == 200:
+                    return 200
+        except OSError:
+            pass
+        time.sleep(0.5)
+    return 0
+
+
+def refused_upload(address):
+    """A body that the node does not want: the answer arrives although nobody reads the body."""
+    with connect(address) as sock:
+        sock.sendall(b"POST /v1/vms HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n")
+        try:
+            sock.sendall(bytes(300000))
+        except OSError:
+            pass
+        return status(answer(sock))
+
+
+def garbage(address):
+    """What port scanners send."""
+    results = []
+    for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"\r\n" * 3000, b"\0" * 9000,
+                 b"GET / HTTP/1.1\r\n\r\n", os.urandom(20000)):
+        with connect(address) as sock:
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+            try:
+                results.append(status(answer(sock)))
+            except OSError:
+                results.append(-1)
+    return results
+
+
+def vlan(address):
+    """Frames with a VLAN tag to everybody reach the node's switch, and do no harm."""
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    raw.bind(("client", 0))
+    source = raw.getsockname()[4]
+    for vid in range(1, 50):
+        raw.send(b"\xff" * 6 + source + b"\x81\x00" + struct.pack(">H", vid) + b"\x08\x06" + bytes(46))
+    time.sleep(0.5)
+    with connect(address) as sock:
+        sock.sendall(get("/v1/node"))
+        node = json.loads(answer(sock).partition(b"\r\n\r\n")[2])
+    return len({m["vlan"] for s in node["switches"] for m in s["macs"]})
+
+
+def main():
+    address, name = sys.argv[1:]
+    things = {f.__name__: f for f in (crumbs, pipeline, broken_uploads, crowd, refused_upload,
+                                      garbage, vlan)}
+    print(json.dumps(things[name](address)))
+
+
+main()

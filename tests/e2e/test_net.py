@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""The host on the network: e1000, switch, lwIP and the control service, from outside, on Bochs."""
+
+import json
+import os
+import re
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(TOP, "tools"))
+BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
+
+from lablib.lab import Lab, Options             # noqa: E402
+
+ADDRESS = "10.77.0.11"
+LIMIT_S = 120
+
+
+@pytest.fixture(scope="module")
+def host():
+    """One host for all of this file: a test leaves it as it found it."""
+    lab = Lab(os.path.join(BUILD, "check/files/test_net"))
+    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), nodes=1, memory=128), print)
+    yield lab
+    lab.down()
+
+
+def output(host, *argv):
+    done = host.run(argv, capture_output=True, timeout=LIMIT_S)
+    assert done.returncode == 0, (argv, done.stdout[-2000:], done.stderr[-2000:])
+    return done.stdout
+
+
+def client(host, name):
+    return json.loads(output(host, "/usr/bin/python3", os.path.join(HERE, "net_client.py"), ADDRESS, name))
+
+
+def node(host):
+    return json.loads(output(host, "curl", "-sS", "-m", "60", f"http://{ADDRESS}/v1/node"))
+
+
+@pytest.mark.parametrize("size", [0, 56, 1472, 1473, 8000])     # whole frames, and fragments
+def test_ping_of_any_size(host, size):
+    text = output(host, "ping", "-c", "3", "-i", "0.3", "-W", "10", "-s", str(size), ADDRESS).decode()
+    assert " 3 received, 0% packet loss" in text
+
+
+def test_ping_over_ipv6(host):
+    text = output(host, "ping", "-6", "-c", "2", "-W", "10", "fe80::5054:ff:fe77:100%client").decode()
+    assert " 0% packet loss" in text
+
+
+def test_address_of_the_host_is_learned_from_its_first_arp(host):
+    entry = host.fdb("52:54:00:77:01:00")
+    assert entry and entry["port"] == "a0"
+    own = [p for s in node(host)["switches"] for p in s["ports"] if p["kind"] == "host"]
+    macs = [m for s in node(host)["switches"] for m in s["macs"] if m["mac"] == "52:54:00:77:01:00"]
+    assert [m["port"] for m in macs] == [p["port"] for p in own]
+
+
+def test_nothing_is_lost_between_card_and_switch(host):
+    before = node(host)["nics"][0]
+    output(host, "ping", "-c", "50", "-i", "0.01", "-W", "10", ADDRESS)
+    after = node(host)["nics"][0]
+    assert after["rx_frames"] - before["rx_frames"] >= 50
+    for counter in ("rx_dropped", "rx_errors", "tx_full"):
+        assert after[counter] == before[counter]
+
+
+def test_image_arrives_whole(host, tmp_path):
+    """A megabyte up with Expect: 100-continue; the node says how much it has, then forgets it."""
+    path = tmp_path / "payload"
+    path.write_bytes(os.urandom(1 << 20))
+    url = f"http://{ADDRESS}/v1/images/payload"
+    text = output(host, "curl", "-sS", "-v", "-m", "100", "-T", str(path), url)
+    images = json.loads(output(host, "curl", "-sS", "-m", "60", f"http://{ADDRESS}/v1/images"))
+    assert [i["bytes"] for i in images["images"] if i["name"] == "payload"] == [1 << 20], text
+    code = output(host, "curl", "-sS", "-m", "60", "-o", "/dev/null", "-w", "%{http_code}", "-X", "DELETE", url)
+    assert code == b"204"
+
+
+@pytest.mark.parametrize("argv, status, sentence", [
+    (["/nowhere"], 404, "no such resource"),
+    (["-X", "DELETE", "/v1/node"], 405, "Allow"),
+    (["-X", "BREW", "/v1"], 405, "Allow"),
+    (["-T", "-", "/v1/images/x"], 411, "Content-Length"),
+    (["-H", "Content-Length: 1x", "-X", "POST", "/v1/vms"], 400, "Content-Length"),
+    (["-H", "Expect: wonders", "/v1"], 417, "100-continue"),
+    (["-d", "{", "/v1/vms"], 400, ""),
+    (["/v1/vms/%zz"], 400, "encoded"),
+    (["/v1/vms/" + "x" * 100], 400, "too long"),
+    (["/v1/vms/none/console?from=x"], 404, "none"),
+    (["/" + "x" * 9000], 414, "8 KiB"),
+    (["-H", "X: " + "x" * 9000, "/v1"], 431, "8 KiB"),
+])
+def test_wrong_requests_get_a_status_and_a_sentence(host, argv, status, sentence):
+    done = host.run(["curl", "-sS", "-m", "60", "-w", "\n%{http_code}", *argv[:-1],
+                     f"http://{ADDRESS}{argv[-1]}"], capture_output=True, timeout=LIMIT_S,
+                    input=b"x" * 10)
+    body, code = done.stdout.decode().rsplit("\n", 1)
+    assert int(code) == status, done
+    assert sentence in json.loads(body)["error"]
+
+
+def test_request_in_crumbs(host):
+    assert client(host, "crumbs") == 200
+
+
+def test_requests_in_a_row(host):
+    assert client(host, "pipeline") == 20
+
+
+def test_broken_uploads_leave_nothing(host):
+    free = node(host)["memory"]["free_bytes"]
+    assert json.loads(client(host, "broken_uploads"))["images"] == []
+    assert node(host)["memory"]["free_bytes"] == free
+
+
+def test_refusal_reaches_a_client_that_is_still_sending(host):
+    assert client(host, "refused_upload") == 413
+
+
+def test_garbage_is_answered_or_dropped(host):
+    assert all(code in (0, 400, 414, 431, -1) for code in client(host, "garbage"))
+    assert client(host, "crumbs") == 200
+
+
+def test_silent_clients_make_room(host):
+    assert client(host, "crowd") == 200
+
+
+def test_vlan_tags_are_learned_apart(host):
+    assert client(host, "vlan") >= 20
+
+
+def test_two_hosts_share_the_wire(lab):
+    """TCP between two hosts reaches at least 80 % of the frame rate of the same cards and wire."""
+    pair = lab(nodes=2, memory=128, cmdline="test=net-12")
+    log = pair.path("a", "serial.log")
+    for _ in range(600):
+        with open(log, encoding="utf-8", errors="replace") as f:
+            text = f.read()
+        if "bench net " in text:
+            break
+        pair.run(["sleep", "0.2"])
+    ratio = re.search(r"bench tcp_rate_ratio (\S+) ratio", text)
+    assert ratio, text[-2000:]
+    assert "9000 of 9000 frames" in text
+    assert float(ratio.group(1)) >= 0.8
