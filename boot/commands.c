@@ -3,8 +3,8 @@
  * boot/commands.c - the control service's table: what each request does.
  *
  * Handlers run from the network's poll and must not wait: what takes time starts a task and is
- * watched by further requests.  The machinery is net/ctl.c, the form of the answers boot/describe.c,
- * the description for users docs/api.md.
+ * watched by further requests.  The machinery is net/ctl.c, the form of the answers
+ * boot/describe.c, the description for users docs/api.md.
  */
 #include "boot/commands.h"
 
@@ -105,7 +105,8 @@ static enum err delete_vm(struct ctl_request *rq, struct ctl_response *rs)
 	return e;
 }
 
-static enum err run_on_vm(struct ctl_request *rq, struct ctl_response *rs, enum err (*run)(struct vm *))
+static enum err run_on_vm(struct ctl_request *rq, struct ctl_response *rs,
+                          enum err (*run)(struct vm *))
 {
 	struct vm *vm;
 	enum err e = find_vm(rq, &vm);
@@ -117,10 +118,22 @@ static enum err run_on_vm(struct ctl_request *rq, struct ctl_response *rs, enum 
 
 static enum err stop_vm(struct vm *vm) { return vm_stop(vm, "stopped on request"); }
 
-static enum err post_start(struct ctl_request *rq, struct ctl_response *rs) { return run_on_vm(rq, rs, vm_start); }
-static enum err post_pause(struct ctl_request *rq, struct ctl_response *rs) { return run_on_vm(rq, rs, vm_pause); }
-static enum err post_resume(struct ctl_request *rq, struct ctl_response *rs) { return run_on_vm(rq, rs, vm_resume); }
-static enum err post_stop(struct ctl_request *rq, struct ctl_response *rs) { return run_on_vm(rq, rs, stop_vm); }
+static enum err post_start(struct ctl_request *rq, struct ctl_response *rs)
+{
+	return run_on_vm(rq, rs, vm_start);
+}
+static enum err post_pause(struct ctl_request *rq, struct ctl_response *rs)
+{
+	return run_on_vm(rq, rs, vm_pause);
+}
+static enum err post_resume(struct ctl_request *rq, struct ctl_response *rs)
+{
+	return run_on_vm(rq, rs, vm_resume);
+}
+static enum err post_stop(struct ctl_request *rq, struct ctl_response *rs)
+{
+	return run_on_vm(rq, rs, stop_vm);
+}
 
 static enum err get_console(struct ctl_request *rq, struct ctl_response *rs)
 {
@@ -135,7 +148,8 @@ static enum err get_console(struct ctl_request *rq, struct ctl_response *rs)
 		return e;
 	rs->content_type = "application/octet-stream";
 	for (;;) {
-		size_t n = machine_console_read(&vm->machine, &from, chunk, MIN(sizeof(chunk), ctl_room(rs)));
+		size_t n = machine_console_read(&vm->machine, &from, chunk,
+		                                MIN(sizeof(chunk), ctl_room(rs)));
 		if (!n)
 			break;
 		ctl_append(rs, chunk, n);
@@ -152,7 +166,8 @@ static enum err post_console(struct ctl_request *rq, struct ctl_response *rs)
 	if (e != OK)
 		return e;
 	json_object(&rs->json, NULL);
-	json_u64(&rs->json, "accepted", machine_console_input(&vm->machine, rq->body, rq->body_len));
+	json_u64(&rs->json, "accepted",
+	         machine_console_input(&vm->machine, rq->body, rq->body_len));
 	json_object_end(&rs->json);
 	return OK;
 }
@@ -257,7 +272,8 @@ static enum err migration_id(const struct ctl_request *rq, uint32_t *id)
 	for (; *p >= '0' && *p <= '9' && value <= UINT32_MAX; p++)
 		value = value * 10 + (uint64_t)(*p - '0');
 	if (*p || p == rq->param[0] || value > UINT32_MAX)
-		return refuse(ERR_BAD_ARGUMENT, "\"%s\" is not the number of a migration", rq->param[0]);
+		return refuse(ERR_BAD_ARGUMENT, "\"%s\" is not the number of a migration",
+		              rq->param[0]);
 	*id = (uint32_t)value;
 	return OK;
 }
@@ -336,7 +352,8 @@ static enum err get_images(struct ctl_request *rq, struct ctl_response *rs)
 
 static enum err begin_image(struct ctl_request *rq)
 {
-	return image_upload_begin(rq->param[0], rq->content_length, (struct image_upload **)&rq->upload);
+	return image_upload_begin(rq->param[0], rq->content_length,
+	                          (struct image_upload **)&rq->upload);
 }
 
 static enum err write_image(struct ctl_request *rq, const void *bytes, size_t len)
@@ -372,26 +389,31 @@ static enum err delete_image(struct ctl_request *rq, struct ctl_response *rs)
 #define ROUTE(m, p, h, f) { .method = m, .path = p, .help = h, .run = f }
 
 const struct ctl_route commands[] = {
-	ROUTE("GET",    "/v1/node",                  "this host: CPU features, memory, cards, switches", get_node),
-	ROUTE("GET",    "/v1/node/log",              "the end of this host's log, as text",              get_log),
-	ROUTE("GET",    "/v1/vms",                   "all VMs",                                          get_vms),
-	ROUTE("POST",   "/v1/vms",                   "create a VM from a definition",                    post_vms),
-	ROUTE("GET",    "/v1/vms/{}",                "one VM",                                           get_vm),
-	ROUTE("DELETE", "/v1/vms/{}",                "delete a VM that does not run",                    delete_vm),
-	ROUTE("POST",   "/v1/vms/{}/start",          "load its payloads and run it",                     post_start),
-	ROUTE("POST",   "/v1/vms/{}/pause",          "let it stand still",                               post_pause),
-	ROUTE("POST",   "/v1/vms/{}/resume",         "let it go on",                                     post_resume),
-	ROUTE("POST",   "/v1/vms/{}/stop",           "pull its plug",                                    post_stop),
-	ROUTE("GET",    "/v1/vms/{}/console",        "what it said since ?from=N; X-Next says where to go on", get_console),
-	ROUTE("POST",   "/v1/vms/{}/console",        "type the body on its console",                     post_console),
-	ROUTE("GET",    "/v1/vms/{}/trace",          "its trace records since ?from=N",                  get_trace),
-	ROUTE("POST",   "/v1/vms/{}/migrate",        "move it to another host",                          post_migrate),
-	ROUTE("GET",    "/v1/migrations",            "migrations that this host remembers, newest first", get_migrations),
-	ROUTE("GET",    "/v1/migrations/{}",         "one migration, with its rounds",                   get_migration),
-	ROUTE("POST",   "/v1/migrations/{}/cancel",  "give it up; the guest stays where it runs",        post_cancel),
-	ROUTE("POST",   "/v1/migrations/{}/resolve", "in doubt: the operator says whose the guest is",   post_resolve),
-	ROUTE("GET",    "/v1/images",                "payloads that definitions can name",               get_images),
-	{ "PUT", "/v1/images/{}", "upload a payload: the body", put_image, begin_image, write_image, abort_image },
-	ROUTE("DELETE", "/v1/images/{}",             "forget an uploaded payload",                       delete_image),
+	ROUTE("GET", "/v1/node", "this host: CPU features, memory, cards, switches", get_node),
+	ROUTE("GET", "/v1/node/log", "the end of this host's log, as text", get_log),
+	ROUTE("GET", "/v1/vms", "all VMs", get_vms),
+	ROUTE("POST", "/v1/vms", "create a VM from a definition", post_vms),
+	ROUTE("GET", "/v1/vms/{}", "one VM", get_vm),
+	ROUTE("DELETE", "/v1/vms/{}", "delete a VM that does not run", delete_vm),
+	ROUTE("POST", "/v1/vms/{}/start", "load its payloads and run it", post_start),
+	ROUTE("POST", "/v1/vms/{}/pause", "let it stand still", post_pause),
+	ROUTE("POST", "/v1/vms/{}/resume", "let it go on", post_resume),
+	ROUTE("POST", "/v1/vms/{}/stop", "pull its plug", post_stop),
+	ROUTE("GET", "/v1/vms/{}/console", "what it said since ?from=N; X-Next says where to go on",
+	      get_console),
+	ROUTE("POST", "/v1/vms/{}/console", "type the body on its console", post_console),
+	ROUTE("GET", "/v1/vms/{}/trace", "its trace records since ?from=N", get_trace),
+	ROUTE("POST", "/v1/vms/{}/migrate", "move it to another host", post_migrate),
+	ROUTE("GET", "/v1/migrations", "migrations that this host remembers, newest first",
+	      get_migrations),
+	ROUTE("GET", "/v1/migrations/{}", "one migration, with its rounds", get_migration),
+	ROUTE("POST", "/v1/migrations/{}/cancel", "give it up; the guest stays where it runs",
+	      post_cancel),
+	ROUTE("POST", "/v1/migrations/{}/resolve", "in doubt: the operator says whose the guest is",
+	      post_resolve),
+	ROUTE("GET", "/v1/images", "payloads that definitions can name", get_images),
+	{ "PUT", "/v1/images/{}", "upload a payload: the body", put_image, begin_image, write_image,
+	  abort_image },
+	ROUTE("DELETE", "/v1/images/{}", "forget an uploaded payload", delete_image),
 };
 const unsigned ncommands = COUNT(commands);

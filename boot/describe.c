@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot/describe.c - this host, its VMs and its migrations as JSON; docs/api.md documents each member.
+ * boot/describe.c - this host, its VMs and its migrations as JSON; docs/api.md documents each
+ * member.
  */
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "boot/wire.h"
 #include "lib/fmt.h"
 #include "lib/pages.h"
+#include "lib/task.h"
 #include "lib/time.h"
 #include "net/announce.h"
 #include "net/netif.h"
@@ -18,7 +20,8 @@
 
 static void describe_mac(struct json_writer *w, const uint8_t mac[MAC_LEN])
 {
-	json_format(w, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	json_format(w, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+	            mac[4], mac[5]);
 }
 
 /* --- The node --------------------------------------------------------------------------------- */
@@ -39,7 +42,9 @@ static void describe_features(struct json_writer *w)
 	json_array_end(w);
 }
 
-/* Everything the hypervisor keeps for itself: its image and every page that is not a guest's RAM. */
+/*
+ * Everything the hypervisor keeps for itself: its image and every page that is not a guest's RAM.
+ */
 static void describe_memory(struct json_writer *w)
 {
 	struct pages_stats s = pages_stats();
@@ -90,7 +95,9 @@ static void describe_port_counts(struct json_writer *w, const struct vport_info 
 
 static void describe_switch(struct json_writer *w, const struct vswitch *s)
 {
-	static const char *const kinds[] = { [VPORT_UPLINK] = "uplink", [VPORT_HOST] = "host", [VPORT_GUEST] = "guest" };
+	static const char *const kinds[] = {
+		[VPORT_UPLINK] = "uplink", [VPORT_HOST] = "host", [VPORT_GUEST] = "guest"
+	};
 	static struct vswitch_mac mac[MACS_SHOWN];
 	unsigned n = vswitch_macs(s, mac, MACS_SHOWN, time_now_ns());
 	struct vport_info info;
@@ -146,6 +153,8 @@ void describe_node(struct json_writer *w)
 	json_string(w, "virtualization", virt->name);
 	json_ms(w, "uptime_ms", time_now_ns());
 	json_u64(w, "tsc_khz", time_tsc_khz());
+	json_u64(w, "tsc", time_tsc());
+	json_u64(w, "idle_ticks", sched_idle_tsc());
 	json_u64(w, "boot_ticks", boot_ticks());
 	describe_features(w);
 	describe_memory(w);
@@ -163,7 +172,8 @@ static void describe_vcpus(struct json_writer *w, const struct vm *vm)
 		json_u64(w, "id", i);
 		json_bool(w, "halted", v->halted);
 		json_format(w, "rip", "%016lx", v->rip);
-		json_ms(w, "inside_ms", time_tsc_to_ns(v->ran_tsc));
+		json_u64(w, "ran_ticks", v->ran_tsc);
+		json_ms(w, "ran_ms", time_tsc_to_ns(v->ran_tsc));
 		json_object(w, "exits");
 		for (unsigned kind = 0; kind < EXIT_NKINDS; kind++)
 			if (v->exits[kind])
@@ -207,8 +217,10 @@ void describe_vm(struct json_writer *w, const struct vm *vm, bool whole)
 	json_bool(w, "migrating", vm->owner);
 	if (!whole)
 		return;
-	json_format(w, "uuid", "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1], u[2],
-	            u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+	json_format(w, "uuid",
+	            "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0],
+	            u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12],
+	            u[13], u[14], u[15]);
 	json_ms(w, "clock_ms", clock_now_ns(&vm->clock));
 	json_u64(w, "host_bytes", vm->bytes_used);
 	json_u64(w, "tlb_flushes", vm->flushes);
@@ -276,6 +288,8 @@ void describe_migration(struct json_writer *w, const struct mig_status *s, bool 
 	json_u64(w, "payload_bytes", s->payload_bytes);
 	json_u64(w, "pages_sent", s->pages_sent);
 	json_u64(w, "zero_pages_sent", s->zero_pages_sent);
+	json_u64(w, "harvest_ticks", s->harvest_ticks);
+	json_u64(w, "harvest_pages", s->harvest_pages);
 	json_ms(w, "total_ms", (s->ended ? s->ended_ns : time_now_ns()) - s->started_ns);
 	json_ms(w, "downtime_ms", s->downtime_ns);
 	describe_parts(w, s);
@@ -289,7 +303,8 @@ void describe_migration(struct json_writer *w, const struct mig_status *s, bool 
 
 #define TRACE_CHUNK 32
 
-static void describe_record(struct json_writer *w, const struct vm *vm, const struct trace_record *r)
+static void describe_record(struct json_writer *w, const struct vm *vm,
+                            const struct trace_record *r)
 {
 	static const char *const names[TRACE_NEVENTS] = {
 #define E(name, text, a, b) text,

@@ -7,7 +7,8 @@
  *	 "nics": [{"mac": "52:54:00:77:01:01"}]}
  *
  * or "boot": {"multiboot": "hello.elf", "cmdline": "", "modules": ["a", "b"]}.  Memory is in MiB.
- * Definitions come from boot modules and from clients: every field is checked, unknown ones refused.
+ * Definitions come from boot modules and from clients: every field is checked, unknown ones
+ * refused.
  */
 #include "boot/vmdef.h"
 
@@ -23,7 +24,8 @@ static enum err parse_kernel(const struct json_doc *d, int boot, struct vm_confi
 
 	c->boot = BOOT_LINUX;
 	if (e == OK)
-		e = json_get_string(d, json_get(d, boot, "kernel"), "boot.kernel", c->kernel, sizeof(c->kernel));
+		e = json_get_string(d, json_get(d, boot, "kernel"), "boot.kernel", c->kernel,
+		                    sizeof(c->kernel));
 	if (e == OK && initrd >= 0)
 		e = json_get_string(d, initrd, "boot.initrd", c->initrd, sizeof(c->initrd));
 	return e;
@@ -37,11 +39,13 @@ static enum err parse_multiboot(const struct json_doc *d, int boot, struct vm_co
 
 	c->boot = BOOT_MULTIBOOT;
 	if (e == OK)
-		e = json_get_string(d, json_get(d, boot, "multiboot"), "boot.multiboot", c->kernel, sizeof(c->kernel));
+		e = json_get_string(d, json_get(d, boot, "multiboot"), "boot.multiboot", c->kernel,
+		                    sizeof(c->kernel));
 	if (e != OK || modules < 0)
 		return e;
 	if (json_type_of(d, modules) != JSON_ARRAY || json_count(d, modules) > VM_MODULES_MAX)
-		return refuse(ERR_BAD_ARGUMENT, "boot.modules must be a list of at most %d names", VM_MODULES_MAX);
+		return refuse(ERR_BAD_ARGUMENT, "boot.modules must be a list of at most %d names",
+		              VM_MODULES_MAX);
 	for (c->nmodules = 0; e == OK && c->nmodules < json_count(d, modules); c->nmodules++)
 		e = json_get_string(d, json_item(d, modules, c->nmodules), "boot.modules",
 		                    c->module[c->nmodules], sizeof(c->module[0]));
@@ -53,9 +57,11 @@ static enum err parse_boot(const struct json_doc *d, struct vm_config *c)
 	int boot = json_get(d, 0, "boot");
 
 	if (boot < 0 || json_type_of(d, boot) != JSON_OBJECT)
-		return refuse(ERR_BAD_ARGUMENT, "boot must be an object with \"kernel\" or \"multiboot\"");
+		return refuse(ERR_BAD_ARGUMENT,
+		              "boot must be an object with \"kernel\" or \"multiboot\"");
 	int cmdline = json_get(d, boot, "cmdline");
-	enum err e = json_get(d, boot, "multiboot") >= 0 ? parse_multiboot(d, boot, c) : parse_kernel(d, boot, c);
+	enum err e = json_get(d, boot, "multiboot") >= 0 ? parse_multiboot(d, boot, c) :
+	                                                   parse_kernel(d, boot, c);
 	if (e == OK && cmdline >= 0)
 		e = json_get_string(d, cmdline, "boot.cmdline", c->cmdline, sizeof(c->cmdline));
 	return e;
@@ -72,7 +78,8 @@ static enum err parse_mac(const char *text, uint8_t mac[6])
 	for (unsigned i = 0; i < 6; i++, text += 3) {
 		int high = hex_digit(text[0]), low = high < 0 ? -1 : hex_digit(text[1]);
 		if (low < 0 || text[2] != (i < 5 ? ':' : '\0'))
-			return refuse(ERR_BAD_ARGUMENT, "nics: \"mac\" must look like 52:54:00:12:34:56");
+			return refuse(ERR_BAD_ARGUMENT,
+			              "nics: \"mac\" must look like 52:54:00:12:34:56");
 		mac[i] = (uint8_t)(high << 4 | low);
 	}
 	return OK;
@@ -87,12 +94,14 @@ static enum err parse_nics(const struct json_doc *d, struct vm_config *c)
 	if (nics < 0)
 		return OK;
 	if (json_type_of(d, nics) != JSON_ARRAY || json_count(d, nics) > VM_NICS_MAX)
-		return refuse(ERR_BAD_ARGUMENT, "nics must be a list of at most %d network cards", VM_NICS_MAX);
+		return refuse(ERR_BAD_ARGUMENT, "nics must be a list of at most %d network cards",
+		              VM_NICS_MAX);
 	for (c->nnics = 0; c->nnics < json_count(d, nics); c->nnics++) {
 		int nic = json_item(d, nics, c->nnics);
 		enum err e = json_only(d, nic, known, "nics");
 		if (e == OK)
-			e = json_get_string(d, json_get(d, nic, "mac"), "nics: mac", text, sizeof(text));
+			e = json_get_string(d, json_get(d, nic, "mac"), "nics: mac", text,
+			                    sizeof(text));
 		if (e == OK)
 			e = parse_mac(text, c->nic[c->nnics].mac);
 		if (e != OK)
@@ -108,7 +117,8 @@ static enum err parse_size(const struct json_doc *d, struct vm_config *c)
 	enum err e = json_get_u64(d, json_get(d, 0, "memory"), "memory", &mib);
 
 	if (e == OK && mib > VM_RAM_MAX_BYTES / MIB)
-		e = refuse(ERR_BAD_ARGUMENT, "memory is in MiB, at most %lu, not %lu", (uint64_t)(VM_RAM_MAX_BYTES / MIB), mib);
+		e = refuse(ERR_BAD_ARGUMENT, "memory is in MiB, at most %lu, not %lu",
+		           (uint64_t)(VM_RAM_MAX_BYTES / MIB), mib);
 	if (e == OK && at >= 0)
 		e = json_get_u64(d, at, "cpus", &cpus);
 	if (e == OK && cpus > VCPUS_MAX)
@@ -121,18 +131,20 @@ static enum err parse_size(const struct json_doc *d, struct vm_config *c)
 enum err vmdef_parse(const char *text, size_t len, struct vm_config *out)
 {
 	static const char *const known[] = { "name", "memory", "cpus", "boot", "nics", NULL };
-	static struct json_doc d;               /* too large for a task's stack; nobody waits in here */
+	static struct json_doc d; /* too large for a task's stack; nobody waits in here */
 
 	*out = (struct vm_config){ 0 };
 	if (len > VMDEF_TEXT_MAX)
-		return refuse(ERR_BAD_ARGUMENT, "a VM definition has at most %llu bytes, not %zu", VMDEF_TEXT_MAX, len);
+		return refuse(ERR_BAD_ARGUMENT, "a VM definition has at most %llu bytes, not %zu",
+		              VMDEF_TEXT_MAX, len);
 	enum err e = json_parse(&d, text, len);
 	if (e == OK && json_type_of(&d, 0) != JSON_OBJECT)
 		e = refuse(ERR_BAD_FORMAT, "a VM definition is a JSON object");
 	if (e == OK)
 		e = json_only(&d, 0, known, "VM definition");
 	if (e == OK)
-		e = json_get_string(&d, json_get(&d, 0, "name"), "name", out->name, sizeof(out->name));
+		e = json_get_string(&d, json_get(&d, 0, "name"), "name", out->name,
+		                    sizeof(out->name));
 	if (e == OK)
 		e = parse_size(&d, out);
 	if (e == OK)

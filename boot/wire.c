@@ -3,8 +3,8 @@
  * boot/wire.c - modules that do not know each other meet here.
  *
  * Builds a switch behind each NIC that the command line names, puts lwIP and the guests' virtio-net
- * ports on them, gives the VM layer its hooks into the switch, gives migration its way to a peer and
- * its RARP burst, and starts the guests that came as boot modules.
+ * ports on them, gives the VM layer its hooks into the switch, gives migration its way to a peer
+ * and its RARP burst, and starts the guests that came as boot modules.
  */
 #include "boot/wire.h"
 
@@ -67,14 +67,17 @@ static enum err attach_guest_nic(struct vm *vm, unsigned nic)
 
 	if (!guest_network) {
 		device->link = false;
-		log_line("%s: no NIC is for guests (guest=...), its network card %u has no link", vm->config.name, nic);
+		log_line("%s: no NIC is for guests (guest=...), its network card %u has no link",
+		         vm->config.name, nic);
 		return OK;
 	}
 	if (!g)
-		return fail(ERR_NO_MEMORY, "no port is left for network card %u of %s", nic, vm->config.name);
+		return fail(ERR_NO_MEMORY, "no port is left for network card %u of %s", nic,
+		            vm->config.name);
 	*g = (struct guest_port){ .nic = nic };
 	fmt_format(g->name, sizeof(g->name), "%s.%u", vm->config.name, nic);
-	enum err e = vswitch_add_port(guest_network->sw, VPORT_GUEST, g->name, deliver_to_guest, g, &g->port);
+	enum err e = vswitch_add_port(guest_network->sw, VPORT_GUEST, g->name, deliver_to_guest, g,
+	                              &g->port);
 	if (e != OK)
 		return e;
 	g->vm = vm;
@@ -111,8 +114,10 @@ static void announce_guest(struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->config.nnics; i++) {
 		struct guest_port *g = find_guest_port(vm, i);
-		if (g && announce_start(vm->config.nic[i].mac, send_from_guest, g, time_now_ns()) != OK)
-			log_line("%s: switches are not told where its network card %u is now", vm->config.name, i);
+		if (g &&
+		    announce_start(vm->config.nic[i].mac, send_from_guest, g, time_now_ns()) != OK)
+			log_line("%s: switches are not told where its network card %u is now",
+			         vm->config.name, i);
 	}
 }
 
@@ -153,8 +158,8 @@ static enum err network_on(const char *what, const char *nic_name, struct networ
 	struct nic *nic = nic_find(nic_name);
 
 	if (!nic)
-		return fail(ERR_NOT_FOUND, "%s=%s: this machine has no such NIC; it has %s", what, nic_name,
-		            nic_at(0) ? "those listed above" : "none");
+		return fail(ERR_NOT_FOUND, "%s=%s: this machine has no such NIC; it has %s", what,
+		            nic_name, nic_at(0) ? "those listed above" : "none");
 	for (unsigned i = 0; i < nnetworks; i++) {
 		if (networks[i].nic == nic) {
 			*out = &networks[i];
@@ -166,7 +171,8 @@ static enum err network_on(const char *what, const char *nic_name, struct networ
 	n->sw = vswitch_create(nic->name);
 	if (!n->sw)
 		return fail(ERR_NO_MEMORY, "no switch is left for %s", nic->name);
-	enum err e = vswitch_add_port(n->sw, VPORT_UPLINK, nic->name, deliver_to_nic, nic, &n->uplink);
+	enum err e = vswitch_add_port(n->sw, VPORT_UPLINK, nic->name, deliver_to_nic, nic,
+	                              &n->uplink);
 	if (e != OK)
 		return e;
 	nic->receive = receive_from_nic;
@@ -268,7 +274,8 @@ static void start_guest(const struct mb_module *m)
 	if (e == OK)
 		e = vm_start(vm);
 	if (e != OK)
-		log_line("boot module \"%s\": the guest does not start: %s", m->string, err_reason());
+		log_line("boot module \"%s\": the guest does not start: %s", m->string,
+		         err_reason());
 }
 
 /* A guest that does not start is the guest's trouble: the host goes on, and says so. */
@@ -277,10 +284,12 @@ enum err wire_vms(void)
 	for (unsigned i = 0; i < boot_info.nmodules; i++) {
 		const struct mb_module *m = &boot_info.module[i];
 		const char *name = module_name(m, "file");
-		if (name && image_add(name, (const void *)(uintptr_t)m->start, m->end - m->start) != OK)
+		if (name &&
+		    image_add(name, (const void *)(uintptr_t)m->start, m->end - m->start) != OK)
 			log_line("boot module \"%s\" is not used: %s", m->string, err_reason());
 		if (!name && !module_name(m, "vm"))
-			log_line("boot module \"%s\" is not used: its string begins with neither vm nor file", m->string);
+			log_line("boot module \"%s\" is not used: it begins with neither vm nor file",
+			         m->string);
 	}
 	for (unsigned i = 0; i < boot_info.nmodules; i++)
 		if (module_name(&boot_info.module[i], "vm"))

@@ -2,8 +2,8 @@
 /*
  * drivers/rtc.c - the host's real-time clock: register pairs behind ports 0x70 and 0x71.
  *
- * Two equal readings outside of an update count as one; the number of tries is bounded.  The century
- * is taken as 20xx: no register of the chip says it in a way that all firmware agrees on.
+ * Two equal readings outside of an update count as one; the number of tries is bounded.  The
+ * century is taken as 20xx: no register of the chip says it in a way that all firmware agrees on.
  */
 #include "drivers/rtc.h"
 
@@ -77,7 +77,8 @@ static uint64_t days_since_1970(uint64_t year, uint64_t month, uint64_t day)
 		year--;
 		month += 12;
 	}
-	return 365 * year + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 + day - 1 - 719468;
+	return 365 * year + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 + day -
+	       1 - 719468;
 }
 
 void rtc_init(void)
@@ -86,13 +87,13 @@ void rtc_init(void)
 
 	if (read_stable(p)) {
 		to_binary(p);
-		if (p[SECOND] < 60 && p[MINUTE] < 60 && p[HOUR] < 24 && p[DAY] >= 1 && p[DAY] <= 31 &&
-		    p[MONTH] >= 1 && p[MONTH] <= 12 && p[YEAR] < 100) {
+		if (p[SECOND] < 60 && p[MINUTE] < 60 && p[HOUR] < 24 && p[DAY] >= 1 &&
+		    p[DAY] <= 31 && p[MONTH] >= 1 && p[MONTH] <= 12 && p[YEAR] < 100) {
 			uint64_t s = days_since_1970(2000 + p[YEAR], p[MONTH], p[DAY]) * 86400 +
 			             p[HOUR] * 3600ull + p[MINUTE] * 60ull + p[SECOND];
 			boot_wall_ns = s * NS_PER_S - time_now_ns();
-			log_line("rtc: 20%02u-%02u-%02u %02u:%02u:%02u UTC", p[YEAR], p[MONTH], p[DAY], p[HOUR],
-			         p[MINUTE], p[SECOND]);
+			log_line("rtc: 20%02u-%02u-%02u %02u:%02u:%02u UTC", p[YEAR], p[MONTH],
+			         p[DAY], p[HOUR], p[MINUTE], p[SECOND]);
 			return;
 		}
 	}

@@ -53,7 +53,8 @@ static int digits_of(char *to, uint64_t value, unsigned base, bool upper)
 	return n;                               /* reversed; none for 0 */
 }
 
-static void put_number(struct out *o, const struct spec *s, uint64_t value, unsigned base, const char *prefix)
+static void put_number(struct out *o, const struct spec *s, uint64_t value, unsigned base,
+                       const char *prefix)
 {
 	char digit[24];
 	int n = digits_of(digit, value, base, s->upper);
@@ -106,7 +107,9 @@ static const char *parse_length(const char *f, struct spec *s)
 	s->length = sizeof(int);
 	for (;; f++) {
 		switch (*f) {
-		case 'h': s->length = s->length == sizeof(int) ? sizeof(short) : sizeof(char); break;
+		case 'h':
+			s->length = s->length == sizeof(int) ? sizeof(short) : sizeof(char);
+			break;
 		case 'l': case 'z': case 'j': case 't': s->length = sizeof(long); break;
 		default:  return f;
 		}
@@ -140,14 +143,20 @@ static int64_t take_signed(const struct spec *s, va_list *args)
 	if (s->length == sizeof(long))
 		return va_arg(*args, long);
 	int v = va_arg(*args, int);
-	return s->length == sizeof(int) ? v : s->length == sizeof(short) ? (short)v : (signed char)v;
+	return s->length == sizeof(int)   ? v :
+	       s->length == sizeof(short) ? (short)v :
+	                                    (signed char)v;
 }
 
 static void convert_signed(struct out *o, const struct spec *s, va_list *args)
 {
 	int64_t v = take_signed(s, args);
 
-	put_number(o, s, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, v < 0 ? "-" : s->plus ? "+" : s->space ? " " : "");
+	put_number(o, s, v < 0 ? -(uint64_t)v : (uint64_t)v, 10,
+	           v < 0    ? "-" :
+	           s->plus  ? "+" :
+	           s->space ? " " :
+	                      "");
 }
 
 static void convert_string(struct out *o, const struct spec *s, va_list *args)

@@ -44,11 +44,18 @@ void json_begin(struct json_writer *w, char *buf, size_t size)
 	buf[0] = 0;
 }
 
-/* Bytes of the UTF-8 character at `p`, 0 when it is not one (overlong, surrogate, cut, beyond U+10FFFF). */
+/*
+ * Bytes of the UTF-8 character at `p`, 0 when it is not one (overlong, surrogate, cut, beyond
+ * U+10FFFF).
+ */
 static unsigned utf8_len(const uint8_t *p, size_t left)
 {
 	static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
+	unsigned n = p[0] < 0x80     ? 1 :
+	             p[0] >> 5 == 6  ? 2 :
+	             p[0] >> 4 == 14 ? 3 :
+	             p[0] >> 3 == 30 ? 4 :
+	                               0;
 	uint32_t c = n == 1 ? p[0] : p[0] & (0x7fu >> n);
 
 	if (n == 0 || n > left)
@@ -155,7 +162,8 @@ void json_ms(struct json_writer *w, const char *key, uint64_t ns)
 	char text[32];
 	uint64_t us = ns / NS_PER_US;
 
-	fmt_format(text, sizeof(text), "%llu.%03u", (unsigned long long)(us / 1000), (unsigned)(us % 1000));
+	fmt_format(text, sizeof(text), "%llu.%03u", (unsigned long long)(us / 1000),
+	           (unsigned)(us % 1000));
 	put_plain(w, key, text);
 }
 
@@ -179,7 +187,8 @@ static enum err bad_at(size_t at, const char *what)
 
 static size_t skip_space(const struct json_doc *d, size_t pos)
 {
-	while (pos < d->len && (d->text[pos] == ' ' || d->text[pos] == '\t' || d->text[pos] == '\n' || d->text[pos] == '\r'))
+	while (pos < d->len && (d->text[pos] == ' ' || d->text[pos] == '\t' ||
+	                        d->text[pos] == '\n' || d->text[pos] == '\r'))
 		pos++;
 	return pos;
 }
@@ -252,7 +261,8 @@ static bool name_is_new(const struct json_doc *d, unsigned object, unsigned key)
 	for (unsigned i = object + 1; i < key; i = d->token[i + 1].next) {
 		const struct json_token *o = &d->token[i];
 
-		if (o->end - o->start == k->end - k->start && memcmp(d->text + o->start, d->text + k->start, k->end - k->start) == 0)
+		if (o->end - o->start == k->end - k->start &&
+		    memcmp(d->text + o->start, d->text + k->start, k->end - k->start) == 0)
 			return false;
 	}
 	return true;
@@ -341,7 +351,7 @@ static enum err check_value(struct json_doc *d, struct walk *k)
 
 static enum err split(struct json_doc *d)
 {
-	static jsmntok_t raw[JSON_TOKENS_MAX];          /* one parse at a time: nobody waits inside */
+	static jsmntok_t raw[JSON_TOKENS_MAX]; /* one parse at a time: nobody waits inside */
 	jsmn_parser parser;
 
 	jsmn_init(&parser);
@@ -356,9 +366,12 @@ static enum err split(struct json_doc *d)
 		return refuse(ERR_BAD_FORMAT, "JSON: the text is empty");
 	d->n = (unsigned)n;
 	for (int i = 0; i < n; i++) {
-		d->token[i] = (struct json_token){ .start = (uint32_t)raw[i].start, .end = (uint32_t)raw[i].end };
-		d->token[i].type = raw[i].type == JSMN_OBJECT ? JSON_OBJECT : raw[i].type == JSMN_ARRAY ? JSON_ARRAY :
-		                   raw[i].type == JSMN_STRING ? JSON_STRING : JSON_NULL;
+		d->token[i] = (struct json_token){ .start = (uint32_t)raw[i].start,
+			                           .end = (uint32_t)raw[i].end };
+		d->token[i].type = raw[i].type == JSMN_OBJECT ? JSON_OBJECT :
+		                   raw[i].type == JSMN_ARRAY  ? JSON_ARRAY :
+		                   raw[i].type == JSMN_STRING ? JSON_STRING :
+		                                                JSON_NULL;
 	}
 	return OK;
 }
@@ -425,7 +438,8 @@ enum json_type json_type_of(const struct json_doc *d, int at)
 	return t ? t->type : JSON_NULL;
 }
 
-static enum err want(const struct json_doc *d, int at, enum json_type type, const char *what, const char *is)
+static enum err want(const struct json_doc *d, int at, enum json_type type, const char *what,
+                     const char *is)
 {
 	const struct json_token *t = token_at(d, at);
 
@@ -448,7 +462,8 @@ enum err json_get_u64(const struct json_doc *d, int at, const char *what, uint64
 		unsigned digit = (unsigned)d->text[i] - '0';
 
 		if (digit > 9)
-			return refuse(ERR_BAD_ARGUMENT, "\"%s\" must be a whole number, not negative", what);
+			return refuse(ERR_BAD_ARGUMENT,
+			              "\"%s\" must be a whole number, not negative", what);
 		if (v > (UINT64_MAX - digit) / 10)
 			return refuse(ERR_BAD_ARGUMENT, "\"%s\" is too large", what);
 		v = v * 10 + digit;
@@ -478,7 +493,10 @@ static int hex4(const char *p)
 	return v;
 }
 
-/* One character of a string, escapes resolved, as UTF-8 in `to`; bytes used of `p`, 0 when it is not one. jsmn checked the hex digits. */
+/*
+ * One character of a string, escapes resolved, as UTF-8 in `to`; bytes used of `p`, 0 when it is
+ * not one. jsmn checked the hex digits.
+ */
 static unsigned take_char(const char *p, const char *end, char to[4], unsigned *n)
 {
 	static const char from_letter[] = "\"\\/bfnrt", to_byte[] = "\"\\/\b\f\n\r\t";
@@ -523,9 +541,11 @@ enum err json_get_string(const struct json_doc *d, int at, const char *what, cha
 		unsigned n, used = take_char(p, end, bytes, &n);
 
 		if (!used)
-			return refuse(ERR_BAD_ARGUMENT, "\"%s\" holds an escape that is no character", what);
+			return refuse(ERR_BAD_ARGUMENT,
+			              "\"%s\" holds an escape that is no character", what);
 		if (len + n >= size)
-			return refuse(ERR_BAD_ARGUMENT, "\"%s\" is longer than %zu characters", what, size - 1);
+			return refuse(ERR_BAD_ARGUMENT, "\"%s\" is longer than %zu characters",
+			              what, size - 1);
 		memcpy(out + len, bytes, n);
 		len += n;
 		p += used;
@@ -547,8 +567,8 @@ enum err json_only(const struct json_doc *d, int at, const char *const *known, c
 		while (*name && !text_is(d, k, *name))
 			name++;
 		if (!*name)
-			return refuse(ERR_BAD_ARGUMENT, "%s has no member \"%.*s\"", what, (int)MIN(k->end - k->start, 40u),
-			              d->text + k->start);
+			return refuse(ERR_BAD_ARGUMENT, "%s has no member \"%.*s\"", what,
+			              (int)MIN(k->end - k->start, 40u), d->text + k->start);
 	}
 	return OK;
 }

@@ -119,7 +119,8 @@ static enum err take_run(unsigned n, enum frame_use use, hpa_t *out)
 	uint32_t first;
 
 	if (!n || !find_run(n, &r, &first))
-		return fail(ERR_NO_MEMORY, "no %u MiB of host memory in one piece: %lu of %lu MiB are free", n * 2,
+		return fail(ERR_NO_MEMORY,
+		            "no %u MiB of host memory in one piece: %lu of %lu MiB are free", n * 2,
 		            stats.frames_free * 2, stats.frames_total * 2);
 	for (unsigned i = 0; i < n; i++)
 		r->record[first + i].use = (uint8_t)use;
@@ -200,8 +201,9 @@ static struct frame_record *break_frame(void)
 
 enum err page_alloc(hpa_t *out)
 {
-	static struct frame_record *latest;     /* most pages come from the frame of the one before */
-	struct frame_record *f = latest && latest->use == USE_PAGES && latest->free ? latest : find_broken();
+	static struct frame_record *latest; /* most pages come from the frame of the one before */
+	struct frame_record *f = latest && latest->use == USE_PAGES && latest->free ? latest :
+	                                                                              find_broken();
 
 	if (!f)
 		f = break_frame();

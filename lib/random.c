@@ -2,8 +2,8 @@
 /*
  * lib/random.c - a random number generator with one 256-bit key as its whole state.
  *
- * Output: a block's first half becomes the next key, so that who steals the key learns nothing about
- * the past.  Input: entropy is xored onto the key, which is then replaced.
+ * Output: a block's first half becomes the next key, so that who steals the key learns nothing
+ * about the past.  Input: entropy is xored onto the key, which is then replaced.
  */
 #include "lib/random.h"
 
@@ -28,7 +28,10 @@ static void quarter_round(uint32_t *s, unsigned a, unsigned b, unsigned c, unsig
 	s[c] += s[d]; s[b] = rotl(s[b] ^ s[c], 7);
 }
 
-/* The state is four rows of four words: constants, key, key, counter and nonce.  Little-endian, as we are. */
+/*
+ * The state is four rows of four words: constants, key, key, counter and nonce.  Little-endian, as
+ * we are.
+ */
 void random_chacha20(const uint8_t key[32], uint32_t counter, const uint8_t nonce[12],
                      uint8_t out[64])
 {

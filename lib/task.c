@@ -36,6 +36,7 @@ static struct task *ready_first, *ready_last;
 static void *scheduler_stack;
 static sched_poll_fn *polls[POLLS_MAX];
 static unsigned npolls;
+static uint64_t idle_tsc;
 static uint64_t turn_end_ns;                    /* the running task shall yield by then */
 
 volatile bool sched_wanted;
@@ -143,6 +144,11 @@ void sched_add_poll(sched_poll_fn *poll)
 	polls[npolls++] = poll;
 }
 
+uint64_t sched_idle_tsc(void)
+{
+	return idle_tsc;
+}
+
 const char *task_name(void)
 {
 	return current ? current->name : "boot";
@@ -198,7 +204,9 @@ _Noreturn void sched_run(void (*idle)(uint64_t deadline_ns))
 			sched_wanted = false;
 			run_one(t, now, next_ns);
 		} else if (!sched_wanted) {
+			uint64_t began = time_tsc();
 			idle(next_ns);
+			idle_tsc += time_tsc() - began;
 		}
 	}
 }

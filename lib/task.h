@@ -52,6 +52,9 @@ void sched_add_poll(sched_poll_fn *poll);
 /* Boot's last call: runs tasks for ever; `idle` halts the CPU until an interrupt or the deadline. */
 _Noreturn void sched_run(void (*idle)(uint64_t deadline_ns));
 
+/* TSC ticks for which nobody had anything to do, since sched_run(). */
+uint64_t sched_idle_tsc(void);
+
 /* The running task's name, "boot" before sched_run(), for panic screens. */
 const char *task_name(void);
 

@@ -118,6 +118,7 @@ void     source_part(struct mig *m, enum mig_part part);/* the part that ends no
 
 enum err precopy_run(struct mig *m);                    /* returns OK when it is time to stop the guest */
 enum err precopy_send(struct mig *m);                   /* every page of m->todo; one round             */
+void     precopy_harvest(struct mig *m);                /* what changed since the last one, into m->todo */
 void     precopy_learn(struct mig *m);                  /* after the handoff: what it cost beside the transfer */
 
 #endif

@@ -246,6 +246,14 @@ static enum err not_converged(const struct mig *m)
 	              (unsigned long long)(m->rate.bytes_s / KIB));
 }
 
+void precopy_harvest(struct mig *m)
+{
+	uint64_t began = time_tsc();
+
+	m->st.harvest_pages += dirty_harvest(m->vm, m->todo);
+	m->st.harvest_ticks += time_tsc() - began;
+}
+
 enum err precopy_run(struct mig *m)
 {
 	uint64_t ram_pages = m->vm->mem.ram_pages;
@@ -263,7 +271,7 @@ enum err precopy_run(struct mig *m)
 			e = rate_first(m, begin_ns);
 		if (e != OK)
 			return e;
-		dirty_harvest(m->vm, m->todo);
+		precopy_harvest(m);
 		m->st.pages_left = bitmap_weight(m->todo, ram_pages);
 		m->st.predicted_downtime_ns = predict_ns(m, m->st.pages_left);
 		if (m->rate.bytes_s && m->st.predicted_downtime_ns <= m->params.downtime_max_ns)

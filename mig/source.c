@@ -252,7 +252,7 @@ static enum err stop(struct mig *m)
 	/* Saving a device may write guest RAM: the last harvest comes after it. */
 	save_sections(m);
 	source_part(m, MIG_PART_state);
-	dirty_harvest(m->vm, m->todo);
+	precopy_harvest(m);
 	source_part(m, MIG_PART_harvest);
 
 	e = source_check(m);

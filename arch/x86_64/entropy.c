@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arch/x86_64/entropy.c - seeds lib/random.c from the CPU's generator, and from the TSC in any case.
+ * arch/x86_64/entropy.c - seeds lib/random.c from the CPU's generator, and from the TSC in any
+ * case.
  */
 #include "arch/x86_64/entropy.h"
 
@@ -29,7 +30,10 @@ static unsigned stir_from(bool (*draw)(uint64_t *))
 	return got;
 }
 
-/* The time that stirring itself takes varies with caches and bus: little, but never nothing, on hardware. */
+/*
+ * The time that stirring itself takes varies with caches and bus: little, but never nothing, on
+ * hardware.
+ */
 static void stir_time(void)
 {
 	for (unsigned i = 0; i < WORDS; i++) {
