@@ -11,6 +11,7 @@
 #define CODE_BEFORE  8                          /* bytes shown before RIP */
 #define CODE_AFTER   24
 #define EXITS_SHOWN  6
+#define WORDS_SHOWN  160                       /* bytes of console output */
 
 static const char *const gpr_names[GPR_COUNT] = {
 	"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15",
@@ -79,4 +80,31 @@ void dump_vcpu(struct vcpu *v, const char *why)
 	dump_registers(&v->state);
 	dump_code(v);
 	dump_exits(v->vm);
+}
+
+/* Where the last line that is not blank starts; cuts the line's end off.  Nothing there: `text`. */
+static const char *last_line(char *text, size_t length)
+{
+	while (length > 0 && text[length - 1] <= ' ')
+		length--;
+	text[length] = '\0';
+	while (length > 0 && text[length - 1] != '\n')
+		length--;
+	return text + length;
+}
+
+void dump_last_words(const struct vm *vm)
+{
+	char text[WORDS_SHOWN + 1];
+	uint64_t from = UINT64_MAX;
+
+	machine_console_read(&vm->machine, &from, text, 0);             /* from: the end of the log */
+	from -= MIN(from, (uint64_t)WORDS_SHOWN);
+	size_t length = machine_console_read(&vm->machine, &from, text, WORDS_SHOWN);
+	for (size_t i = 0; i < length; i++)     /* a guest must not steer the terminal of the host */
+		if (text[i] != '\n' && (text[i] < ' ' || text[i] > '~'))
+			text[i] = ' ';
+	const char *line = last_line(text, length);
+	if (*line)
+		log_line("%s: its last words: %s", vm->config.name, line);
 }

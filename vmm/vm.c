@@ -19,6 +19,7 @@
 #include "lib/pages.h"
 #include "lib/random.h"
 #include "lib/time.h"
+#include "vmm/dump.h"
 #include "vmm/image.h"
 #include "vmm/loader.h"
 
@@ -550,6 +551,7 @@ void vm_fail(struct vm *vm, const char *fmt, ...)
 	va_end(args);
 	set_run(vm, VM_FAILED, vm->why);
 	stop_time(vm);
+	dump_last_words(vm);
 	log_line("%s: stopped by us: %s", vm->config.name, vm->why);
 }
 
@@ -559,6 +561,7 @@ void vm_power_off(struct vm *vm, const char *why)
 		return;
 	set_run(vm, VM_STOPPED, why);
 	stop_time(vm);
+	dump_last_words(vm);
 	log_line("%s: powered off: %s", vm->config.name, why);
 }
 
