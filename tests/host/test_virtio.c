@@ -470,10 +470,10 @@ TEST(vring, readable_after_writable)            /* "The Virtqueue Descriptor Tab
 
 TEST(vring, indirect_tables)                    /* "Indirect Descriptors" */
 {
-	enum { TABLE = 0x80000 };
+	enum { TABLE = 0x80000, NESTED = 0x81000 };
 	static const struct { const char *what; uint64_t at; uint32_t len; uint16_t flags, inner; bool good; } cases[] = {
 		{ "good",            TABLE, 32, INDIRECT, NEXT, true },
-		{ "nested",          TABLE, 32, INDIRECT, INDIRECT, false },
+		{ "nested",          NESTED, 32, INDIRECT, NEXT, false },
 		{ "odd length",      TABLE, 33, INDIRECT, NEXT, false },
 		{ "empty",           TABLE, 0, INDIRECT, NEXT, false },
 		{ "longer than queue", TABLE, 16 * (QSIZE + 1), INDIRECT, NEXT, false },
@@ -487,6 +487,8 @@ TEST(vring, indirect_tables)                    /* "Indirect Descriptors" */
 		make_frame(60);
 		put_desc(TABLE, 0, BUFFER, 12, cases[i].inner, 1);
 		put_desc(TABLE, 1, BUFFER + 12, 60, 0, 0);
+		put_desc(NESTED, 0, BUFFER, 4, NEXT, 1);
+		put_desc(NESTED, 1, TABLE, 32, INDIRECT, 0);
 		put_desc(DESC(TX), 0, cases[i].at, cases[i].len, cases[i].flags, 1);
 		publish(TX, 0);
 		notify(TX);

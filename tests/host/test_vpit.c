@@ -249,6 +249,7 @@ TEST(vpit, bcd_counts_in_decimal)               /* "Control Word Format", BCD */
 	out(0x40, 0x12, 0);                             /* 1200 */
 	assert_int_equal(count(0, 2), 0x1199);
 	assert_int_equal(count(0, 1202), 0x9999);       /* wraps in decimal too */
+	assert_int_equal(count(0, 1202 + 123456 * 10000ull), 0x9999);
 }
 
 TEST(vpit, latch_holds_until_read)              /* "Counter Latch Command" */
