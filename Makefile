@@ -34,7 +34,7 @@ vmm-objs  += vmm/cpuid.o vmm/msr.o vmm/insn_decode.o vmm/mmio.o vmm/pagewalk.o  
 vmm-objs  += vmm/clock.o vmm/kvmclock.o vmm/trace.o               # its time, and what happened
 vmm-objs  += vmm/image.o vmm/memmap.o vmm/load_linux.o vmm/load_multiboot.o   # payloads, and how a guest gets them
 
-dev-objs  := vmm/dev/vlapic.o vmm/dev/vpic.o vmm/dev/vioapic.o    # interrupt controllers
+dev-objs  := vmm/dev/vlapic.o vmm/dev/vlapic_timer.o vmm/dev/vpic.o vmm/dev/vioapic.o  # interrupts
 dev-objs  += vmm/dev/vpit.o vmm/dev/vrtc.o vmm/dev/vpm.o          # time and power
 dev-objs  += vmm/dev/console.o vmm/dev/vuart.o vmm/dev/exitport.o # what a guest says
 dev-objs  += vmm/dev/pci.o vmm/dev/msix.o                         # PCI: configuration space, MSI-X

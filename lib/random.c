@@ -28,10 +28,7 @@ static void quarter_round(uint32_t *s, unsigned a, unsigned b, unsigned c, unsig
 	s[c] += s[d]; s[b] = rotl(s[b] ^ s[c], 7);
 }
 
-/*
- * The state is four rows of four words: constants, key, key, counter and nonce.  Little-endian, as
- * we are.
- */
+/* Four rows of four words: constants; key; key; counter and nonce.  Little-endian, as we are. */
 void random_chacha20(const uint8_t key[32], uint32_t counter, const uint8_t nonce[12],
                      uint8_t out[64])
 {

@@ -63,7 +63,7 @@ static uint8_t checksum(const uint8_t *bytes, unsigned len)
 	return (uint8_t)-sum;
 }
 
-/* --- The header of every table ----------------------------------------------------------------- */
+/* --- The header of every table ---------------------------------------------------------------- */
 
 struct header {
 	char     signature[4];
@@ -106,7 +106,7 @@ static void table_end(struct writer *w, unsigned at)
 	h->checksum = checksum(w->buf + at, w->len - at);
 }
 
-/* --- AML (ACPI 6, "ACPI Machine Language Specification") ---------------------------------------- */
+/* --- AML (ACPI 6, "ACPI Machine Language Specification") -------------------------------------- */
 
 enum aml {
 	AML_NAME = 0x08, AML_BYTE = 0x0a, AML_WORD = 0x0b, AML_DWORD = 0x0c, AML_SCOPE = 0x10,
@@ -180,10 +180,11 @@ static void aml_hid(struct writer *w, unsigned pnp)
 	put8(w, pnp);
 }
 
-/* --- Resources (ACPI 6, "Resource Data Types for ACPI") ----------------------------------------- */
+/* --- Resources (ACPI 6, "Resource Data Types for ACPI") --------------------------------------- */
 
 enum resource {
-	RES_IRQ = 0x22, RES_IO = 0x47, RES_END = 0x79, RES_DWORD_SPACE = 0x87, RES_WORD_SPACE = 0x88,
+	RES_IRQ = 0x22, RES_IO = 0x47, RES_END = 0x79,
+	RES_DWORD_SPACE = 0x87, RES_WORD_SPACE = 0x88,
 };
 enum space_type { SPACE_MEMORY, SPACE_IO, SPACE_BUS };
 #define SPACE_FIXED     (BIT(2) | BIT(3))       /* both ends are fixed                  */
@@ -259,7 +260,7 @@ static void crs_memory(struct writer *w, uint32_t min, uint32_t max)
 	put32(w, max - min + 1);
 }
 
-/* --- DSDT -------------------------------------------------------------------------------------- */
+/* --- DSDT ------------------------------------------------------------------------------------- */
 
 #define PNP_PCI_ROOT    0x0a03
 #define PNP_COM         0x0501
@@ -267,7 +268,7 @@ static void crs_memory(struct writer *w, uint32_t min, uint32_t max)
 #define PNP_TIMER       0x0100
 #define ANY_FUNCTION    0xffffu
 
-/* Each slot's INTA, hard-wired to a pin of the IOAPIC: level-triggered and active low by default. */
+/* Each slot's INTA, hard-wired to a pin of the IOAPIC: by default level-triggered, active low. */
 static void prt_make(struct writer *w)
 {
 	unsigned prt, entry;
@@ -320,24 +321,24 @@ static void isa_device_make(struct writer *w, const char *name, unsigned pnp, un
 }
 
 /*
- *	DefinitionBlock ("", "DSDT", 2, "GODWIT", "GODWIT  ", 1) {
- *		Name (_S5, Package () { 5, 5, 0, 0 })           // what PM1a control's SLP_TYP takes
- *		Scope (\_SB) {
- *			Device (PCI0) {
- *				Name (_HID, EisaId ("PNP0A03"))  Name (_UID, 0)  Name (_BBN, 0)
- *				Name (_CRS, ResourceTemplate () {
- *					WordBusNumber (...  0, 0 ...)
- *					IO (Decode16, 0xCF8, 0xCF8, 1, 8)
- *					WordIO (... 0x0000, 0x0CF7 ...)  WordIO (... 0x0D00, 0xFFFF ...)
- *					DWordMemory (... NonCacheable, ReadWrite, 0xE0000000, 0xEFFFFFFF ...)
- *				})
- *				Name (_PRT, Package () { Package () { 0x0002FFFF, 0, 0, 18 }, ... })
- *			}
- *			Device (COM1) { PNP0501: ports 0x3F8-0x3FF, IRQ 4 }
- *			Device (RTC)  { PNP0B00: ports 0x70-0x71, IRQ 8 }
- *			Device (TIMR) { PNP0100: ports 0x40-0x43, IRQ 0 }
- *		}
- *	}
+ * DefinitionBlock ("", "DSDT", 2, "GODWIT", "GODWIT  ", 1) {
+ *     Name (_S5, Package () { 5, 5, 0, 0 })            // what PM1a control's SLP_TYP takes
+ *     Scope (\_SB) {
+ *         Device (PCI0) {
+ *             Name (_HID, EisaId ("PNP0A03"))  Name (_UID, 0)  Name (_BBN, 0)
+ *             Name (_CRS, ResourceTemplate () {
+ *                 WordBusNumber (...  0, 0 ...)
+ *                 IO (Decode16, 0xCF8, 0xCF8, 1, 8)
+ *                 WordIO (... 0x0000, 0x0CF7 ...)  WordIO (... 0x0D00, 0xFFFF ...)
+ *                 DWordMemory (... NonCacheable, ReadWrite, 0xE0000000, 0xEFFFFFFF ...)
+ *             })
+ *             Name (_PRT, Package () { Package () { 0x0002FFFF, 0, 0, 18 }, ... })
+ *         }
+ *         Device (COM1) { PNP0501: ports 0x3F8-0x3FF, IRQ 4 }
+ *         Device (RTC)  { PNP0B00: ports 0x70-0x71, IRQ 8 }
+ *         Device (TIMR) { PNP0100: ports 0x40-0x43, IRQ 0 }
+ *     }
+ * }
  */
 static void dsdt_make(struct writer *w)
 {
@@ -363,7 +364,7 @@ static void dsdt_make(struct writer *w)
 	table_end(w, table);
 }
 
-/* --- FACS, FADT -------------------------------------------------------------------------------- */
+/* --- FACS, FADT ------------------------------------------------------------------------------- */
 
 static void facs_make(struct writer *w)         /* "Firmware ACPI Control Structure" */
 {
@@ -386,7 +387,8 @@ struct fadt {                                   /* "Fixed ACPI Description Table
 	uint32_t smi_cmd;
 	uint8_t  acpi_enable, acpi_disable, s4bios_req, pstate_cnt;
 	uint32_t pm1a_evt, pm1b_evt, pm1a_cnt, pm1b_cnt, pm2_cnt, pm_tmr, gpe0, gpe1;
-	uint8_t  pm1_evt_len, pm1_cnt_len, pm2_cnt_len, pm_tmr_len, gpe0_len, gpe1_len, gpe1_base, cst_cnt;
+	uint8_t  pm1_evt_len, pm1_cnt_len, pm2_cnt_len, pm_tmr_len;
+	uint8_t  gpe0_len, gpe1_len, gpe1_base, cst_cnt;
 	uint16_t lvl2_latency, lvl3_latency, flush_size, flush_stride;
 	uint8_t  duty_offset, duty_width, day_alarm, month_alarm, century;
 	uint16_t boot_arch;
@@ -397,7 +399,8 @@ struct fadt {                                   /* "Fixed ACPI Description Table
 	uint16_t arm_boot_arch;
 	uint8_t  minor_version;
 	uint64_t x_firmware_ctrl, x_dsdt;
-	struct gas x_pm1a_evt, x_pm1b_evt, x_pm1a_cnt, x_pm1b_cnt, x_pm2_cnt, x_pm_tmr, x_gpe0, x_gpe1;
+	struct gas x_pm1a_evt, x_pm1b_evt, x_pm1a_cnt, x_pm1b_cnt, x_pm2_cnt, x_pm_tmr;
+	struct gas x_gpe0, x_gpe1;
 	struct gas sleep_control, sleep_status;
 } __attribute__((packed));
 _Static_assert(offsetof(struct fadt, flags) == 112, "FADT layout");
@@ -424,7 +427,9 @@ _Static_assert(sizeof(struct fadt) == 268, "FADT of ACPI 5");
 
 static struct gas io_gas(unsigned port, unsigned bits, unsigned access)
 {
-	return (struct gas){ .space = GAS_IO, .bits = (uint8_t)bits, .access = (uint8_t)access, .address = port };
+	return (struct gas){
+		.space = GAS_IO, .bits = (uint8_t)bits, .access = (uint8_t)access, .address = port,
+	};
 }
 
 static void fadt_make(struct writer *w, uint64_t dsdt, uint64_t facs)
@@ -433,15 +438,17 @@ static void fadt_make(struct writer *w, uint64_t dsdt, uint64_t facs)
 		.header = header_of("FACP", FADT_REVISION), .minor_version = 1,
 		.firmware_ctrl = (uint32_t)facs, .dsdt = (uint32_t)dsdt, .x_dsdt = dsdt,
 		.sci_int = MACHINE_SCI,
-		.pm1a_evt = VPM_BASE, .pm1_evt_len = 4, .x_pm1a_evt = io_gas(VPM_BASE, 32, ACCESS_WORD),
+		.pm1a_evt = VPM_BASE, .pm1_evt_len = 4,
+		.x_pm1a_evt = io_gas(VPM_BASE, 32, ACCESS_WORD),
 		.pm1a_cnt = VPM_PM1_CONTROL, .pm1_cnt_len = 2,
 		.x_pm1a_cnt = io_gas(VPM_PM1_CONTROL, 16, ACCESS_WORD),
-		.pm_tmr = VPM_TIMER, .pm_tmr_len = 4, .x_pm_tmr = io_gas(VPM_TIMER, 32, ACCESS_DWORD),
+		.pm_tmr = VPM_TIMER, .pm_tmr_len = 4,
+		.x_pm_tmr = io_gas(VPM_TIMER, 32, ACCESS_DWORD),
 		.lvl2_latency = LATENCY_NO_C2, .lvl3_latency = LATENCY_NO_C3,
 		.century = CMOS_CENTURY,
 		.boot_arch = BOOT_LEGACY_DEVICES | BOOT_NO_VGA,
-		.flags = FADT_WBINVD | FADT_C1 | FADT_NO_SLEEP_BUTTON | FADT_NO_RTC_WAKE | FADT_TIMER_32 |
-		         FADT_RESET_REG,
+		.flags = FADT_WBINVD | FADT_C1 | FADT_NO_SLEEP_BUTTON | FADT_NO_RTC_WAKE |
+		         FADT_TIMER_32 | FADT_RESET_REG,
 		.reset_reg = io_gas(RESET_PORT, 8, ACCESS_BYTE), .reset_value = RESET_VALUE,
 	};
 	unsigned at;
@@ -452,7 +459,7 @@ static void fadt_make(struct writer *w, uint64_t dsdt, uint64_t facs)
 	table_end(w, at);
 }
 
-/* --- MADT (ACPI 6, "Multiple APIC Description Table") ------------------------------------------- */
+/* --- MADT (ACPI 6, "Multiple APIC Description Table") ----------------------------------------- */
 
 enum madt { MADT_LAPIC, MADT_IOAPIC, MADT_OVERRIDE, MADT_LAPIC_NMI = 4 };
 #define MADT_REVISION   3
@@ -501,7 +508,7 @@ static void madt_make(struct writer *w, unsigned cpus)
 	table_end(w, table);
 }
 
-/* --- The roots --------------------------------------------------------------------------------- */
+/* --- The roots -------------------------------------------------------------------------------- */
 
 struct rsdp {
 	char     signature[8];
@@ -519,7 +526,9 @@ static void rsdp_make(struct writer *w, uint64_t rsdt, uint64_t xsdt)
 {
 	struct rsdp *r = (struct rsdp *)w->buf;         /* its place was kept free */
 
-	*r = (struct rsdp){ .revision = 2, .rsdt = (uint32_t)rsdt, .length = sizeof(*r), .xsdt = xsdt };
+	*r = (struct rsdp){
+		.revision = 2, .rsdt = (uint32_t)rsdt, .length = sizeof(*r), .xsdt = xsdt,
+	};
 	memcpy(r->signature, "RSD PTR ", sizeof(r->signature));
 	memcpy(r->oem_id, "GODWIT", sizeof(r->oem_id));
 	r->checksum = checksum(w->buf, RSDP_V1_LEN);
@@ -550,7 +559,8 @@ enum err acpi_tables_write(struct vm *vm, gpa_t *rsdp)
 	uint64_t facs, dsdt, tables[2];
 	unsigned rsdt, xsdt;
 
-	_Static_assert(MACHINE_ACPI_BASE + TABLES_MAX <= MACHINE_ACPI_END, "the tables fit their place");
+	_Static_assert(MACHINE_ACPI_BASE + TABLES_MAX <= MACHINE_ACPI_END,
+		       "the tables fit their place");
 	facs = next_table(&w, 64);
 	facs_make(&w);
 	dsdt = next_table(&w, 16);

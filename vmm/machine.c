@@ -6,8 +6,8 @@
  *             \--> IOAPIC pin n (line 0: pin 2) -- message --> local APICs
  *   PCI slot s, INTA --> IOAPIC pin 16 + s        MSI-X ----> local APICs
  *
- * The order of machine.dev[] is the order in which state is loaded: interrupt controllers first, the
- * PCI bus before what sits on it.  vmm/acpi_tables.c tells the guest what is built here.
+ * The order of machine.dev[] is the order in which state is loaded: interrupt controllers first,
+ * the PCI bus before what sits on it.  vmm/acpi_tables.c tells the guest what is built here.
  */
 #include "vmm/machine.h"
 
@@ -21,7 +21,7 @@
 #define ISA_RTC         8u
 #define IOAPIC_TIMER    2u              /* where line 0 goes: the MADT says so */
 
-/* --- Wires ------------------------------------------------------------------------------------- */
+/* --- Wires ------------------------------------------------------------------------------------ */
 
 static void isa_set(void *machine, unsigned line, bool level)
 {
@@ -41,7 +41,8 @@ static struct wire slot_wire(struct machine *m, unsigned slot)
 {
 	return (struct wire){ vioapic_set_line, &m->ioapic, MACHINE_PCI_GSI(slot) };
 }
-_Static_assert(MACHINE_PCI_GSI(MACHINE_SLOT_RNG) < VIOAPIC_LINES, "every slot has a pin of the IOAPIC");
+_Static_assert(MACHINE_PCI_GSI(MACHINE_SLOT_RNG) < VIOAPIC_LINES,
+	       "every slot has a pin of the IOAPIC");
 
 static void intr_set(void *vm, unsigned line, bool level)
 {
@@ -60,7 +61,7 @@ static void message_send(void *vm, const struct apic_msg *msg)
 static void guest_off(void *vm, const char *why)   { vm_power_off(vm, why); }
 static void guest_reset(void *vm, const char *why) { vm_reset(vm, why); }
 
-/* --- Building ---------------------------------------------------------------------------------- */
+/* --- Building --------------------------------------------------------------------------------- */
 
 static void add(struct machine *m, const struct dev_ops *ops, void *dev, unsigned instance)
 {
@@ -127,7 +128,8 @@ static enum err map_ranges(struct vm *vm)
 
 		for (unsigned i = 0; i < dev->ops->nranges; i++) {
 			const struct range *r = &dev->ops->ranges[i];
-			enum err e = bus_map(&vm->bus, r->space, r->base, r->len, dev->ops, dev->dev);
+			enum err e =
+				bus_map(&vm->bus, r->space, r->base, r->len, dev->ops, dev->dev);
 
 			if (e != OK)
 				return e;
@@ -161,7 +163,7 @@ void machine_reset(struct vm *vm)
 		vm->machine.dev[d].ops->reset(vm->machine.dev[d].dev);
 }
 
-/* --- Consoles ---------------------------------------------------------------------------------- */
+/* --- Consoles --------------------------------------------------------------------------------- */
 
 size_t machine_console_read(const struct machine *m, uint64_t *from, void *to, size_t size)
 {

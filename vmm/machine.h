@@ -50,9 +50,9 @@ void     machine_destroy(struct vm *vm);
 void     machine_reset(struct vm *vm);
 
 /*
- * The guest's consoles (COM1 and hvc0, one stream) for the control service.  Read: bytes from number
- * *from on, see console_read().  Input goes to the console that spoke last; returns how many bytes
- * it took, the rest is the caller's to offer again.
+ * The guest's consoles (COM1 and hvc0, one stream) for the control service.  Read: bytes from
+ * number *from on, see console_read().  Input goes to the console that spoke last; returns how many
+ * bytes it took, the rest is the caller's to offer again.
  */
 size_t machine_console_read(const struct machine *m, uint64_t *from, void *to, size_t size);
 size_t machine_console_input(struct machine *m, const void *bytes, size_t len);

@@ -38,7 +38,8 @@ static inline void msg_end_send(void *to, const struct apic_msg *msg)
 }
 #define MSG_TO(end) ((struct msg_wire){ msg_end_send, (end) })
 
-static inline uint64_t dev_in(const struct dev_ops *ops, void *dev, uint64_t addr, unsigned size, uint64_t now)
+static inline uint64_t dev_in(const struct dev_ops *ops, void *dev, uint64_t addr, unsigned size,
+			      uint64_t now)
 {
 	struct access a = { .addr = addr, .size = (uint8_t)size, .now_ns = now };
 	uint64_t mask = size == 8 ? ~0ull : BIT(8 * size) - 1;
@@ -46,7 +47,8 @@ static inline uint64_t dev_in(const struct dev_ops *ops, void *dev, uint64_t add
 	return ops->read(dev, &a) & mask;
 }
 
-static inline void dev_out(const struct dev_ops *ops, void *dev, uint64_t addr, unsigned size, uint64_t value, uint64_t now)
+static inline void dev_out(const struct dev_ops *ops, void *dev, uint64_t addr, unsigned size,
+			   uint64_t value, uint64_t now)
 {
 	struct access a = { .addr = addr, .size = (uint8_t)size, .now_ns = now };
 
@@ -64,6 +66,14 @@ static inline unsigned dev_run(const struct dev_ops *ops, void *dev, uint64_t no
 	}
 	return n;
 }
+
+/* The section's check refuses what `statement` makes of `bad`, a copy of the object `good`. */
+#define REFUSED(state, good, statement)                                        \
+	do {                                                                   \
+		typeof(good) bad = good;                                       \
+		statement;                                                     \
+		assert_int_equal((state)->check(&bad), ERR_BAD_FORMAT);        \
+	} while (0)
 
 /* A field that does not travel: derived, so rebuilt or fixed at create. */
 struct derived { size_t offset, size; };
@@ -91,12 +101,14 @@ static inline void check_section(const struct section *s, const struct derived *
 	for (unsigned i = 0; i < n; i++)
 		for (size_t b = 0; b < derived[i].size; b++)
 			if (seen[derived[i].offset + b]++)
-				fail_msg("%s: a derived field at %zu also travels", s->name, derived[i].offset);
+				fail_msg("%s: a derived field at %zu also travels", s->name,
+					 derived[i].offset);
 	for (size_t b = 0, run = 0; b <= s->object_size; b++) {
 		bool hole = b < s->object_size && !seen[b];
 
 		if (!hole && run && (run >= 8 || b % (run >= 4 ? 8 : run >= 2 ? 4 : 2)))
-			fail_msg("%s: bytes %zu..%zu neither travel nor are derived", s->name, b - run, b - 1);
+			fail_msg("%s: bytes %zu..%zu neither travel nor are derived", s->name,
+				 b - run, b - 1);
 		run = hole ? run + 1 : 0;
 	}
 	free(seen);

@@ -20,12 +20,33 @@ static struct {
 	char off[100], reset[100];
 } seen;
 
-void vcpu_kick(struct vcpu *v) { (void)v; seen.kicks++; }
-void vm_power_off(struct vm *vm, const char *why) { (void)vm; snprintf(seen.off, sizeof(seen.off), "%s", why); }
-void vm_reset(struct vm *vm, const char *why) { (void)vm; snprintf(seen.reset, sizeof(seen.reset), "%s", why); }
-void vm_apic_send(struct vm *vm, const struct apic_msg *msg) { (void)vm; seen.messages++; seen.last = *msg; }
-
 static struct vm *vm;
+
+void vcpu_kick(struct vcpu *v)
+{
+	(void)v;
+	seen.kicks++;
+}
+
+void vm_power_off(struct vm *which, const char *why)
+{
+	assert_ptr_equal(which, vm);
+	snprintf(seen.off, sizeof(seen.off), "%s", why);
+}
+
+void vm_reset(struct vm *which, const char *why)
+{
+	assert_ptr_equal(which, vm);
+	snprintf(seen.reset, sizeof(seen.reset), "%s", why);
+}
+
+void vm_apic_send(struct vm *which, const struct apic_msg *msg)
+{
+	assert_ptr_equal(which, vm);
+	seen.messages++;
+	seen.last = *msg;
+}
+
 static struct vcpu bsp;
 
 static int setup(void **state)
@@ -67,7 +88,9 @@ static void out(uint64_t port, unsigned size, uint64_t value)
 
 static uint32_t in(uint64_t port, unsigned size)
 {
-	return (uint32_t)bus_read(&vm->bus, BUS_IO, &(struct access){ .addr = port, .size = (uint8_t)size });
+	struct access a = { .addr = port, .size = (uint8_t)size };
+
+	return (uint32_t)bus_read(&vm->bus, BUS_IO, &a);
 }
 
 static uint32_t config_read(unsigned slot, unsigned reg, unsigned size)
@@ -78,7 +101,8 @@ static uint32_t config_read(unsigned slot, unsigned reg, unsigned size)
 
 static void ioapic_entry(unsigned pin, uint64_t value)
 {
-	struct access sel = { .addr = 0xfec00000, .size = 4 }, win = { .addr = 0xfec00010, .size = 4 };
+	struct access sel = { .addr = 0xfec00000, .size = 4 };
+	struct access win = { .addr = 0xfec00010, .size = 4 };
 
 	for (unsigned half = 0; half < 2; half++) {
 		bus_write(&vm->bus, BUS_MMIO, &sel, 0x10 + 2 * pin + half);
@@ -90,7 +114,7 @@ TEST(machine, timer_reaches_pic_input_0_and_ioapic_pin_2)
 {
 	ioapic_entry(2, 0x30);
 	ioapic_entry(0, 0x31);
-	out(0x21, 1, 0xfe);                     /* the 8259 as firmware leaves it, line 0 unmasked */
+	out(0x21, 1, 0xfe);     /* the 8259 as firmware leaves it, line 0 unmasked */
 	out(0x43, 1, 0x34);                     /* counter 0, rate generator */
 	assert_int_equal(seen.messages, 1);     /* OUT rises: mode 2 is high between pulses */
 	assert_int_equal(seen.last.vector, 0x30);
@@ -131,7 +155,8 @@ TEST(machine, pci_bus_has_what_the_configuration_says)  /* virtio 1.2, "PCI Devi
 	assert_int_equal(config_read(3, 0x10, 4), 0xe0008004);
 }
 
-TEST(machine, guest_can_turn_itself_off_and_reset)      /* ACPI 6, "Sleeping Control", "Reset Register" */
+/* ACPI 6, "Sleeping Control", "Reset Register" */
+TEST(machine, guest_can_turn_itself_off_and_reset)
 {
 	out(0xb004, 2, 5 << 10 | BIT(13));
 	assert_non_null(strstr(seen.off, "S5"));
@@ -169,13 +194,13 @@ TEST(machine, every_device_has_a_place_and_a_unique_name)
 		assert_non_null(d->ops->reset);
 		assert_non_null(d->ops->state);
 		assert_int_equal(d->ops->state->check(d->dev), OK);
-		for (unsigned j = 0; j < i; j++)
-			assert_false(!strcmp(d->ops->state->name, vm->machine.dev[j].ops->state->name) &&
-				     d->instance == vm->machine.dev[j].instance);
+		for (const struct machine_dev *o = vm->machine.dev; o < d; o++)
+			assert_false(!strcmp(d->ops->state->name, o->ops->state->name) &&
+				     d->instance == o->instance);
 	}
 }
 
-/* --- ACPI ---------------------------------------------------------------------------------------- */
+/* --- ACPI ------------------------------------------------------------------------------------- */
 
 static uint8_t sum(const uint8_t *p, unsigned len)
 {
@@ -186,7 +211,10 @@ static uint8_t sum(const uint8_t *p, unsigned len)
 	return s;
 }
 
-static uint32_t le32(const uint8_t *p) { return p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24; }
+static uint32_t le32(const uint8_t *p)
+{
+	return p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24;
+}
 
 static uint8_t tables[0x2000];
 
@@ -243,7 +271,7 @@ static bool contains(const uint8_t *p, unsigned n, const char *want, unsigned le
 	return false;
 }
 
-TEST(acpi, madt_lists_cpus_ioapic_and_overrides)        /* ACPI 6, "Multiple APIC Description Table" */
+TEST(acpi, madt_lists_cpus_ioapic_and_overrides)     /* ACPI 6, "Multiple APIC Description Table" */
 {
 	static const char cpu1[] = "\x00\x08\x01\x01\x01\x00\x00\x00";
 	static const char timer[] = "\x02\x0a\x00\x00\x02\x00\x00\x00\x00\x00";
@@ -273,7 +301,8 @@ TEST(acpi, iasl_disassembles_and_recompiles_the_dsdt)
 	f = fopen(command, "wb");
 	assert_int_equal(fwrite(dsdt, 1, le32(dsdt + 4), f), le32(dsdt + 4));
 	fclose(f);
-	snprintf(command, sizeof(command), "cd %s && iasl -d dsdt.aml >log 2>&1 && iasl -we dsdt.dsl >>log 2>&1", dir);
+	snprintf(command, sizeof(command),
+		 "cd %s && iasl -d dsdt.aml >log 2>&1 && iasl -we dsdt.dsl >>log 2>&1", dir);
 	assert_int_equal(system(command), 0);
 	snprintf(command, sizeof(command), "%s/dsdt.dsl", dir);
 	f = fopen(command, "r");
@@ -292,7 +321,8 @@ TEST(acpi, iasl_disassembles_and_recompiles_the_dsdt)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		VM_TEST(machine, timer_reaches_pic_input_0_and_ioapic_pin_2), VM_TEST(machine, sci_is_line_9),
+		VM_TEST(machine, timer_reaches_pic_input_0_and_ioapic_pin_2),
+		VM_TEST(machine, sci_is_line_9),
 		VM_TEST(machine, slots_interrupt_above_16),
 		VM_TEST(machine, pci_bus_has_what_the_configuration_says),
 		VM_TEST(machine, guest_can_turn_itself_off_and_reset),

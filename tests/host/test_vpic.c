@@ -84,7 +84,7 @@ TEST(vpic, slave_comes_through_input_2)         /* "Cascade Mode" */
 	out(0x20, 0x0b); out(0xa0, 0x0b);
 	assert_int_equal(in(0x20), 0x04);
 	assert_int_equal(in(0xa0), 0x10);
-	pulse(9);                               /* higher on the slave, but the master is fully nested */
+	pulse(9);       /* higher on the slave, but the master is fully nested */
 	assert_int_equal(vpic_pending(&pic), -1);
 	out(0xa0, 0x20); out(0x20, 0x20);
 	assert_int_equal(vpic_accept(&pic), 0x29);
@@ -99,7 +99,7 @@ TEST(vpic, special_fully_nested_mode)           /* "Special Fully Nested Mode" *
 	assert_int_equal(vpic_accept(&pic), 0x29);
 }
 
-TEST(vpic, edge_needs_its_line_until_inta)      /* "Interrupt Triggering: Edge and Level", IR7 default */
+TEST(vpic, edge_needs_its_line_until_inta) /* "Interrupt Triggering: Edge and Level", IR7 default */
 {
 	init(1);
 	vpic_set_line(&pic, 4, true);
@@ -138,7 +138,7 @@ TEST(vpic, level_mode_by_elcr)                  /* 82371 (PIIX), "Edge/Level Con
 	assert_int_equal(vpic_pending(&pic), -1);
 }
 
-TEST(vpic, automatic_eoi_and_rotation)          /* "Automatic End of Interrupt Mode", "Automatic Rotation" */
+TEST(vpic, automatic_eoi_and_rotation) /* "Automatic End of Interrupt Mode", "Automatic Rotation" */
 {
 	init(0x03);
 	pulse(3);
@@ -200,21 +200,18 @@ TEST(vpic, poll_command)                        /* "Poll Command" */
 TEST(vpic, section_is_complete_and_checked)
 {
 	static const struct derived derived[] = { DERIVED(struct vpic, intr) };
-	struct vpic bad;
 
 	init(1);
 	check_section(vpic_ops.state, derived, COUNT(derived));
 	assert_int_equal(vpic_ops.state->check(&pic), OK);
-#define REFUSED(statement) (bad = pic, statement, assert_int_equal(vpic_ops.state->check(&bad), ERR_BAD_FORMAT))
-	REFUSED(bad.chip[0].lowest = 8);
-	REFUSED(bad.chip[1].expect = 5);
-	REFUSED(bad.chip[0].vector_base = 1);
-	REFUSED(bad.chip[1].irr = 1);
-	REFUSED(bad.chip[1].poll = 2);
-#undef REFUSED
+	REFUSED(vpic_ops.state, pic, bad.chip[0].lowest = 8);
+	REFUSED(vpic_ops.state, pic, bad.chip[1].expect = 5);
+	REFUSED(vpic_ops.state, pic, bad.chip[0].vector_base = 1);
+	REFUSED(vpic_ops.state, pic, bad.chip[1].irr = 1);
+	REFUSED(vpic_ops.state, pic, bad.chip[1].poll = 2);
 }
 
-/* --- I/O APIC ---------------------------------------------------------------------------------- */
+/* --- I/O APIC --------------------------------------------------------------------------------- */
 
 static struct vioapic ioapic;
 static struct msg_end sent;
@@ -256,7 +253,7 @@ TEST(vioapic, registers)                        /* "IOAPIC Registers" */
 	assert_int_equal(reg_read(0x40), 0);
 }
 
-TEST(vioapic, edges_are_sent_once)              /* "I/O Redirection Table Registers", Trigger Mode */
+TEST(vioapic, edges_are_sent_once)      /* "I/O Redirection Table Registers", Trigger Mode */
 {
 	ioapic_fresh();
 	entry(4, 0x30 | 3ull << 56);
@@ -271,7 +268,7 @@ TEST(vioapic, edges_are_sent_once)              /* "I/O Redirection Table Regist
 	assert_int_equal(sent.n, 2);
 }
 
-TEST(vioapic, masked_edges_are_lost)            /* "I/O Redirection Table Registers", Interrupt Mask */
+TEST(vioapic, masked_edges_are_lost)    /* "I/O Redirection Table Registers", Interrupt Mask */
 {
 	ioapic_fresh();
 	vioapic_set_line(&ioapic, 4, true);
@@ -300,7 +297,7 @@ TEST(vioapic, level_waits_for_eoi)              /* "I/O Redirection Table Regist
 	assert_int_equal(reg_read(0x22) & 0x4000, 0);
 }
 
-TEST(vioapic, becoming_an_edge_clears_remote_irr)       /* the way kernels end a stuck level interrupt */
+TEST(vioapic, becoming_an_edge_clears_remote_irr)  /* the way kernels end a stuck level interrupt */
 {
 	ioapic_fresh();
 	vioapic_set_line(&ioapic, 9, true);
@@ -330,31 +327,38 @@ TEST(vioapic, delivery_and_destination)         /* "I/O Redirection Table Regist
 TEST(vioapic, section_is_complete_and_checked)
 {
 	static const struct derived derived[] = { DERIVED(struct vioapic, out) };
-	struct vioapic bad;
 
 	ioapic_fresh();
 	check_section(vioapic_ops.state, derived, COUNT(derived));
 	assert_int_equal(vioapic_ops.state->check(&ioapic), OK);
-#define REFUSED(statement) (bad = ioapic, statement, assert_int_equal(vioapic_ops.state->check(&bad), ERR_BAD_FORMAT))
-	REFUSED(bad.id = 1);
-	REFUSED(bad.lines = BIT(24));
-	REFUSED(bad.redir[3] = BIT(20));
-	REFUSED(bad.redir[3] = IOAPIC_REMOTE_IRR);
+	REFUSED(vioapic_ops.state, ioapic, bad.id = 1);
+	REFUSED(vioapic_ops.state, ioapic, bad.lines = BIT(24));
+	REFUSED(vioapic_ops.state, ioapic, bad.redir[3] = BIT(20));
+	REFUSED(vioapic_ops.state, ioapic, bad.redir[3] = IOAPIC_REMOTE_IRR);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(vpic, initialisation_sequence), CASE(vpic, no_icw4_when_icw1_says_so),
-		CASE(vpic, fully_nested_priorities), CASE(vpic, slave_comes_through_input_2),
-		CASE(vpic, special_fully_nested_mode), CASE(vpic, edge_needs_its_line_until_inta),
-		CASE(vpic, spurious_of_the_slave_is_vector_15), CASE(vpic, level_mode_by_elcr),
-		CASE(vpic, automatic_eoi_and_rotation), CASE(vpic, rotation_by_command),
-		CASE(vpic, special_mask_mode), CASE(vpic, poll_command),
+		CASE(vpic, initialisation_sequence),
+		CASE(vpic, no_icw4_when_icw1_says_so),
+		CASE(vpic, fully_nested_priorities),
+		CASE(vpic, slave_comes_through_input_2),
+		CASE(vpic, special_fully_nested_mode),
+		CASE(vpic, edge_needs_its_line_until_inta),
+		CASE(vpic, spurious_of_the_slave_is_vector_15),
+		CASE(vpic, level_mode_by_elcr),
+		CASE(vpic, automatic_eoi_and_rotation),
+		CASE(vpic, rotation_by_command),
+		CASE(vpic, special_mask_mode),
+		CASE(vpic, poll_command),
 		CASE(vpic, section_is_complete_and_checked),
-		CASE(vioapic, registers), CASE(vioapic, edges_are_sent_once),
-		CASE(vioapic, masked_edges_are_lost), CASE(vioapic, level_waits_for_eoi),
-		CASE(vioapic, becoming_an_edge_clears_remote_irr), CASE(vioapic, delivery_and_destination),
+		CASE(vioapic, registers),
+		CASE(vioapic, edges_are_sent_once),
+		CASE(vioapic, masked_edges_are_lost),
+		CASE(vioapic, level_waits_for_eoi),
+		CASE(vioapic, becoming_an_edge_clears_remote_irr),
+		CASE(vioapic, delivery_and_destination),
 		CASE(vioapic, section_is_complete_and_checked),
 	};
 

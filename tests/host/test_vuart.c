@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/host/test_vuart.c - COM1 against National's PC16550D data sheet; the console log; the exit port;
- * random numbers against RFC 8439.  Each test names its section.
+ * tests/host/test_vuart.c - COM1 against National's PC16550D data sheet; the console log; the exit
+ * port; random numbers against RFC 8439.  Each test names its section.
  */
 #include "tests/host/devtest.h"
 
@@ -16,7 +16,8 @@ static struct wire_end irq;
 enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 
 static void out(unsigned reg, uint8_t v) { dev_out(&vuart_ops, &uart, 0x3f8 + reg, 1, v, 0); }
-static uint8_t in(unsigned reg)          { return (uint8_t)dev_in(&vuart_ops, &uart, 0x3f8 + reg, 1, 0); }
+static uint8_t in(unsigned reg)          { return (uint8_t)dev_in(&vuart_ops, &uart, 0x3f8 + reg, 1,
+	0); }
 
 static void fresh(void)
 {
@@ -160,7 +161,8 @@ TEST(vuart, loopback)                           /* "Modem Control Register", LOO
 	assert_int_equal(in(0), 'q');
 }
 
-TEST(vuart, overrun_and_priorities)             /* "Line Status Register" bit 1; "Interrupt Control Functions" */
+/* "Line Status Register" bit 1; "Interrupt Control Functions" */
+TEST(vuart, overrun_and_priorities)
 {
 	fresh();
 	out(MCR, 0x10);
@@ -198,26 +200,23 @@ TEST(vuart, section_is_complete_and_checked)
 	static const struct derived derived[] = {
 		DERIVED(struct vuart, console), DERIVED(struct vuart, irq),
 	};
-	struct vuart bad;
 
 	fresh();
 	check_section(vuart_ops.state, derived, COUNT(derived));
 	assert_int_equal(vuart_ops.state->check(&uart), OK);
-#define REFUSED(statement) (bad = uart, statement, assert_int_equal(vuart_ops.state->check(&bad), ERR_BAD_FORMAT))
-	REFUSED(bad.fifo_count = 2);
-	REFUSED(bad.fifo_head = 16);
-	REFUSED(bad.ier = 0x10);
-	REFUSED(bad.fcr = 2);
-	REFUSED(bad.mcr = 0x20);
-	REFUSED(bad.msr_delta = 0x10);
-	REFUSED(bad.input.head = CONSOLE_INPUT_SIZE);
-	REFUSED(bad.input.count = CONSOLE_INPUT_SIZE + 1);
-	REFUSED(bad.thre_pending = 2);
-	REFUSED(bad.lsr_errors = 1);
-#undef REFUSED
+	REFUSED(vuart_ops.state, uart, bad.fifo_count = 2);
+	REFUSED(vuart_ops.state, uart, bad.fifo_head = 16);
+	REFUSED(vuart_ops.state, uart, bad.ier = 0x10);
+	REFUSED(vuart_ops.state, uart, bad.fcr = 2);
+	REFUSED(vuart_ops.state, uart, bad.mcr = 0x20);
+	REFUSED(vuart_ops.state, uart, bad.msr_delta = 0x10);
+	REFUSED(vuart_ops.state, uart, bad.input.head = CONSOLE_INPUT_SIZE);
+	REFUSED(vuart_ops.state, uart, bad.input.count = CONSOLE_INPUT_SIZE + 1);
+	REFUSED(vuart_ops.state, uart, bad.thre_pending = 2);
+	REFUSED(vuart_ops.state, uart, bad.lsr_errors = 1);
 }
 
-/* --- The log ------------------------------------------------------------------------------------- */
+/* --- The log ---------------------------------------------------------------------------------- */
 
 TEST(console, keeps_the_latest_and_counts_all)
 {
@@ -245,7 +244,7 @@ TEST(console, section_is_complete_and_checked)
 	assert_int_equal(console_ops.state->check(&con), ERR_BAD_FORMAT);
 }
 
-/* --- Exit port ----------------------------------------------------------------------------------- */
+/* --- Exit port -------------------------------------------------------------------------------- */
 
 static unsigned ends;
 static void note_end(void *to, const char *why) { (void)to; (void)why; ends++; }
@@ -272,16 +271,20 @@ TEST(exitport, code_and_shutdown)
 	assert_int_equal(exitport_ops.state->check(&e), ERR_BAD_FORMAT);
 }
 
-/* --- Random numbers ------------------------------------------------------------------------------ */
+/* --- Random numbers --------------------------------------------------------------------------- */
 
 TEST(random, chacha20_block)                    /* RFC 8439, section 2.3.2 */
 {
 	static const uint8_t nonce[12] = { 0, 0, 0, 9, 0, 0, 0, 0x4a };
 	static const uint8_t want[64] = {
-		0x10, 0xf1, 0xe7, 0xe4, 0xd1, 0x3b, 0x59, 0x15, 0x50, 0x0f, 0xdd, 0x1f, 0xa3, 0x20, 0x71, 0xc4,
-		0xc7, 0xd1, 0xf4, 0xc7, 0x33, 0xc0, 0x68, 0x03, 0x04, 0x22, 0xaa, 0x9a, 0xc3, 0xd4, 0x6c, 0x4e,
-		0xd2, 0x82, 0x64, 0x46, 0x07, 0x9f, 0xaa, 0x09, 0x14, 0xc2, 0xd7, 0x05, 0xd9, 0x8b, 0x02, 0xa2,
-		0xb5, 0x12, 0x9c, 0xd1, 0xde, 0x16, 0x4e, 0xb9, 0xcb, 0xd0, 0x83, 0xe8, 0xa2, 0x50, 0x3c, 0x4e,
+		0x10, 0xf1, 0xe7, 0xe4, 0xd1, 0x3b, 0x59, 0x15, 0x50, 0x0f, 0xdd, 0x1f, 0xa3, 0x20,
+			0x71, 0xc4,
+		0xc7, 0xd1, 0xf4, 0xc7, 0x33, 0xc0, 0x68, 0x03, 0x04, 0x22, 0xaa, 0x9a, 0xc3, 0xd4,
+			0x6c, 0x4e,
+		0xd2, 0x82, 0x64, 0x46, 0x07, 0x9f, 0xaa, 0x09, 0x14, 0xc2, 0xd7, 0x05, 0xd9, 0x8b,
+			0x02, 0xa2,
+		0xb5, 0x12, 0x9c, 0xd1, 0xde, 0x16, 0x4e, 0xb9, 0xcb, 0xd0, 0x83, 0xe8, 0xa2, 0x50,
+			0x3c, 0x4e,
 	};
 	uint8_t key[32], got[64];
 
@@ -308,13 +311,22 @@ TEST(random, depends_on_what_was_stirred_in_and_never_repeats)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(vuart, reset_state), CASE(vuart, divisor_latch), CASE(vuart, transmits_to_the_console),
-		CASE(vuart, thre_interrupt), CASE(vuart, fifo_trigger_and_timeout),
-		CASE(vuart, without_fifo_one_byte_at_a_time), CASE(vuart, input_beyond_the_fifo_waits),
-		CASE(vuart, clearing_the_fifo), CASE(vuart, loopback), CASE(vuart, overrun_and_priorities),
-		CASE(vuart, out2_lets_the_interrupt_out), CASE(vuart, section_is_complete_and_checked),
-		CASE(console, keeps_the_latest_and_counts_all), CASE(console, section_is_complete_and_checked),
-		CASE(exitport, code_and_shutdown), CASE(random, chacha20_block),
+		CASE(vuart, reset_state),
+		CASE(vuart, divisor_latch),
+		CASE(vuart, transmits_to_the_console),
+		CASE(vuart, thre_interrupt),
+		CASE(vuart, fifo_trigger_and_timeout),
+		CASE(vuart, without_fifo_one_byte_at_a_time),
+		CASE(vuart, input_beyond_the_fifo_waits),
+		CASE(vuart, clearing_the_fifo),
+		CASE(vuart, loopback),
+		CASE(vuart, overrun_and_priorities),
+		CASE(vuart, out2_lets_the_interrupt_out),
+		CASE(vuart, section_is_complete_and_checked),
+		CASE(console, keeps_the_latest_and_counts_all),
+		CASE(console, section_is_complete_and_checked),
+		CASE(exitport, code_and_shutdown),
+		CASE(random, chacha20_block),
 		CASE(random, depends_on_what_was_stirred_in_and_never_repeats),
 	};
 

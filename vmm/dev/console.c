@@ -2,8 +2,8 @@
 /*
  * vmm/dev/console.c - the log of a guest's consoles, and the bytes typed for it.
  *
- * The log is a device without ports: it is reset with the machine (which keeps the text: the guest's
- * last words before a reset are worth most) and it travels.
+ * The log is a device without ports: it is reset with the machine (which keeps the text: the
+ * guest's last words before a reset are worth most) and it travels.
  */
 #include "vmm/dev/console.h"
 
@@ -39,7 +39,7 @@ size_t console_read(const struct console *c, uint64_t *from, void *to, size_t si
 	return n;
 }
 
-/* --- Input ------------------------------------------------------------------------------------- */
+/* --- Input ------------------------------------------------------------------------------------ */
 
 size_t console_input_put(struct console_input *in, const void *bytes, size_t len)
 {
@@ -73,7 +73,7 @@ enum err console_input_check(const struct console_input *in)
 	return OK;
 }
 
-/* --- What travels ------------------------------------------------------------------------------ */
+/* --- What travels ----------------------------------------------------------------------------- */
 
 static const struct field console_fields[] = {
 	FIELDS(struct console, ring), FIELD(struct console, count), FIELD(struct console, last),

@@ -40,9 +40,11 @@ struct console_input {
 	uint16_t head, count;
 };
 
-#define CONSOLE_INPUT_FIELDS(type, m) FIELDS(type, m.byte), FIELD(type, m.head), FIELD(type, m.count)
+#define CONSOLE_INPUT_FIELDS(type, m)                                                      \
+	FIELDS(type, m.byte), FIELD(type, m.head), FIELD(type, m.count)
 
-size_t   console_input_put(struct console_input *in, const void *bytes, size_t len);   /* how many fitted */
+/* Both return how many bytes were moved. */
+size_t   console_input_put(struct console_input *in, const void *bytes, size_t len);
 size_t   console_input_take(struct console_input *in, void *to, size_t size);
 enum err console_input_check(const struct console_input *in);
 

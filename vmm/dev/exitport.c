@@ -62,7 +62,8 @@ void exitport_init(struct exitport *e, struct power power)
 }
 
 static const struct field exitport_fields[] = {
-	FIELD(struct exitport, matched), FIELD(struct exitport, ended), FIELD(struct exitport, code),
+	FIELD(struct exitport, matched), FIELD(struct exitport, ended),
+	FIELD(struct exitport, code),
 };
 
 static enum err exitport_check(const void *object)
@@ -77,12 +78,15 @@ static enum err exitport_check(const void *object)
 }
 
 static const struct section exitport_state = {
-	.name = "exitport", .version = 1, .fields = exitport_fields, .nfields = COUNT(exitport_fields),
+	.name = "exitport", .version = 1,
+	.fields = exitport_fields, .nfields = COUNT(exitport_fields),
 	.object_size = sizeof(struct exitport), .check = exitport_check,
 };
 
 /* Four ports, because a code may be a byte, a word or a doubleword. */
-static const struct range exitport_ranges[] = { { BUS_IO, PORT_CODE, 4 }, { BUS_IO, PORT_SHUTDOWN, 1 } };
+static const struct range exitport_ranges[] = {
+	{ BUS_IO, PORT_CODE, 4 }, { BUS_IO, PORT_SHUTDOWN, 1 },
+};
 
 const struct dev_ops exitport_ops = {
 	.name = "exitport", .ranges = exitport_ranges, .nranges = COUNT(exitport_ranges),

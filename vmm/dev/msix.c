@@ -54,7 +54,8 @@ static void send(struct msix *m, unsigned n)
 static void send_pending(struct msix *m)
 {
 	for (unsigned n = 0; n < m->nvectors; n++)
-		if (m->enabled && !m->masked && !(m->control[n] & CONTROL_MASKED) && (m->pending & BIT(n)))
+		if (m->enabled && !m->masked && !(m->control[n] & CONTROL_MASKED) &&
+		    (m->pending & BIT(n)))
 			send(m, n);
 }
 
@@ -150,6 +151,7 @@ enum err msix_check(const struct msix *m)
 			return fail(ERR_BAD_FORMAT, "msix: control[%u] has reserved bits", n);
 	}
 	if (m->pending >> m->nvectors)
-		return fail(ERR_BAD_FORMAT, "msix: pending %#x names vectors that do not exist", m->pending);
+		return fail(ERR_BAD_FORMAT, "msix: pending %#x names vectors that do not exist",
+			    m->pending);
 	return OK;
 }

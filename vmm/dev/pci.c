@@ -41,7 +41,7 @@ static const struct pci_id bridge_id = {
 	.class = 0x060000,
 };
 
-/* --- Little-endian words in configuration space ------------------------------------------------ */
+/* --- Little-endian words in configuration space ----------------------------------------------- */
 
 static uint16_t get16(const uint8_t *b)
 {
@@ -65,7 +65,7 @@ static void put32(uint8_t *b, uint32_t v)
 	put16(b + 2, (uint16_t)(v >> 16));
 }
 
-/* --- BARs -------------------------------------------------------------------------------------- */
+/* --- BARs ------------------------------------------------------------------------------------- */
 
 static uint8_t *bar_register(struct pci_func *f, unsigned bar)
 {
@@ -86,7 +86,8 @@ static void bar_place(struct pci_func *f, const struct pci_bar *b, uint64_t base
 		put32(bar_register(f, b->index + 1), (uint32_t)(base >> 32));
 }
 
-uint64_t pci_func_bar_read(struct pci_func *f, unsigned bar, uint64_t offset, const struct access *a)
+uint64_t pci_func_bar_read(struct pci_func *f, unsigned bar, uint64_t offset,
+			   const struct access *a)
 {
 	if (f->msix_cap && bar == f->msix_bar)
 		return msix_read(&f->msix, offset, a->size);
@@ -157,7 +158,7 @@ static void bars_map(struct pci_func *f)
 	}
 }
 
-/* --- Interrupt pin and MSI-X ------------------------------------------------------------------- */
+/* --- Interrupt pin and MSI-X ------------------------------------------------------------------ */
 
 static void pin_drive(struct pci_func *f)
 {
@@ -184,7 +185,7 @@ static uint16_t msix_control_word(const struct pci_func *f)
 	return f->msix_cap ? get16(&f->config[f->msix_cap + MSIX_CONTROL]) : 0;
 }
 
-/* --- Configuration accesses -------------------------------------------------------------------- */
+/* --- Configuration accesses ------------------------------------------------------------------- */
 
 static uint32_t config_read(struct pci_func *f, unsigned offset, const struct access *a)
 {
@@ -197,7 +198,8 @@ static uint32_t config_read(struct pci_func *f, unsigned offset, const struct ac
 	return value;
 }
 
-static void config_write(struct pci_func *f, unsigned offset, const struct access *a, uint32_t value)
+static void config_write(struct pci_func *f, unsigned offset, const struct access *a,
+			 uint32_t value)
 {
 	uint16_t control;
 
@@ -262,7 +264,7 @@ static void pci_write(void *dev, const struct access *a, uint64_t value)
 		p->address = (uint32_t)(value & ADDRESS_BITS);
 }
 
-/* --- Making a function ------------------------------------------------------------------------- */
+/* --- Making a function ------------------------------------------------------------------------ */
 
 void pci_func_init(struct pci_func *f, const struct pci_id *id, const struct pci_func_ops *ops)
 {
@@ -281,7 +283,9 @@ void pci_func_init(struct pci_func *f, const struct pci_id *id, const struct pci
 void pci_func_bar(struct pci_func *f, unsigned bar, uint64_t size, bool is64)
 {
 	ASSERT(bar < PCI_BARS && !(size & (size - 1)) && size >= 16);
-	f->bar[bar] = (struct pci_bar){ .func = f, .index = (uint8_t)bar, .size = size, .is64 = is64 };
+	f->bar[bar] = (struct pci_bar){
+		.func = f, .index = (uint8_t)bar, .size = size, .is64 = is64,
+	};
 	put32(&f->writable[PCI_BAR0 + 4 * bar], (uint32_t)~(size - 1));
 	if (is64)
 		put32(&f->writable[PCI_BAR0 + 4 * bar + 4], (uint32_t)(~(size - 1) >> 32));
@@ -353,7 +357,7 @@ void pci_func_reset(struct pci_func *f)
 	bars_map(f);
 }
 
-/* --- What travels ------------------------------------------------------------------------------ */
+/* --- What travels ----------------------------------------------------------------------------- */
 
 enum err pci_func_check(const struct pci_func *f)
 {
@@ -363,7 +367,7 @@ enum err pci_func_check(const struct pci_func *f)
 		if (i == PCI_STATUS)
 			fixed &= (uint8_t)~PCI_STATUS_INTERRUPT;
 		if ((f->config[i] ^ f->power_up[i]) & fixed)
-			return fail(ERR_BAD_FORMAT, "pci: config[%#x] is %#x, which no guest can write to this device",
+			return fail(ERR_BAD_FORMAT, "pci: config[%#x] is %#x: no guest can do that",
 				    i, f->config[i]);
 	}
 	if (f->intx > 1)
@@ -382,7 +386,8 @@ void pci_func_resume(struct pci_func *f)
 }
 
 static const struct field pci_fields[] = {
-	FIELD(struct pci, address), FIELD(struct pci, reset_control), PCI_FUNC_FIELDS(struct pci, bridge),
+	FIELD(struct pci, address), FIELD(struct pci, reset_control),
+	PCI_FUNC_FIELDS(struct pci, bridge),
 };
 
 static enum err pci_check(const void *object)
@@ -392,7 +397,8 @@ static enum err pci_check(const void *object)
 	if (p->address & ~ADDRESS_BITS)
 		return fail(ERR_BAD_FORMAT, "pci: address %#x has reserved bits", p->address);
 	if (p->reset_control & ~RESET_BITS)
-		return fail(ERR_BAD_FORMAT, "pci: reset_control %#x has reserved bits", p->reset_control);
+		return fail(ERR_BAD_FORMAT, "pci: reset_control %#x has reserved bits",
+			    p->reset_control);
 	return pci_func_check(&p->bridge);
 }
 
@@ -417,7 +423,7 @@ static const struct section pci_state = {
 	.object_size = sizeof(struct pci), .check = pci_check, .resume = pci_resume,
 };
 
-/* --- Life -------------------------------------------------------------------------------------- */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 static void pci_reset(void *dev)
 {
@@ -434,7 +440,9 @@ void pci_init(struct pci *p, struct bus *bus, uint64_t mmio_base, uint64_t mmio_
 {
 	static const struct pci_func_ops bridge_ops = { 0 };
 
-	*p = (struct pci){ .bus = bus, .next_mmio = mmio_base, .end_mmio = mmio_end, .power = power };
+	*p = (struct pci){
+		.bus = bus, .next_mmio = mmio_base, .end_mmio = mmio_end, .power = power,
+	};
 	pci_func_init(&p->bridge, &bridge_id, &bridge_ops);
 	pci_add(p, 0, &p->bridge, (struct wire){ 0 }, 0);
 }

@@ -49,10 +49,11 @@ struct pci_id {
 
 struct pci_func;
 struct pci_func_ops {
-	uint64_t (*bar_read)(struct pci_func *f, unsigned bar, uint64_t offset, const struct access *a);
-	void     (*bar_write)(struct pci_func *f, unsigned bar, uint64_t offset, const struct access *a,
-	                      uint64_t value);
-	/* Capabilities with a life: before a read of `offset`, after a write to it.  May be NULL. */
+	uint64_t (*bar_read)(struct pci_func *f, unsigned bar, uint64_t offset,
+	                     const struct access *a);
+	void     (*bar_write)(struct pci_func *f, unsigned bar, uint64_t offset,
+	                      const struct access *a, uint64_t value);
+	/* For capabilities that act: before a read of `offset`, after a write to it.  Or NULL. */
 	void     (*config_read)(struct pci_func *f, unsigned offset, const struct access *a);
 	void     (*config_write)(struct pci_func *f, unsigned offset, const struct access *a);
 	/* After an access to a BAR: as dev_ops.deadline.  May be NULL. */

@@ -62,7 +62,8 @@ static bool vconsole_kick(struct virtio *v, unsigned queue, unsigned budget)
 	struct vring_chain chain;
 	enum err e = OK;
 
-	while (budget-- && (queue == OUTPUT || c->input.count) && (e = vring_take(r, &chain)) == OK) {
+	while (budget-- && (queue == OUTPUT || c->input.count) &&
+	       (e = vring_take(r, &chain)) == OK) {
 		if (chain.read_len > MESSAGE_MAX) {
 			virtio_broken(v, "a message of more than 64 KiB");
 			return false;
@@ -92,7 +93,7 @@ size_t vconsole_input(struct vconsole *c, const void *bytes, size_t len)
 	return taken;
 }
 
-/* --- Life, and what travels -------------------------------------------------------------------- */
+/* --- Life, and what travels ------------------------------------------------------------------- */
 
 static const struct virtio_model vconsole_model = {
 	.type = TYPE_CONSOLE, .name = "vconsole", .class = CLASS_COMM_OTHER,
@@ -101,7 +102,8 @@ static const struct virtio_model vconsole_model = {
 	.kick = vconsole_kick,
 };
 
-void vconsole_init(struct vconsole *c, struct mem *mem, struct console *console, struct msg_wire msi)
+void vconsole_init(struct vconsole *c, struct mem *mem, struct console *console,
+		   struct msg_wire msi)
 {
 	*c = (struct vconsole){ .console = console };
 	virtio_init(&c->virtio, &vconsole_model, mem, msi);
@@ -133,7 +135,8 @@ static void vconsole_resume(void *object)
 }
 
 static const struct section vconsole_state = {
-	.name = "vconsole", .version = 1, .fields = vconsole_fields, .nfields = COUNT(vconsole_fields),
+	.name = "vconsole", .version = 1,
+	.fields = vconsole_fields, .nfields = COUNT(vconsole_fields),
 	.object_size = sizeof(struct vconsole), .check = vconsole_check, .resume = vconsole_resume,
 };
 

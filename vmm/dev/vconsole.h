@@ -16,7 +16,8 @@ struct vconsole {
 
 extern const struct dev_ops vconsole_ops;
 
-void vconsole_init(struct vconsole *c, struct mem *mem, struct console *console, struct msg_wire msi);
+void vconsole_init(struct vconsole *c, struct mem *mem, struct console *console,
+		   struct msg_wire msi);
 
 /* Typed by a person; returns how many bytes were taken. */
 size_t vconsole_input(struct vconsole *c, const void *bytes, size_t len);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmm/dev/vioapic.c - the I/O APIC: turns an input into a message that a redirection entry describes.
+ * vmm/dev/vioapic.c - the I/O APIC: an input becomes the message that its entry describes.
  *
  * The index and data windows are at the base and base + 0x10; base + 0x40 is the EOI register of
- * version 0x20 chips, which the version that we report (0x11) does not have.  Called by the bus, by the
- * board's wires, and at the end of level-triggered interrupts by the local APICs.
+ * version 0x20 chips, which the version that we report (0x11) does not have.  Called by the bus, by
+ * the board's wires, and at the end of level-triggered interrupts by the local APICs.
  */
 #include "vmm/dev/vioapic.h"
 
@@ -14,8 +14,8 @@
 #define WINDOW_LEN      0x1000u
 #define REG_ARBITRATION 0x02u
 #define ID_BITS         MASK(27, 24)
-#define RW_BITS         (IOAPIC_VECTOR | IOAPIC_MODE | IOAPIC_LOGICAL | IOAPIC_ACTIVE_LOW | IOAPIC_LEVEL | \
-                         IOAPIC_MASKED | IOAPIC_DEST)
+#define RW_BITS         (IOAPIC_VECTOR | IOAPIC_MODE | IOAPIC_LOGICAL | IOAPIC_ACTIVE_LOW | \
+                         IOAPIC_LEVEL | IOAPIC_MASKED | IOAPIC_DEST)
 #define PHYSICAL_ALL    0xffu
 #define BROADCAST       0xffffffffu
 
@@ -42,7 +42,8 @@ static void level_send(struct vioapic *a, unsigned line)
 {
 	uint64_t e = a->redir[line];
 
-	if (!(a->lines >> line & 1) || (e & (IOAPIC_MASKED | IOAPIC_REMOTE_IRR)) || !(e & IOAPIC_LEVEL))
+	if (!(a->lines >> line & 1) || (e & (IOAPIC_MASKED | IOAPIC_REMOTE_IRR)) ||
+	    !(e & IOAPIC_LEVEL))
 		return;
 	a->redir[line] |= IOAPIC_REMOTE_IRR;
 	send(a, line);
@@ -54,8 +55,8 @@ void vioapic_set_line(void *vioapic, unsigned line, bool level)
 	bool was = a->lines >> line & 1;
 
 	/*
-	 * A wire says "asserted"; polarity is how a board encodes that in volts.  A guest that sets
-	 * another polarity than the ACPI tables name has the same luck as on our board: none needed.
+	 * A wire says "asserted"; polarity is how a board writes that in volts, and here are none.
+	 * The bit is kept for the guest and means nothing.
 	 */
 	a->lines = (uint32_t)(level ? a->lines | BIT(line) : a->lines & ~BIT(line));
 	if (a->redir[line] & IOAPIC_LEVEL)
@@ -71,14 +72,15 @@ void vioapic_eoi(void *vioapic, uint8_t vector)
 	for (unsigned i = 0; i < VIOAPIC_LINES; i++) {
 		uint64_t e = a->redir[i];
 
-		if (!(e & IOAPIC_LEVEL) || !(e & IOAPIC_REMOTE_IRR) || (e & IOAPIC_VECTOR) != vector)
+		if (!(e & IOAPIC_LEVEL) || !(e & IOAPIC_REMOTE_IRR) ||
+		    (e & IOAPIC_VECTOR) != vector)
 			continue;
 		a->redir[i] &= ~IOAPIC_REMOTE_IRR;
 		level_send(a, i);
 	}
 }
 
-/* --- Registers --------------------------------------------------------------------------------- */
+/* --- Registers -------------------------------------------------------------------------------- */
 
 static uint32_t reg_read(const struct vioapic *a)
 {
@@ -98,7 +100,7 @@ static void entry_write(struct vioapic *a, unsigned line, uint64_t value)
 	uint64_t read_only = a->redir[line] & (IOAPIC_REMOTE_IRR | IOAPIC_PENDING);
 
 	a->redir[line] = (value & RW_BITS) | read_only;
-	/* Remote IRR belongs to level mode: an entry made an edge forgets it (how kernels clear it). */
+	/* Remote IRR is of level mode: an entry made an edge forgets it (kernels count on it). */
 	if (!(value & IOAPIC_LEVEL))
 		a->redir[line] &= ~IOAPIC_REMOTE_IRR;
 	level_send(a, line);
@@ -141,7 +143,7 @@ static void vioapic_write(void *dev, const struct access *a, uint64_t value)
 	}
 }
 
-/* --- Life, and what travels -------------------------------------------------------------------- */
+/* --- Life, and what travels ------------------------------------------------------------------- */
 
 static void vioapic_reset(void *dev)
 {
@@ -170,14 +172,16 @@ static enum err vioapic_check(const void *object)
 	if (a->id & ~ID_BITS)
 		return fail(ERR_BAD_FORMAT, "vioapic: id %#x has reserved bits", a->id);
 	if (a->lines & ~MASK(VIOAPIC_LINES - 1, 0))
-		return fail(ERR_BAD_FORMAT, "vioapic: lines %#x names inputs that do not exist", a->lines);
+		return fail(ERR_BAD_FORMAT, "vioapic: lines %#x names inputs that do not exist",
+			    a->lines);
 	for (unsigned i = 0; i < VIOAPIC_LINES; i++) {
 		uint64_t e = a->redir[i];
 
 		if (e & ~(RW_BITS | IOAPIC_REMOTE_IRR))
 			return fail(ERR_BAD_FORMAT, "vioapic: redir[%u] has reserved bits", i);
 		if ((e & IOAPIC_REMOTE_IRR) && !(e & IOAPIC_LEVEL))
-			return fail(ERR_BAD_FORMAT, "vioapic: redir[%u] is an edge with remote IRR", i);
+			return fail(ERR_BAD_FORMAT, "vioapic: redir[%u] is an edge with remote IRR",
+				    i);
 	}
 	return OK;
 }
@@ -191,5 +195,6 @@ static const struct range vioapic_ranges[] = { { BUS_MMIO, IOAPIC_DEFAULT_BASE, 
 
 const struct dev_ops vioapic_ops = {
 	.name = "vioapic", .ranges = vioapic_ranges, .nranges = COUNT(vioapic_ranges),
-	.reset = vioapic_reset, .read = vioapic_read, .write = vioapic_write, .state = &vioapic_state,
+	.reset = vioapic_reset, .read = vioapic_read, .write = vioapic_write,
+	.state = &vioapic_state,
 };

@@ -30,12 +30,16 @@ enum region { REGION_COMMON, REGION_ISR, REGION_DEVICE, REGION_NOTIFY, REGIONS }
 enum cap_type { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_ACCESS };
 
 /* "Virtio Structure PCI Capabilities"; `more` is the notify multiplier or the access data. */
-struct cap { uint8_t id, next, len, type, bar, instance, padding[2]; uint32_t offset, length, more; };
+struct cap {
+	uint8_t  id, next, len, type, bar, instance, padding[2];
+	uint32_t offset, length, more;
+};
 _Static_assert(sizeof(struct cap) == 20, "virtio_pci_cap and what may follow it");
 #define CAP_HEADER      2u              /* bytes that pci_func_cap() writes */
 
 enum common {                           /* "Common configuration structure layout" */
-	DEVICE_FEATURE_SELECT = 0, DEVICE_FEATURE = 4, DRIVER_FEATURE_SELECT = 8, DRIVER_FEATURE = 12,
+	DEVICE_FEATURE_SELECT = 0, DEVICE_FEATURE = 4,
+	DRIVER_FEATURE_SELECT = 8, DRIVER_FEATURE = 12,
 	CONFIG_VECTOR = 16, NUM_QUEUES = 18, DEVICE_STATUS = 20, CONFIG_GENERATION = 21,
 	QUEUE_SELECT = 22, QUEUE_SIZE = 24, QUEUE_VECTOR = 26, QUEUE_ENABLE = 28,
 	QUEUE_NOTIFY_OFF = 30, QUEUE_DESC = 32, QUEUE_DESC_HIGH = 36, QUEUE_DRIVER = 40,
@@ -75,7 +79,7 @@ bool virtio_queue_ready(const struct virtio *v, unsigned queue)
 	return running(v) && v->queue[queue].enabled;
 }
 
-/* --- Interrupts -------------------------------------------------------------------------------- */
+/* --- Interrupts ------------------------------------------------------------------------------- */
 
 void virtio_interrupt(struct virtio *v, unsigned queue)
 {
@@ -109,13 +113,14 @@ void virtio_config_changed(struct virtio *v)
 void virtio_broken(struct virtio *v, const char *why)
 {
 	if (!v->complained)
-		log_line("%s: the guest's driver gave %s; the device waits for its reset", v->model->name, why);
+		log_line("%s: the guest's driver gave %s; the device waits for its reset",
+			 v->model->name, why);
 	v->complained = true;
 	v->status |= NEEDS_RESET;
 	config_interrupt(v);
 }
 
-/* --- Queues ------------------------------------------------------------------------------------ */
+/* --- Queues ----------------------------------------------------------------------------------- */
 
 static void queue_run(struct virtio *v, unsigned queue)
 {
@@ -183,7 +188,7 @@ static void write_status(struct virtio *v, uint8_t value)
 		queue_run(v, q);
 }
 
-/* --- Common configuration ---------------------------------------------------------------------- */
+/* --- Common configuration --------------------------------------------------------------------- */
 
 /* The selected queue; NULL when it does not exist. */
 static struct vring *selected(struct virtio *v)
@@ -236,8 +241,15 @@ static uint16_t vector_checked(const struct virtio *v, uint32_t value)
 	return value < v->pci.msix.nvectors ? (uint16_t)value : VRING_NO_VECTOR;
 }
 
-static void set_low(uint64_t *reg, uint32_t value)  { *reg = (*reg & MASK(63, 32)) | value; }
-static void set_high(uint64_t *reg, uint32_t value) { *reg = (*reg & MASK(31, 0)) | (uint64_t)value << 32; }
+static void set_low(uint64_t *reg, uint32_t value)
+{
+	*reg = (*reg & MASK(63, 32)) | value;
+}
+
+static void set_high(uint64_t *reg, uint32_t value)
+{
+	*reg = (*reg & MASK(31, 0)) | (uint64_t)value << 32;
+}
 
 static void queue_reset(struct virtio *v, struct vring *r)
 {
@@ -300,7 +312,7 @@ static void common_write(struct virtio *v, unsigned offset, uint32_t value)
 		queue_write(v, r, offset, value);
 }
 
-/* --- BAR 0 ------------------------------------------------------------------------------------- */
+/* --- BAR 0 ------------------------------------------------------------------------------------ */
 
 static uint64_t device_read(const struct virtio *v, unsigned offset, unsigned size)
 {
@@ -372,7 +384,7 @@ static uint64_t bar_deadline(const struct pci_func *f)
 	return virtio_dev_deadline(CONTAINER_OF(f, struct virtio, pci));
 }
 
-/* --- "PCI configuration access capability": BAR 0 without mapping it ---------------------------- */
+/* --- "PCI configuration access capability": BAR 0 without mapping it -------------------------- */
 
 #define ACCESS_DATA     offsetof(struct cap, more)
 
@@ -416,7 +428,7 @@ static void config_write(struct pci_func *f, unsigned offset, const struct acces
 	pci_func_bar_write(f, cap.bar, cap.offset, &inner, value);
 }
 
-/* --- Life -------------------------------------------------------------------------------------- */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 static const struct pci_func_ops func_ops = {
 	.bar_read = bar_read, .bar_write = bar_write, .deadline = bar_deadline,
@@ -425,11 +437,13 @@ static const struct pci_func_ops func_ops = {
 
 static unsigned add_cap(struct virtio *v, const struct cap *cap, const struct cap *writable)
 {
+	bool long_form = cap->type == CAP_NOTIFY || cap->type == CAP_ACCESS;
+	const uint8_t *mask = (const uint8_t *)writable;
 	struct cap c = *cap;
 
-	c.len = cap->type == CAP_NOTIFY || cap->type == CAP_ACCESS ? sizeof(c) : offsetof(struct cap, more);
+	c.len = long_form ? sizeof(c) : offsetof(struct cap, more);
 	return pci_func_cap(&v->pci, PCI_CAP_VENDOR, (const uint8_t *)&c + CAP_HEADER,
-			    writable ? (const uint8_t *)writable + CAP_HEADER : NULL, c.len - CAP_HEADER);
+			    mask ? mask + CAP_HEADER : NULL, c.len - CAP_HEADER);
 }
 
 static void add_caps(struct virtio *v)
@@ -442,7 +456,8 @@ static void add_caps(struct virtio *v)
 		{ .type = CAP_ISR,    .offset = REGION_ISR * REGION_LEN,    .length = 1 },
 		{ .type = CAP_NOTIFY, .offset = REGION_NOTIFY * REGION_LEN,
 		  .length = v->model->nqueues * NOTIFY_STEP, .more = NOTIFY_STEP },
-		{ .type = CAP_DEVICE, .offset = REGION_DEVICE * REGION_LEN, .length = v->model->config_len },
+		{ .type = CAP_DEVICE, .offset = REGION_DEVICE * REGION_LEN,
+		  .length = v->model->config_len },
 	};
 
 	for (unsigned i = 0; i < COUNT(caps); i++)
@@ -455,9 +470,9 @@ void virtio_init(struct virtio *v, const struct virtio_model *model, struct mem 
                  struct msg_wire msi)
 {
 	struct pci_id id = {
-		.vendor = VENDOR, .device = (uint16_t)(DEVICE_BASE + model->type), .revision = REVISION,
+		.vendor = VENDOR, .device = (uint16_t)(DEVICE_BASE + model->type),
 		.subsystem_vendor = VENDOR, .subsystem = (uint16_t)(SUBSYSTEM_BASE + model->type),
-		.class = model->class,
+		.revision = REVISION, .class = model->class,
 	};
 
 	ASSERT(model->nqueues <= VIRTIO_QUEUES_MAX);
@@ -479,7 +494,7 @@ void virtio_dev_reset(void *dev)
 	pci_func_reset(&v->pci);
 }
 
-/* --- What travels ------------------------------------------------------------------------------ */
+/* --- What travels ----------------------------------------------------------------------------- */
 
 enum err virtio_check(const struct virtio *v)
 {
@@ -489,8 +504,8 @@ enum err virtio_check(const struct virtio *v)
 		return e;
 	if ((v->status & FEATURES_OK) &&
 	    ((v->driver_features & ~offered(v)) || !virtio_has(v, VIRTIO_F_VERSION_1)))
-		return fail(ERR_BAD_FORMAT, "%s: driver_features %#llx were not offered", v->model->name,
-			    (unsigned long long)v->driver_features);
+		return fail(ERR_BAD_FORMAT, "%s: driver_features %#llx were not offered",
+			    v->model->name, (unsigned long long)v->driver_features);
 	if ((v->status & ~STATUS_BITS) || ((v->status & DRIVER_OK) && !(v->status & FEATURES_OK)))
 		return fail(ERR_BAD_FORMAT, "%s: status %#x", v->model->name, v->status);
 	if (v->isr & ~(ISR_QUEUE | ISR_CONFIG))
@@ -498,14 +513,17 @@ enum err virtio_check(const struct virtio *v)
 	if (v->backlog >> v->model->nqueues)
 		return fail(ERR_BAD_FORMAT, "%s: backlog %#x", v->model->name, v->backlog);
 	if (v->config_vector != vector_checked(v, v->config_vector))
-		return fail(ERR_BAD_FORMAT, "%s: config_vector %u", v->model->name, v->config_vector);
+		return fail(ERR_BAD_FORMAT, "%s: config_vector %u", v->model->name,
+			    v->config_vector);
 	for (unsigned q = 0; q < VIRTIO_QUEUES_MAX; q++) {
 		const struct vring *r = &v->queue[q];
 
 		if (r->vector != vector_checked(v, r->vector))
-			return fail(ERR_BAD_FORMAT, "%s: queue[%u].vector %u", v->model->name, q, r->vector);
+			return fail(ERR_BAD_FORMAT, "%s: queue[%u].vector %u", v->model->name, q,
+				    r->vector);
 		if (r->enabled && (q >= v->model->nqueues || !(v->status & FEATURES_OK)))
-			return fail(ERR_BAD_FORMAT, "%s: queue[%u].enabled cannot be", v->model->name, q);
+			return fail(ERR_BAD_FORMAT, "%s: queue[%u].enabled cannot be",
+				    v->model->name, q);
 		e = vring_check(r);
 		if (e != OK)
 			return e;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmm/dev/virtio.h - the virtio transport over PCI, modern only (virtio 1.2, "Virtio Over PCI Bus").
+ * vmm/dev/virtio.h - virtio's transport over PCI, modern only (virtio 1.2, "Virtio Over PCI Bus").
  *
  * Owns feature negotiation, the status dance, queue configuration and interrupts.  A device model
  * embeds struct virtio first, gives a struct virtio_model, and is called when a queue has work.  A

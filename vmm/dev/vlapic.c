@@ -2,15 +2,16 @@
 /*
  * vmm/dev/vlapic.c - the local APIC of one virtual CPU.
  *
- * xAPIC and x2APIC show the same registers: the MSR is MSR_X2APIC_BASE + offset / 16.  One table says
- * which registers exist in which mode and which bits may be written; a reserved bit is ignored by
- * xAPIC and is #GP in x2APIC.  Called by vmm/vcpu.c (interrupts), vmm/msr.c and vmm/mmio.c (registers).
+ * xAPIC and x2APIC show the same registers: the MSR is MSR_X2APIC_BASE + offset / 16.  One table
+ * says which registers exist in which mode and which bits may be written; a reserved bit is ignored
+ * by xAPIC and is #GP in x2APIC.  Called by vmm/vcpu.c (interrupts), vmm/msr.c and vmm/mmio.c
+ * (registers).  Read next: vmm/dev/vlapic_timer.c.
  */
 #include "vmm/dev/vlapic.h"
 
 #include "arch/x86_64/defs/apic.h"
 #include "arch/x86_64/defs/msr.h"
-#include "vmm/clock.h"
+#include "vmm/dev/vlapic_timer.h"
 
 #define VERSION         (0x14u | (VLAPIC_LVTS - 1) << 16)       /* an integrated APIC         */
 #define REG(offset)     ((offset) / 16)
@@ -20,6 +21,7 @@
 #define BROADCAST       0xffffffffu
 #define XAPIC_BROADCAST 0xffu
 
+#define LVT_TIMER_BITS  (APIC_LVT_VECTOR | APIC_LVT_MASKED | APIC_LVT_TIMER_MODE)
 #define LVT_LINT_BITS   (APIC_LVT_VECTOR | APIC_LVT_MODE | BIT(13) | BIT(15) | APIC_LVT_MASKED)
 #define LVT_READ_ONLY   (APIC_LVT_PENDING | BIT(14))            /* status, remote IRR         */
 #define SVR_BITS        (APIC_SVR_VECTOR | APIC_SVR_ENABLE | BIT(9))
@@ -58,7 +60,7 @@ static const struct reg { uint8_t who; uint32_t writable; } regs[REG_COUNT] = {
 	[REG(APIC_ESR)]            = { RW, 0 },
 	[REG(APIC_ICR)]            = { RW, ICR_BITS },
 	[REG(APIC_ICR_HIGH)]       = { XR | XW, MASK(31, 24) },
-	[REG(APIC_LVT_TIMER)]      = { RW, APIC_LVT_VECTOR | APIC_LVT_MASKED | APIC_LVT_TIMER_MODE },
+	[REG(APIC_LVT_TIMER)]      = { RW, LVT_TIMER_BITS },
 	[REG(APIC_LVT_THERMAL)]    = { RW, APIC_LVT_VECTOR | APIC_LVT_MODE | APIC_LVT_MASKED },
 	[REG(APIC_LVT_PERF)]       = { RW, APIC_LVT_VECTOR | APIC_LVT_MODE | APIC_LVT_MASKED },
 	[REG(APIC_LVT_LINT0)]      = { RW, LVT_LINT_BITS },
@@ -86,7 +88,7 @@ bool vlapic_mmio_at(const struct vlapic *l, uint64_t gpa)
 	       ALIGN_DOWN(gpa, PAGE_SIZE) == (l->base_msr & APIC_BASE_ADDRESS);
 }
 
-/* --- Vectors: 256 bits in eight registers ------------------------------------------------------ */
+/* --- Vectors: 256 bits in eight registers ----------------------------------------------------- */
 
 static bool vector_test(const uint32_t *set, unsigned v)  { return set[v / 32] >> (v % 32) & 1; }
 static void vector_set(uint32_t *set, unsigned v)         { set[v / 32] |= 1u << (v % 32); }
@@ -179,7 +181,7 @@ void vlapic_set_cr8(struct vlapic *l, uint8_t cr8)
 	l->tpr = (uint32_t)PUT(PRIORITY, (uint32_t)cr8);
 }
 
-/* --- Messages ---------------------------------------------------------------------------------- */
+/* --- Messages --------------------------------------------------------------------------------- */
 
 static uint32_t x2apic_ldr(uint32_t id)         /* SDM vol. 3, "Deriving Logical x2APIC ID" */
 {
@@ -243,108 +245,14 @@ static void icr_send(struct vlapic *l)
 		l->out.send(l->out.to, &msg);
 }
 
-/* --- Timer ------------------------------------------------------------------------------------- */
-
-static unsigned timer_mode(const struct vlapic *l)
-{
-	return (unsigned)GET(APIC_LVT_TIMER_MODE, l->lvt[VLAPIC_TIMER]);
-}
-
-/* Nanoseconds a tick, as a shift: 0b1011 divides by 1, 0b0000 by 2, 0b1010 by 128. */
-static unsigned timer_shift(const struct vlapic *l)
-{
-	return (((l->timer_divide & MASK(1, 0)) | (l->timer_divide >> 1 & BIT(2))) + 1) & 7;
-}
-
-static uint64_t timer_period_ns(const struct vlapic *l)
-{
-	return (uint64_t)l->timer_initial << timer_shift(l);
-}
-
-static uint32_t timer_current(const struct vlapic *l, uint64_t now_ns)
-{
-	uint64_t ticks = (now_ns - l->timer_start_ns) >> timer_shift(l);
-
-	if (!l->timer_initial || timer_mode(l) > APIC_TIMER_PERIODIC)
-		return 0;
-	if (timer_mode(l) == APIC_TIMER_PERIODIC)
-		return (uint32_t)(l->timer_initial - ticks % l->timer_initial);
-	return ticks < l->timer_initial ? (uint32_t)(l->timer_initial - ticks) : 0;
-}
-
-/* When is the first expiry after `now_ns`? */
-static void timer_arm(struct vlapic *l, uint64_t now_ns)
-{
-	uint64_t period = timer_period_ns(l), past = now_ns - l->timer_start_ns;
-
-	l->fire_ns = NEVER_NS;
-	if (timer_mode(l) == APIC_TIMER_DEADLINE) {
-		if (l->tsc_deadline)
-			l->fire_ns = clock_tsc_to_ns(l->clock, l->tsc_deadline);
-	} else if (period && timer_mode(l) == APIC_TIMER_PERIODIC) {
-		l->fire_ns = l->timer_start_ns + (past / period + 1) * period;
-	} else if (period && timer_mode(l) == APIC_TIMER_ONE_SHOT && past < period) {
-		l->fire_ns = l->timer_start_ns + period;
-	}
-}
-
-void vlapic_tick(struct vlapic *l, uint64_t now_ns)
-{
-	uint32_t lvt = l->lvt[VLAPIC_TIMER];
-
-	if (now_ns < l->fire_ns)
-		return;
-	if (timer_mode(l) == APIC_TIMER_DEADLINE)
-		l->tsc_deadline = 0;
-	timer_arm(l, now_ns);           /* periods that were missed are one interrupt, as in IRR */
-	if (!(lvt & APIC_LVT_MASKED))
-		vlapic_set_irr(l, (uint8_t)(lvt & APIC_LVT_VECTOR), false);
-}
-
-uint64_t vlapic_deadline(const struct vlapic *l)
-{
-	/* A masked expiry is seen late, by the write that unmasks it: nobody can tell. */
-	return l->lvt[VLAPIC_TIMER] & APIC_LVT_MASKED ? NEVER_NS : l->fire_ns;
-}
-
-void vlapic_tsc_changed(struct vlapic *l)
-{
-	if (timer_mode(l) == APIC_TIMER_DEADLINE)
-		timer_arm(l, 0);
-}
-
-static void timer_write_lvt(struct vlapic *l, uint32_t value, uint64_t now_ns)
-{
-	unsigned old = timer_mode(l);
-
-	l->lvt[VLAPIC_TIMER] = value;
-	if (old == timer_mode(l))
-		return;
-	/* SDM vol. 3, "TSC-Deadline Mode": changing to or from it disarms the timer. */
-	if (old == APIC_TIMER_DEADLINE || timer_mode(l) == APIC_TIMER_DEADLINE) {
-		l->timer_initial = 0;
-		l->tsc_deadline = 0;
-	}
-	timer_arm(l, now_ns);
-}
-
-/* The count goes on from where it is, at the new rate. */
-static void timer_write_divide(struct vlapic *l, uint32_t value, uint64_t now_ns)
-{
-	uint32_t current = timer_current(l, now_ns);
-
-	l->timer_divide = value;
-	l->timer_start_ns = now_ns - ((uint64_t)(l->timer_initial - current) << timer_shift(l));
-	timer_arm(l, now_ns);
-}
-
-/* --- Registers --------------------------------------------------------------------------------- */
+/* --- Registers -------------------------------------------------------------------------------- */
 
 static unsigned lvt_index(uint32_t offset)
 {
 	return (offset - APIC_LVT_TIMER) / 16;
 }
-_Static_assert((APIC_LVT_ERROR - APIC_LVT_TIMER) / 16 == VLAPIC_ERROR, "the LVT is one row of registers");
+_Static_assert((APIC_LVT_ERROR - APIC_LVT_TIMER) / 16 == VLAPIC_ERROR,
+	       "the LVT is one row of registers");
 
 static uint32_t reg_read(const struct vlapic *l, uint32_t offset, uint64_t now_ns)
 {
@@ -360,7 +268,7 @@ static uint32_t reg_read(const struct vlapic *l, uint32_t offset, uint64_t now_n
 	case APIC_ICR:           return (uint32_t)l->icr;
 	case APIC_ICR_HIGH:      return (uint32_t)(l->icr >> 32);
 	case APIC_TIMER_INITIAL: return l->timer_initial;
-	case APIC_TIMER_CURRENT: return timer_current(l, now_ns);
+	case APIC_TIMER_CURRENT: return vlapic_timer_current(l, now_ns);
 	case APIC_TIMER_DIVIDE:  return l->timer_divide;
 	}
 	if (offset >= APIC_ISR && offset < APIC_TMR)
@@ -388,7 +296,7 @@ static void write_lvt(struct vlapic *l, unsigned i, uint32_t value, uint64_t now
 	if (!(l->svr & APIC_SVR_ENABLE))
 		value |= APIC_LVT_MASKED;
 	if (i == VLAPIC_TIMER)
-		timer_write_lvt(l, value, now_ns);
+		vlapic_timer_set_lvt(l, value, now_ns);
 	else
 		l->lvt[i] = value;
 }
@@ -406,15 +314,9 @@ static void reg_write(struct vlapic *l, uint32_t offset, uint32_t value, uint64_
 	case APIC_ESR:           l->esr = l->esr_pending; l->esr_pending = 0; return;
 	case APIC_ICR_HIGH:      l->icr = (l->icr & MASK(31, 0)) | (uint64_t)value << 32; return;
 	case APIC_ICR:           l->icr = (l->icr & APIC_ICR_DEST) | value; icr_send(l); return;
-	case APIC_TIMER_DIVIDE:  timer_write_divide(l, value, now_ns); return;
+	case APIC_TIMER_DIVIDE:  vlapic_timer_set_divide(l, value, now_ns); return;
 	case APIC_SELF_IPI:      vlapic_set_irr(l, (uint8_t)value, false); return;
-	case APIC_TIMER_INITIAL:
-		if (timer_mode(l) == APIC_TIMER_DEADLINE)
-			return;
-		l->timer_initial = value;
-		l->timer_start_ns = now_ns;
-		timer_arm(l, now_ns);
-		return;
+	case APIC_TIMER_INITIAL: vlapic_timer_set_initial(l, value, now_ns); return;
 	}
 	if (offset >= APIC_LVT_TIMER && offset <= APIC_LVT_ERROR)
 		write_lvt(l, lvt_index(offset), value, now_ns);
@@ -438,7 +340,7 @@ void vlapic_write(struct vlapic *l, uint32_t offset, uint32_t value, uint64_t no
 	reg_write(l, offset, value & regs[REG(offset)].writable, now_ns);
 }
 
-/* --- MSRs -------------------------------------------------------------------------------------- */
+/* --- MSRs ------------------------------------------------------------------------------------- */
 
 static void registers_reset(struct vlapic *l)   /* SDM vol. 3, "Local APIC State After Power-Up" */
 {
@@ -451,7 +353,7 @@ static void registers_reset(struct vlapic *l)   /* SDM vol. 3, "Local APIC State
 		l->lvt[i] = APIC_LVT_MASKED;
 }
 
-/* SDM vol. 3, "x2APIC State Transitions": disabled -> xAPIC -> x2APIC -> disabled, xAPIC -> disabled. */
+/* SDM vol. 3, "x2APIC State Transitions": disabled -> xAPIC -> x2APIC; from both to disabled. */
 static bool write_base(struct vlapic *l, uint64_t value)
 {
 	bool enable = value & APIC_BASE_ENABLE, x2 = value & APIC_BASE_X2APIC;
@@ -470,15 +372,6 @@ static bool write_base(struct vlapic *l, uint64_t value)
 	if (!enable)
 		registers_reset(l);
 	return true;
-}
-
-static void write_tsc_deadline(struct vlapic *l, uint64_t value, uint64_t now_ns)
-{
-	vlapic_tick(l, now_ns);
-	if (timer_mode(l) != APIC_TIMER_DEADLINE)
-		return;
-	l->tsc_deadline = value;
-	timer_arm(l, now_ns);
 }
 
 static bool x2apic_msr(const struct vlapic *l, uint32_t msr, uint8_t who)
@@ -514,7 +407,7 @@ bool vlapic_msr_write(struct vlapic *l, uint32_t msr, uint64_t value, uint64_t n
 	if (msr == MSR_APIC_BASE)
 		return write_base(l, value);
 	if (msr == MSR_TSC_DEADLINE) {
-		write_tsc_deadline(l, value, now_ns);
+		vlapic_timer_set_deadline(l, value, now_ns);
 		return true;
 	}
 	if (!x2apic_msr(l, msr, X2W))
@@ -534,7 +427,7 @@ bool vlapic_msr_write(struct vlapic *l, uint32_t msr, uint64_t value, uint64_t n
 	return true;
 }
 
-/* --- Life -------------------------------------------------------------------------------------- */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 void vlapic_init(struct vlapic *l, unsigned id, bool bsp, const struct clock *clock)
 {
@@ -554,7 +447,7 @@ void vlapic_init_signal(struct vlapic *l)
 	registers_reset(l);
 }
 
-/* --- What travels ------------------------------------------------------------------------------ */
+/* --- What travels ----------------------------------------------------------------------------- */
 
 static const struct field vlapic_fields[] = {
 	FIELD(struct vlapic, base_msr), FIELD(struct vlapic, ldr), FIELD(struct vlapic, dfr),
@@ -585,11 +478,13 @@ static enum err vlapic_check(const void *object)
 		return fail(ERR_BAD_FORMAT, "vlapic: irr or isr holds an illegal vector");
 	for (unsigned i = 0; i < VLAPIC_LVTS; i++)
 		if (l->lvt[i] & ~regs[REG(APIC_LVT_TIMER) + i].writable)
-			return fail(ERR_BAD_FORMAT, "vlapic: lvt[%u] %#x has reserved bits", i, l->lvt[i]);
+			return fail(ERR_BAD_FORMAT, "vlapic: lvt[%u] %#x has reserved bits", i,
+				    l->lvt[i]);
 	if (l->icr & ~(ICR_BITS | APIC_ICR_DEST))
 		return fail(ERR_BAD_FORMAT, "vlapic: icr has reserved bits");
 	if (l->timer_divide & ~DIVIDE_BITS)
-		return fail(ERR_BAD_FORMAT, "vlapic: timer_divide %#x has reserved bits", l->timer_divide);
+		return fail(ERR_BAD_FORMAT, "vlapic: timer_divide %#x has reserved bits",
+			    l->timer_divide);
 	return OK;
 }
 

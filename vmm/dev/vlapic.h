@@ -12,8 +12,10 @@
 
 struct clock;
 
-enum vlapic_lvt { VLAPIC_TIMER, VLAPIC_THERMAL, VLAPIC_PERF, VLAPIC_LINT0, VLAPIC_LINT1, VLAPIC_ERROR,
-                  VLAPIC_LVTS };
+enum vlapic_lvt {
+	VLAPIC_TIMER, VLAPIC_THERMAL, VLAPIC_PERF, VLAPIC_LINT0, VLAPIC_LINT1, VLAPIC_ERROR,
+	VLAPIC_LVTS
+};
 
 struct vlapic {
 	uint64_t base_msr;              /* IA32_APIC_BASE                                     */

@@ -4,8 +4,8 @@
  *
  * No offloads are offered: a checksum that is "not needed" between two guests on one host would be
  * wrong on a wire, and after a migration there is one.  So frames are whole, and the 12-byte header
- * before each is skipped or zero.  Frames of the guest go to the switch as pieces of its memory; frames
- * for it are copied into its buffers.  Called by the bus and by the switch (vnet_receive).
+ * before each is skipped or zero.  Frames of the guest go to the switch as pieces of its memory;
+ * frames for it are copied into its buffers.  Called by the bus and by the switch (vnet_receive).
  */
 #include "vmm/dev/vnet.h"
 
@@ -22,12 +22,15 @@
 
 enum queue { RX, TX };
 
+/* virtio 1.2, "Network Device": "Device configuration layout", "Device Operation". */
 struct config { uint8_t mac[MAC_LEN]; uint16_t status, pairs, mtu; };
-_Static_assert(sizeof(struct config) == 12, "virtio 1.2, \"Device configuration layout\" of the network device");
-
-struct header { uint8_t flags, gso_type; uint16_t hdr_len, gso_size, csum_start, csum_offset, num_buffers; };
+_Static_assert(sizeof(struct config) == 12, "up to the MTU");
+struct header {
+	uint8_t  flags, gso_type;
+	uint16_t hdr_len, gso_size, csum_start, csum_offset, num_buffers;
+};
 #define HEADER_LEN      12u
-_Static_assert(sizeof(struct header) == HEADER_LEN, "virtio 1.2, \"Device Operation\" of the network device");
+_Static_assert(sizeof(struct header) == HEADER_LEN, "as VERSION_1 has it");
 
 static uint8_t vnet_config_read(const struct virtio *v, unsigned offset)
 {
@@ -38,7 +41,7 @@ static uint8_t vnet_config_read(const struct virtio *v, unsigned offset)
 	return ((const uint8_t *)&c)[offset];
 }
 
-/* --- From the guest ---------------------------------------------------------------------------- */
+/* --- From the guest --------------------------------------------------------------------------- */
 
 /*
  * The frame behind the header as pieces of host memory; a buffer may cross from one 2 MiB frame of
@@ -50,7 +53,8 @@ static bool frame_in_place(const struct vring *r, const struct vring_chain *c, s
 
 	*f = (struct frame){ .len = (uint16_t)(c->read_len - HEADER_LEN) };
 	for (unsigned i = 0; i < c->nread; i++) {
-		uint64_t at = c->piece[i].addr.v, left = c->piece[i].len, skipped = MIN(skip, left), run;
+		uint64_t at = c->piece[i].addr.v, left = c->piece[i].len, run;
+		uint64_t skipped = MIN(skip, left);
 
 		skip -= (uint32_t)skipped;
 		at += skipped;
@@ -109,7 +113,7 @@ static bool vnet_kick(struct virtio *v, unsigned queue, unsigned budget)
 	return vring_want_kicks(r, true);
 }
 
-/* --- To the guest ------------------------------------------------------------------------------ */
+/* --- To the guest ----------------------------------------------------------------------------- */
 
 static bool put_frame(struct vnet *n, const struct frame *f)
 {
@@ -148,7 +152,7 @@ bool vnet_receive(struct vnet *n, const struct frame *f)
 	return true;
 }
 
-/* --- Life, and what travels -------------------------------------------------------------------- */
+/* --- Life, and what travels ------------------------------------------------------------------- */
 
 static const struct virtio_model vnet_model = {
 	.type = TYPE_NET, .name = "vnet", .class = CLASS_ETHERNET,

@@ -100,7 +100,7 @@ void vpic_set_line(void *vpic, unsigned line, bool level)
 	settle(p);
 }
 
-/* --- INTA -------------------------------------------------------------------------------------- */
+/* --- INTA ------------------------------------------------------------------------------------- */
 
 static void rotate(struct vpic_chip *c, unsigned input)
 {
@@ -152,7 +152,7 @@ int vpic_accept(struct vpic *p)
 	return vector;
 }
 
-/* --- Commands ---------------------------------------------------------------------------------- */
+/* --- Commands --------------------------------------------------------------------------------- */
 
 static void write_icw1(struct vpic_chip *c, uint8_t value)
 {
@@ -269,7 +269,7 @@ static uint64_t vpic_read(void *dev, const struct access *a)
 static void write_elcr(struct vpic_chip *c, uint8_t value)
 {
 	c->elcr = value;
-	/* An input that becomes level-triggered shows its level; one that becomes an edge waits for one. */
+	/* An input that becomes level-triggered shows its level at once. */
 	for (unsigned i = 0; i < 8; i++)
 		chip_set_line(c, i, c->lines >> i & 1);
 }
@@ -293,7 +293,7 @@ static void vpic_write(void *dev, const struct access *a, uint64_t value)
 	settle(p);
 }
 
-/* --- Life -------------------------------------------------------------------------------------- */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 /* As firmware leaves them: initialised, everything masked, vectors 8 and 0x70. */
 static void vpic_reset(void *dev)
@@ -318,7 +318,7 @@ void vpic_init(struct vpic *p, struct wire intr)
 	vpic_reset(p);
 }
 
-/* --- What travels ------------------------------------------------------------------------------ */
+/* --- What travels ----------------------------------------------------------------------------- */
 
 #define CHIP(c)                                                                            \
 	FIELD(struct vpic, c.lines), FIELD(struct vpic, c.irr), FIELD(struct vpic, c.isr), \
@@ -338,7 +338,8 @@ static enum err vpic_check(const void *object)
 		const struct vpic_chip *c = &p->chip[i];
 
 		if (c->vector_base & ~ICW2_BASE)
-			return fail(ERR_BAD_FORMAT, "vpic: chip[%u].vector_base %#x", i, c->vector_base);
+			return fail(ERR_BAD_FORMAT, "vpic: chip[%u].vector_base %#x", i,
+				    c->vector_base);
 		if (c->expect == 1 || c->expect > 4)
 			return fail(ERR_BAD_FORMAT, "vpic: chip[%u].expect %u", i, c->expect);
 		if (c->lowest > 7)

@@ -33,6 +33,6 @@ extern const struct dev_ops vpic_ops;
 void vpic_init(struct vpic *p, struct wire intr);
 void vpic_set_line(void *vpic, unsigned line, bool level);      /* 0..15; fits struct wire */
 int  vpic_pending(const struct vpic *p);        /* the vector that INTA would give, or -1  */
-int  vpic_accept(struct vpic *p);               /* the INTA cycle: gives the vector (spurious: base + 7) */
+int  vpic_accept(struct vpic *p);               /* INTA: the vector (spurious: base + 7)   */
 
 #endif

@@ -3,8 +3,8 @@
  * vmm/dev/vpit.c - the 8254: counter 0 is IRQ 0, counter 1 once refreshed memory, counter 2 beeps.
  *
  * A count that is written is loaded by the next clock pulse (start = tick + 1), at the end of the
- * period (modes 2 and 3) or by the gate (1 and 5).  OUT and the count follow from start and now; the
- * only event is a rising edge of counter 0.  Edges that nobody had time to see are one edge.
+ * period (modes 2 and 3) or by the gate (1 and 5).  OUT and the count follow from start and now;
+ * the only event is a rising edge of counter 0.  Edges that nobody had time to see are one edge.
  */
 #include "vmm/dev/vpit.h"
 
@@ -105,7 +105,7 @@ static uint16_t value(const struct vpit *p, unsigned c, uint64_t tick)
 	return p->control[c] & CW_BCD ? to_bcd(v) : (uint16_t)v;
 }
 
-/* --- Loading ----------------------------------------------------------------------------------- */
+/* --- Loading ---------------------------------------------------------------------------------- */
 
 static void load(struct vpit *p, unsigned c, uint32_t n, uint64_t start)
 {
@@ -184,7 +184,7 @@ static void set_gate(struct vpit *p, unsigned c, bool level, uint64_t tick)
 	}
 }
 
-/* --- Counter 0's edges ------------------------------------------------------------------------- */
+/* --- Counter 0's edges ------------------------------------------------------------------------ */
 
 static uint64_t next_edge(const struct vpit *p, uint64_t after)
 {
@@ -231,7 +231,7 @@ static uint64_t vpit_deadline(const void *dev)
 	return p->edge == VPIT_NO_TICK ? NEVER_NS : ticks_ns(p->edge, VPIT_HZ);
 }
 
-/* --- Ports ------------------------------------------------------------------------------------- */
+/* --- Ports ------------------------------------------------------------------------------------ */
 
 static void latch_count(struct vpit *p, unsigned c, uint64_t tick)
 {
@@ -243,7 +243,8 @@ static void latch_count(struct vpit *p, unsigned c, uint64_t tick)
 
 static void latch_status(struct vpit *p, unsigned c, uint64_t tick)
 {
-	bool null = !p->count[c] || p->next[c] || (p->counting[c] && (int64_t)(tick - p->start[c]) < 0);
+	bool unloaded = p->counting[c] && (int64_t)(tick - p->start[c]) < 0;
+	bool null = !p->count[c] || p->next[c] || unloaded;
 
 	if (p->status_held[c])
 		return;
@@ -366,7 +367,7 @@ static void vpit_write(void *dev, const struct access *a, uint64_t byte)
 	}
 }
 
-/* --- Life, and what travels -------------------------------------------------------------------- */
+/* --- Life, and what travels ------------------------------------------------------------------- */
 
 static void vpit_reset(void *dev)
 {
@@ -399,12 +400,13 @@ static enum err vpit_check(const void *object)
 
 	for (unsigned c = 0; c < VPIT_COUNTERS; c++) {
 		if (p->count[c] > 65536 || p->next[c] > 65536)
-			return fail(ERR_BAD_FORMAT, "vpit: count[%u] or next[%u] above 65536", c, c);
+			return fail(ERR_BAD_FORMAT, "vpit: count[%u] or next above 65536", c);
 		if (p->counting[c] && !p->count[c])
 			return fail(ERR_BAD_FORMAT, "vpit: counting[%u] without a count", c);
 		if (p->next[c] && !p->count[c])
 			return fail(ERR_BAD_FORMAT, "vpit: next[%u] without a count", c);
-		if ((p->counting[c] | p->gate[c] | p->low_held[c] | p->read_high[c] | p->status_held[c]) > 1)
+		if ((p->counting[c] | p->gate[c] | p->low_held[c] | p->read_high[c] |
+		     p->status_held[c]) > 1)
 			return fail(ERR_BAD_FORMAT, "vpit: counter %u has a flag above 1", c);
 		if (p->control[c] & ~CW_HELD)
 			return fail(ERR_BAD_FORMAT, "vpit: control[%u] %#x", c, p->control[c]);

@@ -23,7 +23,8 @@ enum pm1_event {                        /* ACPI 6, "PM1 Status Registers" */
 	PM1_RTC          = BIT(10),
 	PM1_WAKE         = BIT(15),
 };
-#define PM1_STATUS_BITS  (PM1_TIMER | PM1_GLOBAL | PM1_POWER_BUTTON | PM1_SLEEP_BUTTON | PM1_RTC | PM1_WAKE)
+#define PM1_STATUS_BITS  (PM1_TIMER | PM1_GLOBAL | PM1_POWER_BUTTON | PM1_SLEEP_BUTTON | \
+                          PM1_RTC | PM1_WAKE)
 #define PM1_ENABLE_BITS  (PM1_STATUS_BITS & ~PM1_WAKE)
 
 #define CONTROL_SCI_EN   BIT(0)
@@ -38,9 +39,15 @@ enum pm1_event {                        /* ACPI 6, "PM1 Status Registers" */
 #define TIMER            8
 #define TIMER_TOP        31             /* TMR_STS: this bit of the timer changed */
 
+/* How often the top bit has changed. */
+static uint64_t turns(uint64_t now_ns)
+{
+	return ticks_at(now_ns, VPM_TIMER_HZ) >> TIMER_TOP;
+}
+
 static void settle(struct vpm *p, uint64_t now_ns)
 {
-	if (ticks_at(now_ns, VPM_TIMER_HZ) >> TIMER_TOP != ticks_at(p->seen_ns, VPM_TIMER_HZ) >> TIMER_TOP)
+	if (turns(now_ns) != turns(p->seen_ns))
 		p->pm1_status |= PM1_TIMER;
 	p->seen_ns = now_ns;
 }
@@ -59,11 +66,10 @@ static void vpm_tick(void *dev, uint64_t now_ns)
 static uint64_t vpm_deadline(const void *dev)
 {
 	const struct vpm *p = dev;
-	uint64_t turns = ticks_at(p->seen_ns, VPM_TIMER_HZ) >> TIMER_TOP;
 
 	if (!(p->pm1_enable & PM1_TIMER) || (p->pm1_status & PM1_TIMER))
 		return NEVER_NS;
-	return ticks_ns((turns + 1) << TIMER_TOP, VPM_TIMER_HZ);
+	return ticks_ns((turns(p->seen_ns) + 1) << TIMER_TOP, VPM_TIMER_HZ);
 }
 
 void vpm_power_button(struct vpm *p)
@@ -72,20 +78,23 @@ void vpm_power_button(struct vpm *p)
 	drive(p);
 }
 
-/* --- Ports: the block may be accessed in any size, so it is made of bytes ----------------------- */
+/* --- Ports: the block may be accessed in any size, so it is made of bytes --------------------- */
 
 static uint8_t read_byte(const struct vpm *p, unsigned at, uint64_t now_ns)
 {
+	uint64_t word = 0;
+
 	switch (at & ~3u) {
-	case STATUS:  return (uint8_t)((p->pm1_status | (uint32_t)p->pm1_enable << 16) >> at % 4 * 8);
-	case CONTROL: return (uint8_t)((uint32_t)p->pm1_control >> at % 4 * 8);
-	case TIMER:   return (uint8_t)(ticks_at(now_ns, VPM_TIMER_HZ) >> at % 4 * 8);
+	case STATUS:  word = p->pm1_status | (uint32_t)p->pm1_enable << 16; break;
+	case CONTROL: word = p->pm1_control; break;
+	case TIMER:   word = ticks_at(now_ns, VPM_TIMER_HZ); break;
 	}
-	return 0;
+	return (uint8_t)(word >> at % 4 * 8);
 }
 
 static uint64_t vpm_read(void *dev, const struct access *a)
 {
+	unsigned at = (unsigned)(a->addr - VPM_BASE);
 	struct vpm *p = dev;
 	uint64_t value = 0;
 
@@ -93,7 +102,7 @@ static uint64_t vpm_read(void *dev, const struct access *a)
 		return ~0ull;           /* no keyboard controller */
 	settle(p, a->now_ns);
 	for (unsigned i = 0; i < a->size; i++)
-		value |= (uint64_t)read_byte(p, (unsigned)(a->addr - VPM_BASE) + i, a->now_ns) << i * 8;
+		value |= (uint64_t)read_byte(p, at + i, a->now_ns) << i * 8;
 	return value;
 }
 
@@ -136,7 +145,7 @@ static void vpm_write(void *dev, const struct access *a, uint64_t value)
 	drive(p);
 }
 
-/* --- Life, and what travels -------------------------------------------------------------------- */
+/* --- Life, and what travels ------------------------------------------------------------------- */
 
 static void vpm_reset(void *dev)
 {
@@ -155,7 +164,8 @@ void vpm_init(struct vpm *p, struct wire sci, struct power power)
 }
 
 static const struct field vpm_fields[] = {
-	FIELD(struct vpm, pm1_status), FIELD(struct vpm, pm1_enable), FIELD(struct vpm, pm1_control),
+	FIELD(struct vpm, pm1_status), FIELD(struct vpm, pm1_enable),
+	FIELD(struct vpm, pm1_control),
 	FIELD(struct vpm, seen_ns),
 };
 
@@ -178,7 +188,8 @@ static const struct section vpm_state = {
 };
 
 static const struct range vpm_ranges[] = {
-	{ BUS_IO, VPM_BASE, VPM_LEN }, { BUS_IO, PORT_KBD_DATA, 1 }, { BUS_IO, PORT_KBD_COMMAND, 1 },
+	{ BUS_IO, VPM_BASE, VPM_LEN },
+	{ BUS_IO, PORT_KBD_DATA, 1 }, { BUS_IO, PORT_KBD_COMMAND, 1 },
 };
 
 const struct dev_ops vpm_ops = {

@@ -32,8 +32,9 @@ static uint64_t desc_len(const struct vring *r)  { return (uint64_t)DESC_LEN * r
 static uint64_t avail_len(const struct vring *r) { return RING_ENTRIES + 2ull * r->size + 2; }
 static uint64_t used_len(const struct vring *r)  { return RING_ENTRIES + 8ull * r->size + 2; }
 
-static uint64_t used_event_at(const struct vring *r)  { return r->avail + RING_ENTRIES + 2ull * r->size; }
-static uint64_t avail_event_at(const struct vring *r) { return r->used + RING_ENTRIES + 8ull * r->size; }
+/* The event words are the last two bytes of each. */
+static uint64_t used_event_at(const struct vring *r)  { return r->avail + avail_len(r) - 2; }
+static uint64_t avail_event_at(const struct vring *r) { return r->used + used_len(r) - 2; }
 
 static uint16_t load16(const struct vring *r, uint64_t at)
 {
@@ -56,13 +57,13 @@ static void store16(const struct vring *r, uint64_t at, uint16_t v)
 	store(r, at, &v, sizeof(v));
 }
 
-/* Our stores before, our loads after: the driver on another CPU does the same the other way round. */
+/* Our stores before, our loads after: the driver on another CPU does it the other way round. */
 static void fence(void)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-/* --- Life -------------------------------------------------------------------------------------- */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 void vring_reset(struct vring *r)
 {
@@ -112,7 +113,7 @@ enum err vring_check(const struct vring *r)
 	return OK;
 }
 
-/* --- Taking ------------------------------------------------------------------------------------ */
+/* --- Taking ----------------------------------------------------------------------------------- */
 
 /* A table of descriptors: the queue's own, or an indirect one. */
 struct table { uint64_t at; unsigned n; bool is_indirect; };
@@ -134,7 +135,7 @@ static enum err enter_indirect(const struct vring *r, const struct desc *d, stru
 	if (t->is_indirect)
 		return refuse(ERR_BAD_FORMAT, "an indirect descriptor in an indirect table");
 	if (d->flags & DESC_NEXT)
-		return refuse(ERR_BAD_FORMAT, "an indirect descriptor that is not the last of its chain");
+		return refuse(ERR_BAD_FORMAT, "an indirect descriptor that does not end its chain");
 	if (!d->len || d->len % DESC_LEN || d->len / DESC_LEN > r->size)
 		return refuse(ERR_BAD_FORMAT, "an indirect table of %u bytes", d->len);
 	*t = (struct table){ .at = d->addr, .n = d->len / DESC_LEN, .is_indirect = true };
@@ -149,8 +150,8 @@ static enum err add_piece(const struct vring *r, const struct desc *d, struct vr
 	if (!(d->flags & DESC_WRITE) && c->nwrite)
 		return refuse(ERR_BAD_FORMAT, "a readable buffer after a writable one");
 	if (!mem_is_ram(r->mem, gpa(d->addr), d->len))
-		return refuse(ERR_BAD_FORMAT, "a buffer of %u bytes at %#llx, which is not all RAM", d->len,
-			      (unsigned long long)d->addr);
+		return refuse(ERR_BAD_FORMAT, "a buffer of %u bytes at %#llx, which is not all RAM",
+			      d->len, (unsigned long long)d->addr);
 	if (n == VRING_SIZE_MAX || *len + d->len < *len)
 		return refuse(ERR_BAD_FORMAT, "a chain longer than the queue or than 4 GiB");
 	c->piece[n] = (struct vring_piece){ gpa(d->addr), d->len };
@@ -196,7 +197,8 @@ enum err vring_take(struct vring *r, struct vring_chain *c)
 	if (!waiting)
 		return ERR_NOT_FOUND;
 	if (waiting > r->size)
-		return refuse(ERR_BAD_FORMAT, "%u chains in an available ring of %u", waiting, r->size);
+		return refuse(ERR_BAD_FORMAT, "%u chains in an available ring of %u", waiting,
+			      r->size);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);        /* idx first, then what it announces */
 	c->head = load16(r, r->avail + RING_ENTRIES + 2ull * (r->next_avail % r->size));
 	c->nread = c->nwrite = 0;
@@ -210,7 +212,7 @@ void vring_untake(struct vring *r)
 	r->next_avail--;
 }
 
-/* --- Giving back ------------------------------------------------------------------------------- */
+/* --- Giving back ------------------------------------------------------------------------------ */
 
 void vring_give(struct vring *r, const struct vring_chain *c, uint32_t written)
 {
@@ -249,7 +251,7 @@ bool vring_want_kicks(struct vring *r, bool wanted)
 	return wanted && load16(r, r->avail + RING_IDX) != r->next_avail;
 }
 
-/* --- Copies ------------------------------------------------------------------------------------ */
+/* --- Copies ----------------------------------------------------------------------------------- */
 
 uint32_t vring_copy_out(const struct vring *r, const struct vring_chain *c, uint32_t from, void *to,
                         uint32_t len)

@@ -45,7 +45,9 @@ struct vring_chain {
 
 void     vring_reset(struct vring *r);
 
-/* The driver enables the queue: addresses must be aligned and in RAM; the refusal says which is not. */
+/*
+ * The driver enables the queue: its areas must be aligned and in RAM; the refusal says which not.
+ */
 enum err vring_start(struct vring *r);
 
 /*

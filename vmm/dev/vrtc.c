@@ -2,9 +2,9 @@
 /*
  * vmm/dev/vrtc.c - the MC146818 (Motorola data sheet) on ports 0x70 and 0x71.
  *
- * While it runs, the date is computed from VM time.  While it is held (SET, or the divider in reset)
- * the date stands in cmos[], where the guest may change it; release turns it into a new offset.
- * settle() brings the flags of register C up to a moment and must come before any change.
+ * While it runs, the date is computed from VM time.  While it is held (SET, or the divider in
+ * reset) the date stands in cmos[], where the guest may change it; release turns it into a new
+ * offset.  settle() brings the flags of register C up to a moment and must come before any change.
  */
 #include "vmm/dev/vrtc.h"
 
@@ -53,7 +53,7 @@ enum reg { SECONDS, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, W
 
 struct date { int year, month, day, hour, minute, second; };
 
-/* --- Calendar ---------------------------------------------------------------------------------- */
+/* --- Calendar --------------------------------------------------------------------------------- */
 
 static int64_t days_before_year(int64_t y)      /* days from 1 January of year 0, Gregorian */
 {
@@ -112,7 +112,7 @@ static struct date date_from_s(int64_t s)
 	return d;
 }
 
-/* --- Register formats -------------------------------------------------------------------------- */
+/* --- Register formats ------------------------------------------------------------------------- */
 
 static uint8_t encode(const struct vrtc *r, int v)
 {
@@ -138,7 +138,7 @@ static int decode_hour(const struct vrtc *r, uint8_t v)
 	return decode(r, v & (uint8_t)~HOUR_PM) % 12 + (v & HOUR_PM ? 12 : 0);
 }
 
-/* --- Time -------------------------------------------------------------------------------------- */
+/* --- Time ------------------------------------------------------------------------------------- */
 
 static bool divider_reset(const struct vrtc *r)
 {
@@ -298,7 +298,7 @@ static uint64_t vrtc_deadline(const void *dev)
 	return ((const struct vrtc *)dev)->deadline_ns;
 }
 
-/* --- Ports ------------------------------------------------------------------------------------- */
+/* --- Ports ------------------------------------------------------------------------------------ */
 
 static bool is_date(unsigned reg)
 {
@@ -374,11 +374,11 @@ static void vrtc_write(void *dev, const struct access *a, uint64_t value)
 	drive(r);
 }
 
-/* --- Life, and what travels -------------------------------------------------------------------- */
+/* --- Life, and what travels ------------------------------------------------------------------- */
 
 /*
- * CMOS memory and the date are on a battery: reset clears interrupt enables and flags only.  VM time
- * begins at 0 again, and so does what counts in it.
+ * CMOS memory and the date are on a battery: reset clears interrupt enables and flags only.  VM
+ * time begins at 0 again, and so does what counts in it.
  */
 static void vrtc_reset(void *dev)
 {

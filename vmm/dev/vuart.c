@@ -3,9 +3,9 @@
  * vmm/dev/vuart.c - a 16550A whose line is infinitely fast.
  *
  * A byte written to THR is on the console before the write returns, so the transmitter is always
- * empty; the THRE interrupt still comes once for each emptying, as drivers count on.  Received bytes
- * below the trigger level are given as a character timeout at once.  Called by the bus and, for
- * input, by vmm/machine.c.
+ * empty; the THRE interrupt still comes once for each emptying, as drivers count on.  Received
+ * bytes below the trigger level are given as a character timeout at once.  Called by the bus and,
+ * for input, by vmm/machine.c.
  */
 #include "vmm/dev/vuart.h"
 
@@ -55,7 +55,7 @@ enum reg { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 #define MSR_DELTA_RI    BIT(2)          /* only its trailing edge counts   */
 #define MSR_CONNECTED   (MSR_CTS | MSR_DSR | MSR_DCD)
 
-/* --- Receive FIFO ------------------------------------------------------------------------------ */
+/* --- Receive FIFO ----------------------------------------------------------------------------- */
 
 static unsigned capacity(const struct vuart *u)
 {
@@ -99,7 +99,7 @@ static void refill(struct vuart *u)
 		fifo_put(u, byte);
 }
 
-/* --- Interrupts -------------------------------------------------------------------------------- */
+/* --- Interrupts ------------------------------------------------------------------------------- */
 
 static uint8_t interrupt_id(const struct vuart *u)
 {
@@ -122,7 +122,7 @@ static void drive(struct vuart *u)
 	wire_set(&u->irq, out && interrupt_id(u) != IIR_NONE);
 }
 
-/* --- Modem lines ------------------------------------------------------------------------------- */
+/* --- Modem lines ------------------------------------------------------------------------------ */
 
 static uint8_t modem_lines(const struct vuart *u)
 {
@@ -142,7 +142,7 @@ static void modem_update(struct vuart *u)
 	u->msr_lines = lines;
 }
 
-/* --- Ports ------------------------------------------------------------------------------------- */
+/* --- Ports ------------------------------------------------------------------------------------ */
 
 static void transmit(struct vuart *u, uint8_t byte)
 {
@@ -270,7 +270,7 @@ size_t vuart_input(struct vuart *u, const void *bytes, size_t len)
 	return taken;
 }
 
-/* --- Life, and what travels -------------------------------------------------------------------- */
+/* --- Life, and what travels ------------------------------------------------------------------- */
 
 #define DIVISOR_115200 1
 
@@ -293,7 +293,8 @@ static const struct field vuart_fields[] = {
 	FIELD(struct vuart, ier), FIELD(struct vuart, lcr), FIELD(struct vuart, mcr),
 	FIELD(struct vuart, scr), FIELD(struct vuart, dll), FIELD(struct vuart, dlm),
 	FIELD(struct vuart, fcr), FIELD(struct vuart, lsr_errors), FIELD(struct vuart, msr_lines),
-	FIELD(struct vuart, msr_delta), FIELD(struct vuart, thre_pending), FIELDS(struct vuart, fifo),
+	FIELD(struct vuart, msr_delta), FIELD(struct vuart, thre_pending),
+	FIELDS(struct vuart, fifo),
 	FIELD(struct vuart, fifo_head), FIELD(struct vuart, fifo_count),
 	CONSOLE_INPUT_FIELDS(struct vuart, input),
 };
@@ -311,11 +312,13 @@ static enum err vuart_check(const void *object)
 	if (u->lsr_errors & ~LSR_OVERRUN)
 		return fail(ERR_BAD_FORMAT, "vuart: lsr_errors %#x", u->lsr_errors);
 	if ((u->msr_lines & ~MSR_LINES) || (u->msr_delta & MSR_LINES))
-		return fail(ERR_BAD_FORMAT, "vuart: msr_lines %#x, msr_delta %#x", u->msr_lines, u->msr_delta);
+		return fail(ERR_BAD_FORMAT, "vuart: msr_lines %#x, msr_delta %#x", u->msr_lines,
+			    u->msr_delta);
 	if (u->thre_pending > 1)
 		return fail(ERR_BAD_FORMAT, "vuart: thre_pending %u", u->thre_pending);
 	if (u->fifo_head >= VUART_FIFO || u->fifo_count > capacity(u))
-		return fail(ERR_BAD_FORMAT, "vuart: fifo_head %u, fifo_count %u", u->fifo_head, u->fifo_count);
+		return fail(ERR_BAD_FORMAT, "vuart: fifo_head %u, fifo_count %u", u->fifo_head,
+			    u->fifo_count);
 	return console_input_check(&u->input);
 }
 
@@ -327,6 +330,6 @@ static const struct section vuart_state = {
 static const struct range vuart_ranges[] = { { BUS_IO, COM1_BASE, COM1_PORTS } };
 
 const struct dev_ops vuart_ops = {
-	.name = "vuart", .ranges = vuart_ranges, .nranges = COUNT(vuart_ranges), .reset = vuart_reset,
-	.read = vuart_read, .write = vuart_write, .state = &vuart_state,
+	.name = "vuart", .ranges = vuart_ranges, .nranges = COUNT(vuart_ranges),
+	.reset = vuart_reset, .read = vuart_read, .write = vuart_write, .state = &vuart_state,
 };
