@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""Micro-guests on the hypervisor: tests/guest/NAME.c, each one feature (tests/guest/README.md).
+
+Those that measure time have the CPU alone; the others share one host and show that guests do not
+disturb each other.  `lenient` is never given: what our machine gets wrong is ours to mend.
+"""
+
+import re
+
+import pytest
+
+END = r"(powered off|stopped by us): .*"
+READY = "godwit: ready"
+
+ALONE = ["pit", "rtc", "uart", "pic", "ioapic", "lapic", "x2apic", "tsc-deadline", "hlt",
+         "kvmclock", "realmode", "virtio-rng", "virtio-hostile"]
+TOGETHER = ["hello", "cpuid", "msr", "exceptions", "paging", "xsave", "port-io", "mmio", "dirty"]
+NIC = {"nics": [{"mac": "52:54:00:77:01:01"}]}
+
+
+def last_words(result, name):
+    """What a guest said last, and how it ended: two lines of the host's log."""
+    words = re.search(rf"{name}: its last words: (.*)", result.serial)
+    end = re.search(rf"{name}: {END}", result.serial)
+    return (words.group(1) if words else "", end.group(0) if end else "still running")
+
+
+@pytest.fixture
+def run(boot, micro_guest):
+    """run(NAME, ...): a host with these guests, until each has ended."""
+    def boot_with(*names, cmdline="", cpu_limit=40, **definition):
+        modules = [module for name in names
+                   for module in micro_guest(name, boot={"cmdline": cmdline}, **definition)]
+        result = boot("node=t", modules, until=rf"({END}(.|\n)*?){{{len(names)}}}", grace=0,
+                      cpu_limit=cpu_limit)
+        assert READY in result.serial, result.tail()
+        return result
+    return boot_with
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_passes_alone(run, name):
+    words, end = last_words(run(name), name)
+    assert words == f"PASS {name}", end
+    assert "code 0 " in end
+
+
+def test_guests_that_share_a_host_all_pass(run):
+    result = run(*TOGETHER)
+    assert {name: last_words(result, name)[0] for name in TOGETHER} == {
+        name: f"PASS {name}" for name in TOGETHER}
+
+
+def test_a_network_card_is_found_on_the_bus(run):
+    assert last_words(run("pci-scan", **NIC), "pci-scan")[0] == "PASS pci-scan"
+
+
+def test_a_network_card_sends_without_a_network(run):
+    result = run("virtio-net", cmdline="serve=1", **NIC)
+    assert last_words(result, "virtio-net")[0] == "PASS virtio-net"
+
+
+def test_the_end_of_one_guest_is_not_the_end_of_others(run):
+    """SDM vol. 3, "Triple Fault"; an instruction that is not emulated; a port that says stop."""
+    result = run("triple-fault", "unsupported", "shutdown", "migrate-pattern", cmdline="beats=2")
+    assert "stopped by us: triple fault" in last_words(result, "triple-fault")[1]
+    assert "no instruction that is emulated: 0f 11 00" in last_words(result, "unsupported")[1]
+    assert '"Shutdown" to port 0x8900' in last_words(result, "shutdown")[1]
+    assert last_words(result, "migrate-pattern")[0] == "PASS migrate-pattern"
+
+
+def test_every_page_keeps_its_pattern_while_the_cpu_is_busy(run):
+    result = run("migrate-pattern", cmdline="beats=2 rate=0")
+    assert last_words(result, "migrate-pattern")[0] == "PASS migrate-pattern"
+
+
+def test_exits_of_all_kinds_can_be_measured(run):
+    assert last_words(run("exitbench", cmdline="loops=200"), "exitbench")[0] == "PASS exitbench"
