@@ -20,7 +20,7 @@ static enum exit_kind decode(struct vmx_raw raw)
 {
 	raw.insn_len = LEN;
 	memset(&x, 0xee, sizeof(x));
-	return vmx_decode(&raw, &x) ? x.kind : OURS;
+	return vmx_decode(vmx_decode_how(raw.reason), &raw, &x) ? x.kind : OURS;
 }
 
 /* Reasons whose meaning needs nothing but the reason. */
@@ -70,7 +70,7 @@ static void each_plain_reason_has_its_kind(void **state)
 		if (kind != OURS && x.insn_len != (cases[i].insn ? LEN : 0))
 			fail_msg("%s: length %u", vmx_decode_reason_name(cases[i].reason),
 			         x.insn_len);
-		assert_int_equal(!!(vmx_decode_needs(cases[i].reason) & VMX_NEEDS_LEN),
+		assert_int_equal(!!(vmx_decode_how(cases[i].reason)->needs & VMX_NEEDS_LEN),
 		                 cases[i].insn);
 	}
 	decode((struct vmx_raw){ .reason = VMX_REASON_WRMSR });

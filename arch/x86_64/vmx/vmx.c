@@ -394,47 +394,63 @@ static void read_details(struct vmx_raw *raw, unsigned needs)
 }
 
 /*
- * The exit came while an event was being delivered: it will be delivered again.  An NMI blocks NMIs
- * from the start of its delivery, so that is undone first (SDM vol. 3, "Injection of NMIs":
- * otherwise the entry would be refused).
+ * Events and NMI blocking, where the exit left them in between.  An event whose delivery the exit
+ * interrupted is delivered again; an NMI blocks NMIs from the start of its delivery, so that is
+ * undone first (SDM vol. 3, "Injection of NMIs": otherwise the entry would be refused).  An IRET
+ * that had unblocked NMIs before it faulted runs again, so they are blocked again.
  */
-static void take_vectoring(struct vcpu *v, struct vmx_raw *raw, uint32_t *blocked)
+static uint32_t repair_events(struct vcpu *v, struct vmx *hw, struct vmx_raw *raw)
 {
-	if (raw->vectoring & EVENT_INFO_HAS_ERROR)
-		raw->vectoring_error = (uint32_t)vmcs_read(VMCS_VECTORING_ERROR_CODE);
-	raw->insn_len = (uint32_t)vmcs_read(VMCS_EXIT_INSN_LEN);
-	vmx_decode_again(raw, &v->again);
-	if (v->again.type == EVENT_NMI)
-		*blocked &= ~(uint32_t)BLOCK_NMI;
+	uint32_t blocked = hw->interruptibility;
+
+	if (raw->vectoring & EVENT_INFO_VALID) {
+		if (raw->vectoring & EVENT_INFO_HAS_ERROR)
+			raw->vectoring_error = (uint32_t)vmcs_read(VMCS_VECTORING_ERROR_CODE);
+		raw->insn_len = (uint32_t)vmcs_read(VMCS_EXIT_INSN_LEN);
+		vmx_decode_again(raw, &v->again);
+		if (v->again.type == EVENT_NMI)
+			blocked &= ~(uint32_t)BLOCK_NMI;
+	} else if (vmx_decode_iret_unblocked_nmi(raw)) {
+		blocked |= BLOCK_NMI;
+	}
+	if (blocked != hw->interruptibility)
+		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, blocked);
+	return blocked;
 }
 
-/* Capture: what every exit needs, and what this kind needs. */
-static void collect(struct vcpu *v, struct vmx *hw, struct vmx_raw *raw)
+/* The guest ran, so a VMCS is current and its fields exist: these reads cannot fail. */
+static inline uint64_t field(enum vmcs_field f)
 {
-	uint32_t blocked = (uint32_t)vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+	uint64_t value;
 
-	hw->interruptibility = blocked;
-	raw->reason = (uint32_t)vmcs_read(VMCS_EXIT_REASON);
-	raw->vectoring = (uint32_t)vmcs_read(VMCS_VECTORING_EVENT);
-	v->rip = hw->rip = vmcs_read(VMCS_GUEST_RIP);
-	v->rflags = hw->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
-	v->gpr[GPR_RSP] = hw->rsp = vmcs_read(VMCS_GUEST_RSP);
+	insn_vmread(f, &value);
+	return value;
+}
 
-	unsigned needs = vmx_decode_needs(raw->reason);
-	if (needs & VMX_NEEDS_LEN)
-		raw->insn_len = (uint32_t)vmcs_read(VMCS_EXIT_INSN_LEN);
-	if (needs & ~VMX_NEEDS_LEN)
-		read_details(raw, needs);
+#define MAY_UNBLOCK (VMX_NEEDS_ADDR | VMX_NEEDS_EVENT)  /* kinds of exit that an IRET can cause */
+
+/* Capture: what every exit needs, and what this kind needs. */
+static const struct vmx_how *collect(struct vcpu *v, struct vmx *hw, struct vmx_raw *raw)
+{
+	const struct vmx_how *how;
+
+	raw->reason = (uint32_t)field(VMCS_EXIT_REASON);
+	how = vmx_decode_how(raw->reason);
+	raw->vectoring = (uint32_t)field(VMCS_VECTORING_EVENT);
+	hw->interruptibility = (uint32_t)field(VMCS_GUEST_INTERRUPTIBILITY);
+	v->rip = hw->rip = field(VMCS_GUEST_RIP);
+	v->rflags = hw->rflags = field(VMCS_GUEST_RFLAGS);
+	v->gpr[GPR_RSP] = hw->rsp = field(VMCS_GUEST_RSP);
 	v->again.type = EVENT_NONE;
-	if (raw->vectoring & EVENT_INFO_VALID)
-		take_vectoring(v, raw, &blocked);
-	if ((needs & VMX_NEEDS_QUAL) && vmx_decode_iret_unblocked_nmi(raw))
-		blocked |= BLOCK_NMI;
-	if (blocked != hw->interruptibility) {
-		hw->interruptibility = blocked;
-		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, blocked);
-	}
-	v->irq_blocked = !(v->rflags & RFLAGS_IF) || (blocked & (BLOCK_STI | BLOCK_MOV_SS));
+	if (how->needs & VMX_NEEDS_LEN)
+		raw->insn_len = (uint32_t)field(VMCS_EXIT_INSN_LEN);
+	if (how->needs & VMX_NEEDS_MORE)
+		read_details(raw, how->needs);
+	if ((raw->vectoring & EVENT_INFO_VALID) || (how->needs & MAY_UNBLOCK))
+		hw->interruptibility = repair_events(v, hw, raw);
+	v->irq_blocked = !(v->rflags & RFLAGS_IF) ||
+	                 (hw->interruptibility & (BLOCK_STI | BLOCK_MOV_SS));
+	return how;
 }
 
 /* --- Exits that are VT-x's own business ----------------------------------------------------- */
@@ -508,31 +524,42 @@ static bool resolve(struct vcpu *v, struct vmx *hw, const struct vmx_raw *raw, s
 	panic("exit reason 0x%x is neither decoded nor resolved", raw->reason);
 }
 
+/* What the host itself has to do about an exit before anybody else looks at it. */
+static void attend(struct vcpu *v, const struct vmx_raw *raw, struct exit *x)
+{
+	switch (x->kind) {
+	case EXIT_IRQ:
+		irq_take();             /* the exit did not acknowledge it: handlers run now    */
+		break;
+	case EXIT_NMI:
+		insn_int_nmi();         /* its IRET also lets the next NMI come                 */
+		break;
+	case EXIT_FATAL:
+		if (raw->reason & REASON_ENTRY_FAILED)
+			explain_refusal(v, x, x->fatal.why, raw->reason);
+		else if (raw->reason == VMX_REASON_EPT_MISCONFIG)
+			ept_explain(v->vm, raw->gpa);
+		break;
+	default:
+		break;
+	}
+}
+
 static void vmx_enter(struct vcpu *v, struct exit *x)
 {
 	struct vmx *hw = vmx_use(v);
+	const struct vmx_how *how;
 	struct vmx_raw raw;                     /* collect() fills in what this exit needs */
-	bool decoded;
 
 	ASSERT(cpu.owner == hw);
 	do {
 		if (!run(v, hw, x))
 			return;
-		collect(v, hw, &raw);
-		if (raw.reason & REASON_ENTRY_FAILED) {
-			explain_refusal(v, x, vmx_decode_reason_name(raw.reason), raw.reason);
-			return;
-		}
-		hw->launched = true;
-		decoded = vmx_decode(&raw, x);
-	} while (!decoded && resolve(v, hw, &raw, x));
-
-	if (raw.reason == VMX_REASON_EPT_MISCONFIG)
-		ept_explain(v->vm, raw.gpa);
-	if (x->kind == EXIT_IRQ)
-		irq_take();                     /* not acknowledged: the host's handlers run now */
-	if (x->kind == EXIT_NMI)
-		insn_int_nmi();                 /* its IRET also lets the next NMI come */
+		how = collect(v, hw, &raw);
+		if (!(raw.reason & REASON_ENTRY_FAILED))
+			hw->launched = true;
+	} while (!vmx_decode(how, &raw, x) && resolve(v, hw, &raw, x));
+	attend(v, &raw, x);
 }
 
 const struct virt_ops vmx_ops = {

@@ -16,8 +16,6 @@
 
 #define EXIT_OURS       EXIT_NKINDS     /* resolved in vmx.c */
 
-typedef void fill_fn(const struct vmx_raw *raw, struct exit *x);
-
 static void fatal(struct exit *x, const char *why, uint64_t code)
 {
 	x->kind = EXIT_FATAL;
@@ -102,20 +100,17 @@ static void fill_fault(const struct vmx_raw *raw, struct exit *x)
 	x->fault.mapped = raw->qual & QUAL_EPT_RIGHTS;
 }
 
-static void fill_none(const struct vmx_raw *raw, struct exit *x)
+static void fill_unasked(const struct vmx_raw *raw, struct exit *x)
 {
-	(void)raw;
-	(void)x;
+	fatal(x, vmx_decode_reason_name(raw->reason), raw->reason);
 }
 
-static const struct row {
-	fill_fn *fill;                  /* NULL: fatal */
-	uint8_t  kind, needs;
-} rows[VMX_REASON_COUNT] = {
-#define PLAIN(kind)       { fill_none, kind, 0 }
-#define INSN(kind)        { fill_none, kind, VMX_NEEDS_LEN }
+static const struct vmx_how rows[VMX_REASON_COUNT] = {
+#define ROW(fill, kind, needs) { fill, kind, VMX_LISTED | (needs) }
+#define PLAIN(kind)       ROW(NULL, kind, 0)
+#define INSN(kind)        ROW(NULL, kind, VMX_NEEDS_LEN)
 #define UNDEFINED         INSN(EXIT_UNDEFINED)
-	[VMX_REASON_EXCEPTION_NMI] = { fill_event, EXIT_OURS, VMX_NEEDS_EVENT | VMX_NEEDS_QUAL },
+	[VMX_REASON_EXCEPTION_NMI] = ROW(fill_event, EXIT_OURS, VMX_NEEDS_EVENT | VMX_NEEDS_QUAL),
 	[VMX_REASON_EXTINT]        = PLAIN(EXIT_IRQ),
 	[VMX_REASON_TRIPLE_FAULT]  = PLAIN(EXIT_TRIPLE),
 	[VMX_REASON_IRQ_WINDOW]    = PLAIN(EXIT_IRQ_WINDOW),
@@ -124,13 +119,13 @@ static const struct row {
 
 	[VMX_REASON_CPUID]         = INSN(EXIT_CPUID),
 	[VMX_REASON_HLT]           = INSN(EXIT_HLT),
-	[VMX_REASON_IO]            = { fill_io, EXIT_IO, VMX_NEEDS_LEN | VMX_NEEDS_QUAL |
-	                               VMX_NEEDS_INFO },
-	[VMX_REASON_RDMSR]         = { fill_rdmsr, EXIT_MSR, VMX_NEEDS_LEN },
-	[VMX_REASON_WRMSR]         = { fill_wrmsr, EXIT_MSR, VMX_NEEDS_LEN },
-	[VMX_REASON_EPT_VIOLATION] = { fill_fault, EXIT_FAULT, VMX_NEEDS_QUAL | VMX_NEEDS_ADDR },
-	[VMX_REASON_EPT_MISCONFIG] = { NULL, EXIT_FATAL, VMX_NEEDS_ADDR },
-	[VMX_REASON_CR_ACCESS]     = { fill_cr, EXIT_OURS, VMX_NEEDS_LEN | VMX_NEEDS_QUAL },
+	[VMX_REASON_IO]            = ROW(fill_io, EXIT_IO, VMX_NEEDS_LEN | VMX_NEEDS_QUAL |
+	                               VMX_NEEDS_INFO),
+	[VMX_REASON_RDMSR]         = ROW(fill_rdmsr, EXIT_MSR, VMX_NEEDS_LEN),
+	[VMX_REASON_WRMSR]         = ROW(fill_wrmsr, EXIT_MSR, VMX_NEEDS_LEN),
+	[VMX_REASON_EPT_VIOLATION] = ROW(fill_fault, EXIT_FAULT, VMX_NEEDS_QUAL | VMX_NEEDS_ADDR),
+	[VMX_REASON_EPT_MISCONFIG] = ROW(fill_unasked, EXIT_FATAL, VMX_NEEDS_ADDR),
+	[VMX_REASON_CR_ACCESS]     = ROW(fill_cr, EXIT_OURS, VMX_NEEDS_LEN | VMX_NEEDS_QUAL),
 	[VMX_REASON_XSETBV]        = INSN(EXIT_XSETBV),
 	[VMX_REASON_VMCALL]        = INSN(EXIT_HYPERCALL),
 	[VMX_REASON_PAUSE]         = INSN(EXIT_PAUSE),
@@ -165,36 +160,26 @@ static const struct row {
 	[VMX_REASON_UMWAIT]        = UNDEFINED,
 	[VMX_REASON_TPAUSE]        = UNDEFINED,
 	[VMX_REASON_LOADIWKEY]     = UNDEFINED,
+#undef ROW
 #undef PLAIN
 #undef INSN
 #undef UNDEFINED
 };
 
-static const struct row *row_of(uint32_t reason)
+const struct vmx_how *vmx_decode_how(uint32_t reason)
 {
-	static const struct row unknown;
-	uint32_t basic = GET(REASON_BASIC, reason);
+	static const struct vmx_how unasked = { fill_unasked, EXIT_FATAL, 0 };
 
-	return basic < VMX_REASON_COUNT && !(reason & REASON_ENTRY_FAILED) ? &rows[basic]
-		: &unknown;
+	/* A failed entry has bit 31 set, so it is not in the table either. */
+	return reason < VMX_REASON_COUNT && rows[reason].needs ? &rows[reason] : &unasked;
 }
 
-unsigned vmx_decode_needs(uint32_t reason)
+bool vmx_decode(const struct vmx_how *how, const struct vmx_raw *raw, struct exit *x)
 {
-	return row_of(reason)->needs;
-}
-
-bool vmx_decode(const struct vmx_raw *raw, struct exit *x)
-{
-	const struct row *row = row_of(raw->reason);
-
-	if (!row->fill) {
-		fatal(x, vmx_decode_reason_name(raw->reason), raw->reason);
-		return true;
-	}
-	x->kind = row->kind;
-	x->insn_len = row->needs & VMX_NEEDS_LEN ? (uint8_t)raw->insn_len : 0;
-	row->fill(raw, x);
+	x->kind = how->kind;
+	x->insn_len = how->needs & VMX_NEEDS_LEN ? (uint8_t)raw->insn_len : 0;
+	if (how->fill)
+		how->fill(raw, x);
 	return x->kind != EXIT_OURS;
 }
 

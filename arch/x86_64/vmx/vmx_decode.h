@@ -8,7 +8,7 @@
 #include "vmm/cpu_state.h"
 #include "vmm/exit.h"
 
-/* What an exit left in the VMCS.  vmx_decode_needs() says which of the lower part to read. */
+/* What an exit left in the VMCS.  struct vmx_how says which of the lower part to read. */
 struct vmx_raw {
 	uint32_t reason;
 	uint32_t vectoring, vectoring_error;    /* the event whose delivery was interrupted     */
@@ -24,14 +24,22 @@ struct vmx_raw {
 #define VMX_NEEDS_ADDR  BIT(2)                  /* gpa and linear                               */
 #define VMX_NEEDS_EVENT BIT(3)
 #define VMX_NEEDS_INFO  BIT(4)                  /* insn_info, if QUAL_IO_STRING                 */
+#define VMX_NEEDS_MORE  (VMX_NEEDS_QUAL | VMX_NEEDS_ADDR | VMX_NEEDS_EVENT | VMX_NEEDS_INFO)
+#define VMX_LISTED      BIT(7)                  /* a row that is in the table                   */
 
-unsigned vmx_decode_needs(uint32_t reason);
+/* A row of the table: what to make of one reason, and which fields that needs. */
+typedef void vmx_fill_fn(const struct vmx_raw *raw, struct exit *x);
+struct vmx_how {
+	vmx_fill_fn *fill;                      /* NULL: the kind says everything               */
+	uint8_t      kind, needs;
+};
+const struct vmx_how *vmx_decode_how(uint32_t reason);
 
 /*
  * Fill in `x`.  False: this exit exists only because of VT-x's own rules (CR0 and CR4, exceptions
  * taken to keep the host safe, NMI window) and is resolved in vmx.c; then `x` says nothing.
  */
-bool vmx_decode(const struct vmx_raw *raw, struct exit *x);
+bool vmx_decode(const struct vmx_how *how, const struct vmx_raw *raw, struct exit *x);
 
 /*
  * The event whose delivery the exit interrupted: to be delivered again.  EVENT_NONE when there is
