@@ -20,7 +20,7 @@
 #define UNKNOWN_LOGGED_MAX  16
 #define MTRR_VARIABLE       8
 #define MTRR_CAP            (MTRR_VARIABLE | BIT(8) /* fixed ranges */ | BIT(10) /* write-combining */)
-#define MTRR_DEF_TYPE_VALID (BIT(11) | BIT(10) | MASK(7, 0))
+#define MTRR_DEF_TYPE_VALID (MTRR_DEF_ENABLE | MTRR_DEF_FIXED | MTRR_DEF_TYPE)
 #define MTRR_BASE_VALID     (MASK(51, 12) | MASK(7, 0))
 #define MTRR_MASK_VALID     (MASK(51, 12) | BIT(11))
 #define MISC_ENABLE_WRITABLE (MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_LIMIT_CPUID | MISC_ENABLE_XD_DISABLE)
@@ -304,6 +304,7 @@ static const struct msr_row rows[] = {
 	ONE(MSR_FEATURE_CONTROL, read_feature_control, NULL),
 	ONE(MSR_TSC_ADJUST, read_tsc_adjust, write_tsc_adjust),
 	RANGE(MSR_SPEC_CTRL, MSR_PRED_CMD, NULL, NULL),
+	RANGE(0x4e, 0x4f, NULL, NULL),                                  /* PPIN_CTL, PPIN                */
 	ONE(0x79, NULL, write_ignored),                                 /* BIOS_UPDT_TRIG                */
 	ONE(MSR_BIOS_SIGN_ID, read_microcode, write_ignored),
 	ONE(0x9b, read_zero, NULL),                                     /* SMM_MONITOR_CTL               */

@@ -24,6 +24,8 @@
 #define SLICE_MAX_NS            (10 * NS_PER_MS)
 #define TRACE_ADDRESS           MASK(47, 0)     /* 16 bits are for the kind         */
 #define VECTOR_LAST             31              /* of the exceptions                */
+/* As firmware leaves them: on, and everything write-back. */
+#define MTRR_POWER_UP           (MTRR_DEF_ENABLE | PAT_WB)
 #define SIPI_PAGE_SHIFT         12              /* the vector is a page number      */
 #define MISC_ENABLE_POWER_UP    (MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS)
 
@@ -68,7 +70,7 @@ void vcpu_reset(struct vcpu *v)
 	v->tsc_adjust = 0;
 	v->pvclock_gpa = 0;
 	v->misc_enable = MISC_ENABLE_POWER_UP;
-	v->mtrr_def_type = 0;
+	v->mtrr_def_type = MTRR_POWER_UP;
 	memset(v->mtrr_fixed, 0, sizeof(v->mtrr_fixed));
 	memset(v->mtrr_base, 0, sizeof(v->mtrr_base));
 	memset(v->mtrr_mask, 0, sizeof(v->mtrr_mask));

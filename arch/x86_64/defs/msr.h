@@ -81,6 +81,11 @@
 #define MC_STATUS_ADDRESS       BIT(58)     /* the address register holds something                  */
 #define MC_STATUS_VALID         BIT(63)
 
+/* MSR_MTRR_DEF_TYPE; types are those of the PAT */
+#define MTRR_DEF_TYPE           MASK(7, 0)
+#define MTRR_DEF_FIXED          BIT(10)
+#define MTRR_DEF_ENABLE         BIT(11)
+
 /* MSR_MISC_ENABLE */
 #define MISC_ENABLE_FAST_STRINGS BIT(0)
 #define MISC_ENABLE_NO_BTS      BIT(11)
