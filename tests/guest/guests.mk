@@ -30,19 +30,19 @@ guests: $(guest-names:%=$(guest-dir)/%.elf)
 
 $(guest-dir)/%.o: tests/guest/%.c tests/guest/guests.mk
 	@mkdir -p $(@D)
-	$(GUEST_CC) $(guest-flags) -c -o $@ $<
+	$(V)$(GUEST_CC) $(guest-flags) -c -o $@ $<
 
 $(guest-dir)/%.o: tests/guest/%.S tests/guest/guests.mk
 	@mkdir -p $(@D)
-	$(GUEST_CC) $(guest-flags) -c -o $@ $<
+	$(V)$(GUEST_CC) $(guest-flags) -c -o $@ $<
 
 # Linked as 64-bit ELF (kept, for gdb and addr2line), then rewritten: multiboot1 wants 32-bit ELF.
 $(guest-dir)/%.elf64: $(guest-dir)/%.o $(guest-lib-o) tests/guest/lib/guest.ld
-	$(GUEST_CC) -nostdlib -static -no-pie -Wl,-z,max-page-size=4096 -Wl,--build-id=none \
+	$(V)$(GUEST_CC) -nostdlib -static -no-pie -Wl,-z,max-page-size=4096 -Wl,--build-id=none \
 		-Wl,-T,tests/guest/lib/guest.ld -o $@ $(filter %.o,$^)
 
 $(guest-dir)/%.elf: $(guest-dir)/%.elf64
-	objcopy -O elf32-i386 -S $< $@
+	$(V)objcopy -O elf32-i386 -S $< $@
 
 .SECONDARY: $(guest-lib-o) $(guest-names:%=$(guest-dir)/%.o) $(guest-names:%=$(guest-dir)/%.elf64)
 

@@ -28,6 +28,7 @@ class Module:
     """A file that GRUB loads beside the image, and the words that the image sees with it."""
     path: str
     words: str
+    text: str = None                # loaded instead of what the file holds
 
 
 def grub_word(text):
@@ -75,7 +76,12 @@ def build_iso(out, image, cmdline="", modules=(), video="text"):
         os.makedirs(os.path.join(tree, "boot/grub"))
         _place(os.path.realpath(image), os.path.join(tree, "godwit.elf"))
         for i, module in enumerate(modules):
-            _place(os.path.realpath(module.path), os.path.join(tree, f"m{i}"))
+            target = os.path.join(tree, f"m{i}")
+            if module.text is None:
+                _place(os.path.realpath(module.path), target)
+            else:
+                with open(target, "w", encoding="utf-8") as f:
+                    f.write(module.text)
         with open(os.path.join(tree, "boot/grub/grub.cfg"), "w", encoding="utf-8") as f:
             f.write(grub_cfg(cmdline, modules, video))
         grub_modules = " ".join(GRUB_MODULES + VIDEO[video][1])

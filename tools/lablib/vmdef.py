@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """VM definitions: which files a VM starts from.
 
-The hypervisor checks a definition; we read only as much of it as naming its payloads takes.  A
-definition calls a payload by a name; the file is found relative to the definition's own folder.
+The hypervisor checks a definition; we read only as much of it as naming its payloads takes.  In a
+file, a payload is a path relative to the definition's own folder; the hypervisor gets the payload
+under the last part of that path, and a definition that says so.
 """
 
 import json
@@ -30,8 +31,24 @@ def payload_names(definition, path):
     return names
 
 
+def image_name(payload):
+    """What the hypervisor calls a payload."""
+    return os.path.basename(payload)
+
+
+def with_image_names(definition):
+    """The definition as the hypervisor gets it."""
+    boot = dict(definition["boot"])
+    for key in ("kernel", "initrd", "multiboot"):
+        if key in boot:
+            boot[key] = image_name(boot[key])
+    if "modules" in boot:
+        boot["modules"] = [image_name(m) for m in boot["modules"]]
+    return json.dumps(dict(definition, boot=boot))
+
+
 def read(path):
-    """A definition's VM name and its payloads: (name, {payload name: file})."""
+    """A definition: (name, {image name: file}, the text for the hypervisor)."""
     try:
         with open(path, encoding="utf-8") as f:
             definition = json.load(f)
@@ -40,25 +57,27 @@ def read(path):
     except ValueError as e:
         raise LabError(f"{path}: not JSON: {e}") from None
     payloads = {}
-    for name in payload_names(definition, path):
-        payloads[name] = os.path.join(os.path.dirname(os.path.abspath(path)), name)
-        if not os.path.isfile(payloads[name]):
-            raise LabError(f"{path}: names {name!r}, but there is no file {payloads[name]}")
+    for payload in payload_names(definition, path):
+        file = os.path.join(os.path.dirname(os.path.abspath(path)), payload)
+        if not os.path.isfile(file):
+            raise LabError(f"{path}: names {payload!r}, but there is no file {file}")
+        if payloads.setdefault(image_name(payload), file) != file:
+            raise LabError(f"{path}: two payloads are called {image_name(payload)!r}")
     name = definition.get("name")
     if not isinstance(name, str) or not name or name.split() != [name]:
         raise LabError(f"{path}: \"name\" is not a word")
-    return name, payloads
+    return name, payloads, with_image_names(definition)
 
 
 def modules(paths):
     """The boot modules for the VMs defined by the files `paths`, to start on one node."""
     found, vms, files = [], set(), {}
     for path in paths:
-        name, payloads = read(path)
+        name, payloads, text = read(path)
         if name in vms:
             raise LabError(f"{path}: this node has a VM named {name!r} already")
         vms.add(name)
-        found.append(Module(path, f"vm {name}"))
+        found.append(Module(path, f"vm {name}", text))
         for payload, file in payloads.items():
             if files.setdefault(payload, file) != file:
                 raise LabError(f"{path}: {payload!r} is {file} here and {files[payload]} in "
