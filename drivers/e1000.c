@@ -24,7 +24,7 @@
 
 #define MODEL_82540EM       PCI_ID(0x8086, 0x100e)
 #define MODEL_82545EM       PCI_ID(0x8086, 0x100f)
-#define MODEL_82544GC       PCI_ID(0x8086, 0x1008)
+#define MODEL_82544GC       PCI_ID(0x8086, 0x100c)
 
 #define ETH_MTU             1500
 #define RX_SLOTS            496       /* with the rings they fill one frame of memory      */

@@ -238,7 +238,8 @@ enum err ctl_start(uint16_t port, const struct ctl_route *table, unsigned n)
 
 static void scan_one(struct conn *c, uint64_t now_ns)
 {
-	uint64_t quiet_ns = now_ns - c->active_ns;
+	/* A turn's time is taken at its beginning; frames that came in it may be younger. */
+	uint64_t quiet_ns = now_ns > c->active_ns ? now_ns - c->active_ns : 0;
 
 	if (quiet_ns > (c->lingering ? LINGER_MAX_NS : IDLE_MAX_NS)) {
 		finish(c);

@@ -148,9 +148,15 @@ static bool is_pinned(const struct vswitch *s, const struct entry *e)
 	return e->key != 0 && s->port[e->port].kind == VPORT_HOST;
 }
 
+/* Callers' times are not quite in order: an entry may be younger than "now". */
+static uint64_t age_ns(const struct entry *e, uint64_t now_ns)
+{
+	return now_ns > e->seen_ns ? now_ns - e->seen_ns : 0;
+}
+
 static bool is_live(const struct vswitch *s, const struct entry *e, uint64_t now_ns)
 {
-	return e->key != 0 && (is_pinned(s, e) || now_ns - e->seen_ns < VSWITCH_AGE_NS);
+	return e->key != 0 && (is_pinned(s, e) || age_ns(e, now_ns) < VSWITCH_AGE_NS);
 }
 
 static struct entry *lookup(struct vswitch *s, uint64_t key, uint64_t now_ns)
@@ -306,7 +312,7 @@ bool vswitch_port_info(const struct vswitch *s, unsigned port, struct vport_info
 static struct vswitch_mac mac_of(const struct entry *e, uint64_t now_ns)
 {
 	struct vswitch_mac m = { .vlan = (uint16_t)(e->key >> 48), .port = e->port,
-				 .age_ns = now_ns - e->seen_ns };
+				 .age_ns = age_ns(e, now_ns) };
 
 	for (unsigned i = 0; i < MAC_LEN; i++)
 		m.mac[i] = (uint8_t)((e->key & MAC_BITS) >> (8 * (MAC_LEN - 1 - i)));

@@ -152,6 +152,7 @@ static void vswitch_ages_addresses(void **state)
 		{ "just before its time",              GUEST_B, MAC_A, MAC_B, 0, 309, TO(GUEST_A) },
 		{ "exactly at its end: unknown again", GUEST_B, MAC_A, MAC_B, 0, 310, ALL_BUT(GUEST_B) },
 		{ "B was seen again at 310",           GUEST_A, MAC_B, MAC_A, 0, 609, TO(GUEST_B) },
+		{ "a caller whose time is behind",     GUEST_B, MAC_A, MAC_B, 0, 608, TO(GUEST_A) },
 	};
 	(void)state;
 	walk(steps, COUNT(steps));
