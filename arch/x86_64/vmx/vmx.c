@@ -25,6 +25,7 @@ static struct {
 	hpa_t       vmxon;              /* 0: VMX operation is off                              */
 	struct vmx *current;            /* whose VMCS the VMX instructions work on              */
 	struct vmx *owner;              /* whose values the FPU, debug registers and MSRs hold  */
+	uint8_t     timer_shift;        /* the preemption timer counts TSC >> this              */
 	bool        has_tsc_aux, has_xss;
 } cpu;
 
@@ -50,6 +51,7 @@ static enum err vmx_on(unsigned number)
 	}
 	cpu.number = number;
 	cpu.vmxon = region;
+	cpu.timer_shift = (uint8_t)GET(MISC_TIMER_SHIFT, vmx_caps.misc);
 	cpu.has_tsc_aux = (insn_cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID80000001_EDX_RDTSCP) ||
 	                  (insn_cpuid(CPUID_FEATURES7, 0).ecx & CPUID7_ECX_RDPID);
 	cpu.has_xss = insn_cpuid(CPUID_XSAVE, 1).eax & CPUIDD_1_EAX_XSAVES;
@@ -292,7 +294,7 @@ static void end_instruction(struct vcpu *v, struct vmx *hw)
 		           vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
 
-void vmx_sync(struct vcpu *v, struct vmx *hw)
+static inline void sync(struct vcpu *v, struct vmx *hw)
 {
 	if (v->rip != hw->rip) {
 		hw->rip = v->rip;
@@ -313,16 +315,23 @@ void vmx_sync(struct vcpu *v, struct vmx *hw)
 	}
 }
 
+void vmx_sync(struct vcpu *v, struct vmx *hw)
+{
+	sync(v, hw);
+}
+
 /*
  * The timer counts down by one when bit MISC_TIMER_SHIFT of the TSC changes: SDM vol. 3,
  * "VMX-Preemption Timer".
  */
 static void arm_timer(const struct vcpu *v)
 {
-	uint64_t now = insn_rdtsc(), left = v->slice_tsc > now ? v->slice_tsc - now : 0;
-	uint64_t ticks = left >> GET(MISC_TIMER_SHIFT, vmx_caps.misc);
+	uint64_t left;
 
-	vmcs_write(VMCS_PREEMPTION_TIMER, MIN(ticks, UINT32_MAX));
+	if (__builtin_sub_overflow(v->slice_tsc, insn_rdtsc(), &left))
+		left = 0;
+	left >>= cpu.timer_shift;
+	vmcs_write(VMCS_PREEMPTION_TIMER, MIN(left, UINT32_MAX));
 }
 
 /* Log which entry rule is broken; NULL when vmx_check() finds none. */
@@ -354,7 +363,7 @@ static bool run(struct vcpu *v, struct vmx *hw, struct exit *x)
 {
 	uint64_t error;
 
-	vmx_sync(v, hw);
+	sync(v, hw);
 	if (!hw->checked) {
 		hw->checked = true;
 		check_vmcs(v);                  /* only a log line: the CPU is the judge */
@@ -432,21 +441,21 @@ static inline uint64_t field(enum vmcs_field f)
 /* Capture: what every exit needs, and what this kind needs. */
 static const struct vmx_how *collect(struct vcpu *v, struct vmx *hw, struct vmx_raw *raw)
 {
-	const struct vmx_how *how;
-
 	raw->reason = (uint32_t)field(VMCS_EXIT_REASON);
-	how = vmx_decode_how(raw->reason);
+	const struct vmx_how *how = vmx_decode_how(raw->reason);
+	unsigned needs = how->needs;
+
 	raw->vectoring = (uint32_t)field(VMCS_VECTORING_EVENT);
 	hw->interruptibility = (uint32_t)field(VMCS_GUEST_INTERRUPTIBILITY);
 	v->rip = hw->rip = field(VMCS_GUEST_RIP);
 	v->rflags = hw->rflags = field(VMCS_GUEST_RFLAGS);
 	v->gpr[GPR_RSP] = hw->rsp = field(VMCS_GUEST_RSP);
 	v->again.type = EVENT_NONE;
-	if (how->needs & VMX_NEEDS_LEN)
+	if (needs & VMX_NEEDS_LEN)
 		raw->insn_len = (uint32_t)field(VMCS_EXIT_INSN_LEN);
-	if (how->needs & VMX_NEEDS_MORE)
-		read_details(raw, how->needs);
-	if ((raw->vectoring & EVENT_INFO_VALID) || (how->needs & MAY_UNBLOCK))
+	if (needs & VMX_NEEDS_MORE)
+		read_details(raw, needs);
+	if ((raw->vectoring & EVENT_INFO_VALID) || (needs & MAY_UNBLOCK))
 		hw->interruptibility = repair_events(v, hw, raw);
 	v->irq_blocked = !(v->rflags & RFLAGS_IF) ||
 	                 (hw->interruptibility & (BLOCK_STI | BLOCK_MOV_SS));

@@ -14,8 +14,6 @@
 #include "arch/x86_64/defs/vmx.h"
 #include "vmm/vcpu.h"
 
-#define EXIT_OURS       EXIT_NKINDS     /* resolved in vmx.c */
-
 static void fatal(struct exit *x, const char *why, uint64_t code)
 {
 	x->kind = EXIT_FATAL;
@@ -110,11 +108,11 @@ static const struct vmx_how rows[VMX_REASON_COUNT] = {
 #define PLAIN(kind)       ROW(NULL, kind, 0)
 #define INSN(kind)        ROW(NULL, kind, VMX_NEEDS_LEN)
 #define UNDEFINED         INSN(EXIT_UNDEFINED)
-	[VMX_REASON_EXCEPTION_NMI] = ROW(fill_event, EXIT_OURS, VMX_NEEDS_EVENT | VMX_NEEDS_QUAL),
+	[VMX_REASON_EXCEPTION_NMI] = ROW(fill_event, VMX_EXIT_OURS, VMX_NEEDS_EVENT | VMX_NEEDS_QUAL),
 	[VMX_REASON_EXTINT]        = PLAIN(EXIT_IRQ),
 	[VMX_REASON_TRIPLE_FAULT]  = PLAIN(EXIT_TRIPLE),
 	[VMX_REASON_IRQ_WINDOW]    = PLAIN(EXIT_IRQ_WINDOW),
-	[VMX_REASON_NMI_WINDOW]    = PLAIN(EXIT_OURS),
+	[VMX_REASON_NMI_WINDOW]    = PLAIN(VMX_EXIT_OURS),
 	[VMX_REASON_TIMER]         = PLAIN(EXIT_SLICE),
 
 	[VMX_REASON_CPUID]         = INSN(EXIT_CPUID),
@@ -125,7 +123,7 @@ static const struct vmx_how rows[VMX_REASON_COUNT] = {
 	[VMX_REASON_WRMSR]         = ROW(fill_wrmsr, EXIT_MSR, VMX_NEEDS_LEN),
 	[VMX_REASON_EPT_VIOLATION] = ROW(fill_fault, EXIT_FAULT, VMX_NEEDS_QUAL | VMX_NEEDS_ADDR),
 	[VMX_REASON_EPT_MISCONFIG] = ROW(fill_unasked, EXIT_FATAL, VMX_NEEDS_ADDR),
-	[VMX_REASON_CR_ACCESS]     = ROW(fill_cr, EXIT_OURS, VMX_NEEDS_LEN | VMX_NEEDS_QUAL),
+	[VMX_REASON_CR_ACCESS]     = ROW(fill_cr, VMX_EXIT_OURS, VMX_NEEDS_LEN | VMX_NEEDS_QUAL),
 	[VMX_REASON_XSETBV]        = INSN(EXIT_XSETBV),
 	[VMX_REASON_VMCALL]        = INSN(EXIT_HYPERCALL),
 	[VMX_REASON_PAUSE]         = INSN(EXIT_PAUSE),
@@ -172,15 +170,6 @@ const struct vmx_how *vmx_decode_how(uint32_t reason)
 
 	/* A failed entry has bit 31 set, so it is not in the table either. */
 	return reason < VMX_REASON_COUNT && rows[reason].needs ? &rows[reason] : &unasked;
-}
-
-bool vmx_decode(const struct vmx_how *how, const struct vmx_raw *raw, struct exit *x)
-{
-	x->kind = how->kind;
-	x->insn_len = how->needs & VMX_NEEDS_LEN ? (uint8_t)raw->insn_len : 0;
-	if (how->fill)
-		how->fill(raw, x);
-	return x->kind != EXIT_OURS;
 }
 
 /* --- Events --------------------------------------------------------------------------------- */

@@ -35,11 +35,20 @@ struct vmx_how {
 };
 const struct vmx_how *vmx_decode_how(uint32_t reason);
 
+#define VMX_EXIT_OURS   EXIT_NKINDS             /* resolved in vmx.c; never leaves this folder  */
+
 /*
  * Fill in `x`.  False: this exit exists only because of VT-x's own rules (CR0 and CR4, exceptions
  * taken to keep the host safe, NMI window) and is resolved in vmx.c; then `x` says nothing.
  */
-bool vmx_decode(const struct vmx_how *how, const struct vmx_raw *raw, struct exit *x);
+static inline bool vmx_decode(const struct vmx_how *how, const struct vmx_raw *raw, struct exit *x)
+{
+	x->kind = how->kind;
+	x->insn_len = how->needs & VMX_NEEDS_LEN ? (uint8_t)raw->insn_len : 0;
+	if (how->fill)
+		how->fill(raw, x);
+	return x->kind != VMX_EXIT_OURS;
+}
 
 /*
  * The event whose delivery the exit interrupted: to be delivered again.  EVENT_NONE when there is
