@@ -50,7 +50,6 @@ enum err bus_map(struct bus *b, enum bus_space space, uint64_t base, uint64_t le
 	if (n == BUS_RANGES_MAX)
 		return refuse(ERR_NO_MEMORY, "%s at %s %#lx: all %d ranges of the bus are taken", ops->name,
 		            space_name[space], base, BUS_RANGES_MAX);
-	b->last[space] = 0;
 	memmove(&e[at + 1], &e[at], (n - at) * sizeof(*e));
 	e[at] = (struct bus_entry){ base, len, ops, dev };
 	b->n[space]++;
@@ -65,7 +64,6 @@ void bus_unmap(struct bus *b, enum bus_space space, uint64_t base, void *dev)
 		if (e[i].base != base || e[i].dev != dev)
 			continue;
 		b->n[space]--;
-		b->last[space] = 0;
 		memmove(&e[i], &e[i + 1], (b->n[space] - i) * sizeof(*e));
 		e[b->n[space]] = (struct bus_entry){ 0 };       /* holds nothing */
 		return;

@@ -17,7 +17,7 @@ struct bus_entry { uint64_t base, len; const struct dev_ops *ops; void *dev; };
 struct bus {
 	unsigned         n[BUS_SPACES];
 	struct bus_entry entry[BUS_SPACES][BUS_RANGES_MAX];      /* sorted by base, not overlapping */
-	uint8_t          last[BUS_SPACES];                       /* derived: the entry that answered last */
+	uint8_t          last[BUS_SPACES];                       /* derived: a guess: who answered last  */
 	uint64_t         unclaimed;                              /* accesses nobody answered        */
 	/*
 	 * VM time, not later than the nearest deadline of any device: an access that brings a deadline

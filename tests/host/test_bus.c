@@ -132,6 +132,27 @@ static void overlaps_and_too_many_are_refused(void **state)
 	assert_int_equal(bus_map(&bus, BUS_IO, 0x5000, 1, &box_ops, &one), OK);
 }
 
+/* Who answered last is asked first: not after the ranges have moved. */
+static void ranges_that_come_and_go_are_noticed(void **state)
+{
+	(void)state;
+	bus_map(&bus, BUS_IO, 0x200, 8, &box_ops, &one);
+	bus_map(&bus, BUS_IO, 0x300, 8, &box_ops, &two);
+	out(0x300, 1, 1);
+	out(0x300, 1, 2);
+	bus_map(&bus, BUS_IO, 0x100, 8, &box_ops, &one);
+	out(0x300, 1, 3);
+	assert_int_equal(two.writes, 3);
+	bus_unmap(&bus, BUS_IO, 0x300, &two);
+	assert_int_equal(in(0x300, 1), 0xff);
+	out(0x200, 1, 1);
+	assert_int_equal(one.writes, 1);
+	assert_int_equal(two.reads, 0);
+	bus_unmap(&bus, BUS_IO, 0x100, &one);
+	bus_unmap(&bus, BUS_IO, 0x200, &one);
+	assert_int_equal(in(0, 1), 0xff);               /* an empty table answers nothing, not even at 0 */
+}
+
 static void an_access_brings_the_deadline_nearer_but_not_farther(void **state)
 {
 	(void)state;
@@ -239,6 +260,7 @@ int main(void)
 		cmocka_unit_test_setup(values_are_cut_to_the_access, fresh),
 		cmocka_unit_test_setup(an_access_across_devices_is_split, fresh),
 		cmocka_unit_test_setup(overlaps_and_too_many_are_refused, fresh),
+		cmocka_unit_test_setup(ranges_that_come_and_go_are_noticed, fresh),
 		cmocka_unit_test_setup(an_access_brings_the_deadline_nearer_but_not_farther, fresh),
 		cmocka_unit_test(the_trace_keeps_the_latest),
 		cmocka_unit_test(uploads_appear_when_they_are_complete),

@@ -243,6 +243,8 @@ static void the_tsc_can_be_moved(void **state)
 	assert_true(rdmsr(MSR_TSC, &value) && value == 5000000);
 	assert_int_equal(support_now_ns + v->tsc_offset, 5000000);
 	assert_true(rdmsr(MSR_TSC_ADJUST, &value) && value == 5000000 - 1000);
+	assert_true(wrmsr(MSR_TSC, 6000000) && rdmsr(MSR_TSC, &value) && value == 6000000);
+	assert_true(wrmsr(MSR_TSC, 5000000) && rdmsr(MSR_TSC, &value) && value == 5000000);
 	/* A deadline is in the guest's TSC, and fires at the right moment of VM time. */
 	v->lapic.lvt[VLAPIC_TIMER] = 0x40 | PUT(APIC_LVT_TIMER_MODE, APIC_TIMER_DEADLINE);
 	assert_true(wrmsr(MSR_TSC_DEADLINE, 5000000 + 700));
