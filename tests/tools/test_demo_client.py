@@ -20,6 +20,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 AGENT_SOURCES = os.path.join(TOP, "guests/linux/agent")
 STREAM, RELAY, DIRTY, TIME = 7000, 7100, 7002, 7003
 HEADER_BYTES = 32
+LENGTH = 1024
 SECONDS = 2
 
 
@@ -97,7 +98,8 @@ def inside(case, agent):
                 relay(CASES[case])
                 done = subprocess.run(
                     [os.path.join(TOP, "tools/demo-client"), "127.0.0.1",
-                     "--seconds", str(SECONDS), "--stream-port", str(RELAY)],
+                     "--seconds", str(SECONDS), "--stream-port", str(RELAY), "--length", str(LENGTH),
+                     "--pace-ms", "10"],
                     stdout=subprocess.PIPE, check=False)
                 report = json.loads(done.stdout)
                 report["status"] = done.returncode
@@ -138,7 +140,7 @@ def test_a_clean_wire_is_called_ok(run):
     assert report["packets_lost"] == 0
     sent, received = report["tcp_records"]
     assert received == sent + 1                  # the guest's last word
-    assert report["tcp_bytes"] == (sent + received) * (1024 + HEADER_BYTES) + 16
+    assert report["tcp_bytes"] == (sent + received) * (LENGTH + HEADER_BYTES) + 16
     assert report["client_silence_ms"] < 500
 
 

@@ -113,11 +113,11 @@ int agent_serve(void)
 	for (;;) {
 		if (poll(slots, SLOTS, -1) < 0 && errno != EINTR)
 			return EXIT_FAILURE;
+		if (slots[SLOT_ECHO].revents)    /* first: somebody measures how long it takes */
+			echo_ready(slots[SLOT_ECHO].fd);
 		for (int i = SLOT_FIRST_CLIENT; i < SLOTS; i++)
 			if (slots[i].fd >= 0 && slots[i].revents)
 				client_ready(i);
-		if (slots[SLOT_ECHO].revents)
-			echo_ready(slots[SLOT_ECHO].fd);
 		if (slots[SLOT_STREAM].revents)
 			accept_into_slot(slots[SLOT_STREAM].fd, true);
 		if (slots[SLOT_TIME].revents)
