@@ -3,7 +3,8 @@
  * tests/tools/standin.S - a host that is no hypervisor, to test the lab with.
  *
  * Says on COM1 that it is ready, and passed; then, by how it is assembled, halts (nothing
- * defined), switches itself off (QUIT), or repeats what it hears on COM1, one up (ECHO).
+ * defined), switches itself off (QUIT), or repeats what it hears on COM1, one up (ECHO).  With
+ * SCREEN it first writes the whole text screen anew, many times.
  */
 	.set	COM1, 0x3f8
 	.set	LSR, COM1 + 5
@@ -11,6 +12,10 @@
 	.set	LSR_ROOM, 0x20
 	.set	LSR_IDLE, 0x40          /* the last character has left the wire */
 	.set	SHUTDOWN, 0x8900        /* Bochs: the bytes "Shutdown" switch off */
+	.set	TEXT, 0xb8000
+	.set	LETTERS, 80 * 25
+	.set	SCREENS, 80
+	.set	PAUSE, 3000000          /* instructions: the emulator draws now and then only */
 
 	.section .header, "a"
 	.balign	8
@@ -25,6 +30,21 @@ header_end:
 _start:	mov	$COM1 + 3, %dx          /* 8 bits a character: Bochs's UART starts at 5 */
 	mov	$3, %al
 	outb	%al, %dx
+#ifdef SCREEN
+	mov	$SCREENS, %ebx
+8:	mov	$TEXT, %edi
+	mov	$LETTERS, %ecx
+9:	lea	(%ebx, %ecx), %eax
+	or	$0x40, %al              /* letters, that every display has */
+	and	$0x5f, %al
+	mov	%al, (%edi)
+	add	$2, %edi
+	loop	9b
+	mov	$PAUSE, %ecx
+10:	loop	10b
+	dec	%ebx
+	jnz	8b
+#endif
 	mov	$hello, %esi
 1:	lodsb
 	test	%al, %al

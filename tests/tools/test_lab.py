@@ -145,6 +145,11 @@ def test_boot_says_so_when_grub_refuses_the_image(tmp_path):
     assert "GRUB cannot start the image" in result.serial
 
 
+def test_a_screen_that_nobody_reads_does_not_stop_the_host(standin, tmp_path):
+    assert boot(standin("SCREEN", "QUIT"), directory=str(tmp_path), memory=64, cpu_limit=30,
+                wall_limit=120).passed
+
+
 def test_boot_reaches_an_image_on_a_framebuffer(standin, tmp_path):
     assert boot(standin("QUIT"), directory=str(tmp_path), memory=64, video="fb").passed
 

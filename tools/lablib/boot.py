@@ -90,8 +90,7 @@ def boot(image, cmdline="", modules=(), *, directory=None, until=VERDICT, grace=
     directory = directory or tempfile.mkdtemp(prefix="godwit-boot.")
     os.makedirs(directory, exist_ok=True)
     host = Machine(directory=os.path.abspath(directory),
-                   iso=os.path.join(os.path.abspath(directory), "boot.iso"), video=video,
-                   **machine)
+                   iso=os.path.join(os.path.abspath(directory), "boot.iso"), **machine)
     build_iso(host.iso, image, cmdline, modules, video)
     emulator = BACKENDS[backend]
     argv, env = emulator.prepare(host)

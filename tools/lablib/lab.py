@@ -206,7 +206,7 @@ class Lab:
             machines[name] = Machine(
                 directory=here, iso=os.path.join(here, "boot.iso"), cpus=options.cpus,
                 memory=options.memory, cpu_model=options.cpu_model, ips=options.ips,
-                sync=options.sync, video=options.video,
+                sync=options.sync,
                 serial="file" if options.serial == "file" else str(RELAY_PORT + index),
                 nics=[Nic(mac_address(index, i), f"{name}{i}") for i in range(options.nics)])
             BACKENDS[options.backend].check(machines[name])

@@ -33,7 +33,6 @@ class Machine:
     cpu_model: str = "corei7_skylake_x"
     ips: int = 4_000_000                # also the frequency of the TSC, in Hz
     sync: str = "none"
-    video: str = "text"                 # or "fb": a linear framebuffer
     serial: str = "file"                # or a TCP port of 127.0.0.1 that is listened on
     nics: list = field(default_factory=list)
 
@@ -48,10 +47,10 @@ class Machine:
 class Bochs:
     """Bochs 2.7 as Debian builds it, with its internal debugger: hence the debugger's script."""
 
-    # A display for each kind of video, and the environment that makes it do without a screen.
-    # term dies when the guest switches to graphics, and rfb offers GRUB 8 bits a pixel only.
-    displays = {"text": ("term", {"TERM": "xterm"}),
-                "fb": ("sdl2", {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"})}
+    # The display that does without a screen.  Not term: it writes to a terminal that nobody
+    # reads and stands still when that is full.  Not rfb: it offers GRUB 8 bits a pixel only.
+    display = "sdl2"
+    environment = {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}
 
     name = "bochs"
     has_vtx = True
@@ -80,7 +79,7 @@ class Bochs:
             "plugin_ctrl: unmapped=1, biosdev=1, speaker=0, parallel=0, gameport=0, "
             "extfpuirq=0, iodebug=1",
             "config_interface: textconfig",
-            f"display_library: {self.displays[m.video][0]}",
+            f"display_library: {self.display}",
             f"romimage: file={BOCHS_ROM}",
             f"vgaromimage: file={VGA_ROM}",
             f"cpu: model={m.cpu_model}, count={m.cpus}, ips={m.ips}, "
@@ -112,7 +111,7 @@ class Bochs:
         open(machine.serial_log, "w", encoding="ascii").close()
         return (["bochs-bin", "-q", "-f", machine.path("bochsrc"),
                  "-rc", machine.path("debugger.rc")],
-                dict(os.environ, **self.displays[machine.video][1]))
+                dict(os.environ, **self.environment))
 
     def final_tick(self, machine):
         """Ticks (instructions) from power on to the end, or None while it runs."""
