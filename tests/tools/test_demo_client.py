@@ -98,8 +98,8 @@ def inside(case, agent):
                 relay(CASES[case])
                 done = subprocess.run(
                     [os.path.join(TOP, "tools/demo-client"), "127.0.0.1",
-                     "--seconds", str(SECONDS), "--stream-port", str(RELAY), "--length", str(LENGTH),
-                     "--pace-ms", "10"],
+                     "--seconds", str(SECONDS), "--stream-port", str(RELAY),
+                     "--length", str(LENGTH), "--pace-ms", "10"],
                     stdout=subprocess.PIPE, check=False)
                 report = json.loads(done.stdout)
                 report["status"] = done.returncode
