@@ -416,6 +416,7 @@ enum err chan_tcp_listen(uint16_t port, void (*serve)(void *chan))
 	l->pcb = tcp_listen(pcb);
 	if (!l->pcb)
 		return fail(ERR_NO_MEMORY, "net: no memory to listen on port %u", port);
+	tcp_setprio(l->pcb, TCP_PRIO_MAX);
 	l->serve = serve;
 	nlisteners++;
 	tcp_arg(l->pcb, l);

@@ -228,6 +228,7 @@ enum err ctl_start(uint16_t port, const struct ctl_route *table, unsigned n)
 	pcb = tcp_listen(pcb);
 	if (!pcb)
 		return fail(ERR_NO_MEMORY, "ctl: no memory to listen on port %u", port);
+	tcp_setprio(pcb, TCP_PRIO_MIN);         /* short of memory, clients go before migrations */
 	routes = table;
 	nroutes = n;
 	tcp_accept(pcb, on_accept);

@@ -4,7 +4,9 @@
 import json
 import os
 import re
+import subprocess
 import sys
+import time
 
 import pytest
 
@@ -80,6 +82,22 @@ def test_image_arrives_whole(host, tmp_path):
     assert [i["bytes"] for i in images["images"] if i["name"] == "payload"] == [1 << 20], text
     code = output(host, "curl", "-sS", "-m", "60", "-o", "/dev/null", "-w", "%{http_code}", "-X", "DELETE", url)
     assert code == b"204"
+
+
+def test_upload_survives_a_pulled_cable(host, tmp_path):
+    """Frames are lost for three seconds in the middle of an upload; every byte arrives all the same."""
+    path = tmp_path / "payload"
+    path.write_bytes(os.urandom(3 << 20))
+    url = f"http://{ADDRESS}/v1/images/cable"
+    upload = host.popen(["curl", "-sS", "-m", "100", "-o", "/dev/null", "-w", "%{http_code}", "-T", str(path), url],
+                        stdout=subprocess.PIPE)
+    time.sleep(0.7)
+    assert upload.poll() is None, "too quick to be disturbed"
+    host.set_link("a", "down")
+    time.sleep(3)
+    host.set_link("a", "up")
+    assert upload.communicate(timeout=LIMIT_S)[0] == b"201"
+    output(host, "curl", "-sS", "-m", "60", "-X", "DELETE", url)
 
 
 @pytest.mark.parametrize("argv, status, sentence", [

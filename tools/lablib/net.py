@@ -119,8 +119,13 @@ def build(holder_pid, taps):
 
 
 def link(holder_pid, port, state):
-    """Pull or plug a cable: `state` is "up" or "down"."""
-    _ip(holder_pid, [f"link set {port} {state}"])
+    """Pull or plug a cable: `state` is "up" or "down".
+
+    At the bridge's end: a write to a tap that is down ends Bochs.
+    """
+    forwarding, disabled = "3", "0"
+    run(holder_pid, "bridge", "link", "set", "dev", port, "state",
+        forwarding if state == "up" else disabled)
 
 
 def fdb(holder_pid, wire=0):
