@@ -21,10 +21,9 @@
 #include "vmm/vm.h"
 
 extern const char virttest_guest[], virttest_guest_end[];
-extern const char virttest_exits[], virttest_window[], virttest_handler[], virttest_spin[],
-	virttest_iret[];
-extern const char virttest_pages[], virttest_registers[], virttest_mmio[], virttest_align[],
-	virttest_cpuid_loop[];
+extern const char virttest_exits[], virttest_window[], virttest_handler[], virttest_iret[];
+extern const char virttest_spin[], virttest_step[], virttest_pages[], virttest_registers[];
+extern const char virttest_mmio[], virttest_align[], virttest_cpuid_loop[];
 
 #define GUEST_BYTES     (16 * MIB)
 #define GUEST_PAGES     (GUEST_BYTES / PAGE_SIZE)
@@ -225,6 +224,33 @@ static enum err test_nmi_waits(void)
 	CHECK(go_on() == EXIT_HYPERCALL, "after the first NMI's IRET came \"%s\" at %lx",
 	      exit_name(x.kind), v->rip);
 	CHECK(go_on() == EXIT_HLT, "after the second NMI's IRET came \"%s\"", exit_name(x.kind));
+	return OK;
+}
+
+/*
+ * A guest that steps itself: #DB comes after instructions that it runs and after those we emulate.
+ */
+static enum err test_single_step(void)
+{
+	static const struct { enum exit_kind kind; uint8_t at; } expected[] = {
+		{ EXIT_SLICE, 1 }, { EXIT_CPUID, 1 }, { EXIT_SLICE, 3 }, { EXIT_SLICE, 4 },
+			{ EXIT_HLT, 4 },
+	};
+
+	start_real(virttest_step);
+	v->state.rflags |= RFLAGS_TF;
+	virt->set(v, &v->state);
+	for (unsigned i = 0; i < COUNT(expected); i++) {
+		enum exit_kind kind = i ? go_on() : enter();
+		CHECK(kind == expected[i].kind && v->rip == ip_of(virttest_step) + expected[i].at,
+		      "step %u came as \"%s\" at %lx", i, exit_name(kind), v->rip);
+		CHECK(kind != EXIT_SLICE || (v->again.type == EVENT_EXCEPTION &&
+		                             v->again.vector == VECTOR_DB),
+		                             	"step %u is no #DB: type %u vector %u", i,
+		                             		v->again.type, v->again.vector);
+	}
+	virt->get(v, &v->state);
+	CHECK(v->state.dr6 & BIT(14), "DR6 is %lx: no BS", v->state.dr6);
 	return OK;
 }
 
@@ -444,6 +470,7 @@ static const struct { const char *name; enum err (*run)(void); } tests[] = {
 	{ "interrupt window", test_interrupt_window },
 	{ "interrupted delivery", test_interrupted_delivery },
 	{ "NMI waits for IRET", test_nmi_waits },
+	{ "single step", test_single_step },
 	{ "dirty pages", test_dirty_pages },
 	{ "control registers", test_control_registers },
 	{ "MMIO fault", test_mmio_fault },

@@ -11,7 +11,7 @@
 	.globl	virttest_guest, virttest_guest_end
 	.globl	virttest_exits, virttest_window, virttest_handler, virttest_spin
 	.globl	virttest_pages, virttest_registers, virttest_mmio, virttest_cpuid_loop
-	.globl	virttest_align, virttest_iret
+	.globl	virttest_align, virttest_iret, virttest_step
 
 virttest_guest:
 
@@ -53,6 +53,12 @@ virttest_handler:			/* of every vector that the tests use */
 	iret
 
 virttest_iret:				/* an NMI handler's end, for the NMI that waits */
+	hlt
+
+virttest_step:				/* TF is set: #DB after each instruction */
+	nop
+	cpuid
+	nop
 	hlt
 
 virttest_spin:

@@ -489,25 +489,35 @@ static bool resolve_cr(struct vcpu *v, const struct vmx *hw, const struct vmx_ra
 }
 
 /*
- * An exception that exits only so that a guest cannot hang the host with it: the guest gets it
- * after all. If it came during the delivery of another event it takes that one's place, as on a
- * bare CPU. SDM vol. 3, "Debug Exceptions": an exit leaves DR6 and DR7.GD to us.
+ * The debug registers as #DB's delivery would leave them (SDM vol. 3, "Debug Exceptions").  And an
+ * entry into the shadow of STI or MOV SS with RFLAGS.TF set wants the single-step trap pending,
+ * even though that trap is the very exception to be delivered.
  */
-static void resolve_exception(struct vcpu *v, const struct vmx_raw *raw)
+static void finish_debug(struct vcpu *v, const struct vmx *hw, uint64_t new)
+{
+	insn_write_dr6((insn_read_dr6() & ~MASK(3, 0)) | (new & QUAL_DEBUG_DR6));
+	vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~DR7_GD);
+	if ((v->rflags & RFLAGS_TF) && (hw->interruptibility & (BLOCK_STI | BLOCK_MOV_SS)))
+		vmcs_write(VMCS_GUEST_PENDING_DEBUG,
+		           vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}
+
+/*
+ * An exception that exits only so that a guest cannot hang the host with it: the guest gets it
+ * after all, in the place of the event during whose delivery it came, as on a bare CPU.
+ */
+static void resolve_exception(struct vcpu *v, const struct vmx *hw, const struct vmx_raw *raw)
 {
 	struct inject *again = &v->again;
 
 	*again = (struct inject){ .type = EVENT_EXCEPTION, .error = raw->event_error };
 	again->vector = (uint8_t)GET(EVENT_INFO_VECTOR, raw->event);
 	again->has_error = raw->event & EVENT_INFO_HAS_ERROR;
+	if (again->vector == VECTOR_DB)
+		finish_debug(v, hw, raw->qual);
 	if (GET(EVENT_INFO_TYPE, raw->event) == VMX_EVENT_PRIV_EXCEPTION) {
 		again->type = EVENT_PRIV_SOFT_EXCEPTION;
 		again->insn_len = (uint8_t)vmcs_read(VMCS_EXIT_INSN_LEN);
-	}
-	if (again->vector == VECTOR_DB) {
-		uint64_t new = raw->qual & QUAL_DEBUG_DR6;
-		insn_write_dr6((insn_read_dr6() & ~MASK(3, 0)) | new);
-		vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~DR7_GD);
 	}
 }
 
@@ -526,7 +536,7 @@ static bool resolve(struct vcpu *v, struct vmx *hw, const struct vmx_raw *raw, s
 		if (GET(EVENT_INFO_VECTOR, raw->event) == VECTOR_MC)
 			insn_int_machine_check();
 		else
-			resolve_exception(v, raw);
+			resolve_exception(v, hw, raw);
 		x->kind = EXIT_SLICE;           /* as if its time were up; see v->again */
 		return false;
 	}

@@ -108,7 +108,8 @@ static const struct vmx_how rows[VMX_REASON_COUNT] = {
 #define PLAIN(kind)       ROW(NULL, kind, 0)
 #define INSN(kind)        ROW(NULL, kind, VMX_NEEDS_LEN)
 #define UNDEFINED         INSN(EXIT_UNDEFINED)
-	[VMX_REASON_EXCEPTION_NMI] = ROW(fill_event, VMX_EXIT_OURS, VMX_NEEDS_EVENT | VMX_NEEDS_QUAL),
+	[VMX_REASON_EXCEPTION_NMI] = ROW(fill_event, VMX_EXIT_OURS, VMX_NEEDS_EVENT |
+	                                 VMX_NEEDS_QUAL),
 	[VMX_REASON_EXTINT]        = PLAIN(EXIT_IRQ),
 	[VMX_REASON_TRIPLE_FAULT]  = PLAIN(EXIT_TRIPLE),
 	[VMX_REASON_IRQ_WINDOW]    = PLAIN(EXIT_IRQ_WINDOW),
