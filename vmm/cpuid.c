@@ -126,20 +126,29 @@ static const char *const reg_names[] = { "EAX", "EBX", "ECX", "EDX" };
 /* Leaves whose answer depends on ECX; the others answer the same for any. */
 #define INDEXED_LEAVES (BIT(CPUID_CACHE) | BIT(CPUID_FEATURES7) | BIT(CPUID_TOPOLOGY) | BIT(CPUID_XSAVE))
 
+/* Leaves whose answer depends on the vCPU's state: answer_now(). */
+#define CHANGING_LEAVES (BIT(CPUID_FEATURES) | BIT(CPUID_TOPOLOGY) | BIT(CPUID_XSAVE))
+
 /* --- The table -------------------------------------------------------------------------------- */
 
 /* 0 basic, 1 hypervisor, 2 extended; 3 nothing of ours. */
 static inline unsigned range_of(uint32_t leaf)
 {
-	return (leaf & MASK(29, 0)) < CPUID_RANGE ? leaf >> 30 : 3;
+	return (leaf & MASK(29, 0)) < CPUID_LEAVES ? leaf >> 30 : 3;
 }
 
 static void make_index(struct cpuid_table *t)
 {
 	memset(t->first, (int)t->n, sizeof(t->first));
-	for (unsigned i = t->n; i-- > 0; )
-		if (range_of(t->leaf[i]) < COUNT(t->first))
-			t->first[range_of(t->leaf[i])][t->leaf[i] % CPUID_RANGE] = (uint8_t)i;
+	memset(t->plain, -1, sizeof(t->plain));
+	for (unsigned i = t->n; i-- > 0; ) {
+		uint32_t leaf = t->leaf[i], range = range_of(leaf);
+		if (range >= CPUID_RANGES)
+			continue;
+		t->first[range][leaf % CPUID_LEAVES] = (uint8_t)i;
+		if (range > 0 || !(BIT(leaf) & (INDEXED_LEAVES | CHANGING_LEAVES)))
+			t->plain[range][leaf % CPUID_LEAVES] = (int8_t)i;
+	}
 }
 
 /* The entry that answers, or -1. */
@@ -147,9 +156,9 @@ static inline int find(const struct cpuid_table *t, uint32_t leaf, uint32_t subl
 {
 	unsigned range = range_of(leaf);
 
-	if (range >= COUNT(t->first))
+	if (range >= CPUID_RANGES)
 		return -1;
-	unsigned i = t->first[range][leaf % CPUID_RANGE];
+	unsigned i = t->first[range][leaf % CPUID_LEAVES];
 	bool indexed = range == 0 && (INDEXED_LEAVES >> leaf & 1);
 	for (; i < t->n && t->leaf[i] == leaf; i++)
 		if (!indexed || t->subleaf[i] == subleaf)
@@ -376,7 +385,7 @@ void cpuid_answer(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct 
 	int i = find(t, leaf, subleaf);
 
 	*out = i < 0 ? (struct cpuid_regs){ 0 } : (struct cpuid_regs){ t->eax[i], t->ebx[i], t->ecx[i], t->edx[i] };
-	if (leaf < CPUID_RANGE && (i >= 0 || leaf == CPUID_TOPOLOGY))
+	if (leaf < CPUID_LEAVES && (i >= 0 || leaf == CPUID_TOPOLOGY))
 		answer_now(v, leaf, subleaf, out);
 }
 
@@ -489,7 +498,7 @@ static enum err cpuid_check(const void *object)
 	if (t->n == 0 || t->n > CPUID_ENTRIES_MAX)
 		return fail(ERR_BAD_FORMAT, "cpuid: %u entries", t->n);
 	for (unsigned i = 0; i < t->n; i++) {
-		if (range_of(t->leaf[i]) >= COUNT(t->first))
+		if (range_of(t->leaf[i]) >= CPUID_RANGES)
 			return fail(ERR_BAD_FORMAT, "cpuid: leaf %#x is in no range", t->leaf[i]);
 		if (i > 0 && (t->leaf[i] < t->leaf[i - 1] || (t->leaf[i] == t->leaf[i - 1] && t->subleaf[i] <= t->subleaf[i - 1])))
 			return fail(ERR_BAD_FORMAT, "cpuid: leaf %#x is out of order", t->leaf[i]);

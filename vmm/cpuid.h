@@ -11,7 +11,8 @@
 #include "vmm/state.h"
 
 #define CPUID_ENTRIES_MAX 48
-#define CPUID_RANGE       32            /* leaves a range: basic, hypervisor, extended */
+#define CPUID_RANGES      3
+#define CPUID_LEAVES      32            /* a range */
 
 struct cpuid_regs { uint32_t eax, ebx, ecx, edx; };
 
@@ -20,7 +21,9 @@ struct cpuid_table {
 	uint32_t leaf[CPUID_ENTRIES_MAX], subleaf[CPUID_ENTRIES_MAX];
 	uint32_t eax[CPUID_ENTRIES_MAX], ebx[CPUID_ENTRIES_MAX], ecx[CPUID_ENTRIES_MAX], edx[CPUID_ENTRIES_MAX];
 	uint64_t xcr0_mask;             /* XSAVE components offered                    */
-	uint8_t  first[3][CPUID_RANGE]; /* derived: first entry of each leaf, n: none  */
+	/* Derived, by range (basic, hypervisor, extended) and leaf: */
+	uint8_t  first[CPUID_RANGES][CPUID_LEAVES];     /* its first entry; n: none            */
+	int8_t   plain[CPUID_RANGES][CPUID_LEAVES];     /* the one entry that answers whatever ECX and the vCPU are; -1: not so easy */
 };
 extern const struct section cpuid_state;
 
@@ -33,6 +36,14 @@ void cpuid_table_make(struct cpuid_table *t, cpuid_raw_fn *raw, uint64_t xcr0_ma
 /* Features of one table, by name: calls `each` for all that it has.  For people. */
 typedef void cpuid_missing_fn(void *ctx, const char *item);
 void cpuid_list(const struct cpuid_table *t, cpuid_missing_fn *each, void *ctx);
+
+/* The entry that answers `leaf` without further thought, or -1: then cpuid_answer() thinks. */
+static inline int cpuid_plain(const struct cpuid_table *t, uint32_t leaf)
+{
+	uint32_t range = leaf >> 30;
+
+	return range < CPUID_RANGES && (leaf & MASK(29, 0)) < CPUID_LEAVES ? t->plain[range][leaf % CPUID_LEAVES] : -1;
+}
 
 /* The guest's answer; fills in what depends on the vCPU now (APIC ID, OSXSAVE, APIC enabled, XSAVE size). */
 void cpuid_answer(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out);

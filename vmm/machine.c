@@ -49,7 +49,10 @@ static void intr_set(void *vm, unsigned line, bool level)
 	struct vcpu *bsp = ((struct vm *)vm)->vcpu[0];
 
 	(void)line;
-	if (level && bsp)
+	if (!bsp)
+		return;
+	bsp->extint = level;
+	if (level)
 		vcpu_kick(bsp);
 }
 

@@ -283,7 +283,7 @@ static void set_slice(struct vcpu *v)
 
 static bool extint_waiting(const struct vcpu *v)
 {
-	return v->id == 0 && vlapic_accepts_extint(&v->lapic) && vpic_pending(&v->vm->machine.pic) >= 0;
+	return v->extint && vlapic_accepts_extint(&v->lapic);
 }
 
 static bool irq_waiting(const struct vcpu *v)

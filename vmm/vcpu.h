@@ -37,6 +37,7 @@ struct vcpu {
 	bool          sipi_pending;     /* a  a SIPI arrived, with this vector                */
 	uint8_t       sipi_vector;      /* a                                                  */
 	bool          window_wanted;    /* o  what virt_ops.irq_window() was last told        */
+	bool          extint;           /* a  level of the 8259's INT pin; the first vCPU's only */
 	bool          irq_check;        /* a  interrupt controllers may have something new    */
 	bool          attention;        /* a  leave the inner loop and look at everything     */
 	bool          slice_stale;      /* o  slice_tsc is to be computed anew                */
