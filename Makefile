@@ -22,7 +22,7 @@ arch-objs += arch/x86_64/acpi.o arch/x86_64/apic.o arch/x86_64/ioapic.o arch/x86
 arch-objs += arch/x86_64/calibrate.o arch/x86_64/timer.o arch/x86_64/entropy.o            # the clock; random numbers
 
 vmx-objs  := arch/x86_64/vmx/vmx_probe.o arch/x86_64/vmx/vmx.o    # what is there; the ops
-vmx-objs  += arch/x86_64/vmx/vmcs.o                               # building a VMCS from data
+vmx-objs  += arch/x86_64/vmx/vmx_resolve.o arch/x86_64/vmx/vmcs.o # exits of VT-x's own; building a VMCS from data
 vmx-objs  += arch/x86_64/vmx/vmx_decode.o arch/x86_64/vmx/vmx_check.o   # raw fields to struct exit; entry rules as text
 vmx-objs  += arch/x86_64/vmx/ept.o arch/x86_64/vmx/vmx_state.o arch/x86_64/vmx/vmx_entry.o
 

@@ -60,6 +60,9 @@ struct vmx *vmx_use(struct vcpu *v);
 /* Write v->rip, RSP and v->rflags into the VMCS if they changed, ending an emulated instruction. */
 void vmx_sync(struct vcpu *v, struct vmx *hw);
 
+/* For the next entry; an NMI that is blocked waits for its window. */
+void vmx_inject(struct vcpu *v, const struct inject *event);
+
 /* An NMI that still waits to be delivered: forget it, and say whether there was one. */
 bool vmx_take_back_nmi(struct vmx *hw);
 
@@ -70,6 +73,14 @@ bool vmx_take_back_nmi(struct vmx *hw);
 bool vmx_owns(const struct vmx *hw);
 void vmx_registers_load(const struct vmx *hw);
 void vmx_registers_save(struct vmx *hw);
+
+/* --- vmx_resolve.c -------------------------------------------------------------------------- */
+
+/*
+ * For exits that vmx_decode() calls ours.  True: the guest goes on at once; false: `x` says why
+ * not.
+ */
+bool vmx_resolve(struct vcpu *v, struct vmx *hw, const struct vmx_raw *raw, struct exit *x);
 
 /* --- vmcs.c --------------------------------------------------------------------------------- */
 

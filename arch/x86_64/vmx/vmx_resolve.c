@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch/x86_64/vmx/vmx_resolve.c - exits that exist only because of VT-x's own rules.
+ *
+ * Bits of CR0 and CR4 that the guest does not own, exceptions that are taken from it to keep the
+ * host safe, and the window for an NMI that had to wait.  None of them is anybody else's business:
+ * the guest goes on, or the exit becomes one of the neutral kinds.  Called by vmx.c when
+ * vmx_decode() says so.
+ */
+#include "arch/x86_64/vmx/vmx.h"
+#include "lib/log.h"
+
+/*
+ * MOV to CR0 or CR4 that changes a bit which the guest does not own.  If the guest may have the new
+ * value it becomes the shadow and the instruction runs again: now it agrees with the shadow, so the
+ * CPU executes it itself, with all that comes with paging being switched on or off.  (Should it
+ * fault after all, the shadow is already new: only CD, NW, NE and MCE, which mean nothing here, can
+ * differ.)
+ */
+static bool resolve_cr(struct vcpu *v, const struct vmx *hw, const struct vmx_raw *raw)
+{
+	uint64_t value = v->gpr[GET(QUAL_CR_GPR, raw->qual)];
+
+	if (GET(QUAL_CR_NUMBER, raw->qual) == 0) {
+		if ((value >> 32) || ((value & CR0_NW) && !(value & CR0_CD)) ||
+		    ((value & CR0_PG) && !(value & CR0_PE)))
+			return false;
+		vmcs_write(VMCS_CR0_SHADOW, value);
+		return true;
+	}
+	if (value & ~hw->cr4_allowed)
+		return false;
+	vmcs_write(VMCS_CR4_SHADOW, value);
+	return true;
+}
+
+/*
+ * The debug registers as #DB's delivery would leave them (SDM vol. 3, "Debug Exceptions").  And an
+ * entry into the shadow of STI or MOV SS with RFLAGS.TF set wants the single-step trap pending,
+ * even though that trap is the very exception to be delivered.
+ */
+static void finish_debug(struct vcpu *v, const struct vmx *hw, uint64_t new)
+{
+	insn_write_dr6((insn_read_dr6() & ~MASK(3, 0)) | (new & QUAL_DEBUG_DR6));
+	vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~DR7_GD);
+	if ((v->rflags & RFLAGS_TF) && (hw->interruptibility & (BLOCK_STI | BLOCK_MOV_SS)))
+		vmcs_write(VMCS_GUEST_PENDING_DEBUG,
+		           vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}
+
+/*
+ * An exception that exits only so that a guest cannot hang the host with it: the guest gets it
+ * after all, in the place of the event during whose delivery it came, as on a bare CPU.
+ */
+static void resolve_exception(struct vcpu *v, const struct vmx *hw, const struct vmx_raw *raw)
+{
+	struct inject *again = &v->again;
+
+	*again = (struct inject){ .type = EVENT_EXCEPTION, .error = raw->event_error };
+	again->vector = (uint8_t)GET(EVENT_INFO_VECTOR, raw->event);
+	again->has_error = raw->event & EVENT_INFO_HAS_ERROR;
+	if (again->vector == VECTOR_DB)
+		finish_debug(v, hw, raw->qual);
+	if (GET(EVENT_INFO_TYPE, raw->event) == VMX_EVENT_PRIV_EXCEPTION) {
+		again->type = EVENT_PRIV_SOFT_EXCEPTION;
+		again->insn_len = (uint8_t)vmcs_read(VMCS_EXIT_INSN_LEN);
+	}
+}
+
+/* True: the guest goes on at once.  False: `x` says what remains to be done. */
+bool vmx_resolve(struct vcpu *v, struct vmx *hw, const struct vmx_raw *raw, struct exit *x)
+{
+	switch (GET(REASON_BASIC, raw->reason)) {
+	case VMX_REASON_CR_ACCESS:
+		x->kind = EXIT_GP;
+		return resolve_cr(v, hw, raw);
+	case VMX_REASON_NMI_WINDOW:
+		vmx_take_back_nmi(hw);
+		vmx_inject(v, &(struct inject){ .type = EVENT_NMI, .vector = VECTOR_NMI });
+		return true;
+	case VMX_REASON_EXCEPTION_NMI:
+		if (GET(EVENT_INFO_VECTOR, raw->event) == VECTOR_MC)
+			insn_int_machine_check();
+		else
+			resolve_exception(v, hw, raw);
+		x->kind = EXIT_SLICE;           /* as if its time were up; see v->again */
+		return false;
+	}
+	panic("exit reason 0x%x is neither decoded nor resolved", raw->reason);
+}
