@@ -22,6 +22,7 @@
 #include "vmm/vm.h"
 
 #define SLICE_MAX_NS            (10 * NS_PER_MS)
+#define THROTTLE_PERIOD_NS      (20 * NS_PER_MS) /* a throttled VM runs in the first part of each */
 #define TRACE_ADDRESS           MASK(47, 0)     /* 16 bits are for the kind         */
 #define VECTOR_LAST             31              /* of the exceptions                */
 /* As firmware leaves them: on, and everything write-back. */
@@ -267,13 +268,28 @@ static uint64_t run_due(struct vm *vm)
 	return vm->bus.deadline_ns <= now ? vm_tick(vm, now) : vm->bus.deadline_ns;
 }
 
+/*
+ * A throttled VM stands still for `throttle` thousandths of every period, all of its vCPUs at once.
+ * Whether it does now, and when that changes.
+ */
+static bool throttled(const struct vm *vm, uint64_t now_ns, uint64_t *change_ns)
+{
+	uint64_t phase = now_ns % THROTTLE_PERIOD_NS;
+	uint64_t part = THROTTLE_PERIOD_NS / PERMILLE * (PERMILLE - vm->throttle);
+
+	*change_ns = now_ns - phase + (phase < part ? part : THROTTLE_PERIOD_NS);
+	return phase >= part;
+}
+
 static void set_slice(struct vcpu *v)
 {
 	uint64_t due = run_due(v->vm);
 	uint64_t now = time_now_ns();
-	uint64_t end = MIN(now + SLICE_MAX_NS, sched_deadline_ns());
+	uint64_t end = MIN(now + SLICE_MAX_NS, sched_deadline_ns()), change;
 
 	end = MIN(end, clock_host_ns(&v->vm->clock, due));
+	if (v->vm->throttle && !throttled(v->vm, now, &change))
+		end = MIN(end, change);
 	v->slice_tsc = time_tsc() + time_ns_to_tsc(end > now ? end - now : 0);
 	v->slice_for_ns = due;
 	v->slice_stale = false;
@@ -427,6 +443,17 @@ static void park(struct vcpu *v)
 		event_wait(&v->wake, NEVER_NS);
 }
 
+/* Not in this part of the period; true: it waited.  Events wake it, and it sees that it is too early. */
+static bool hold(struct vcpu *v)
+{
+	uint64_t change;
+
+	if (!v->vm->throttle || !throttled(v->vm, time_now_ns(), &change))
+		return false;
+	event_wait(&v->wake, change);
+	return true;
+}
+
 static void halt(struct vcpu *v)
 {
 	uint64_t due = run_due(v->vm);
@@ -465,7 +492,7 @@ void vcpu_task(void *arg)
 			park(v);
 		} else if (v->halted && !woken(v)) {
 			halt(v);
-		} else {
+		} else if (!hold(v)) {
 			run(v);
 			if (task_should_yield() || time_now_ns() >= sched_deadline_ns())
 				task_yield();

@@ -55,6 +55,7 @@ struct vm {
 	char             why[160];              /* t  why it is STOPPED or FAILED, in a sentence */
 	const void      *owner;                 /* t  the migration that holds it, or NULL   */
 	bool             stun;                  /* t  stopped by a migration, whatever `run` says */
+	unsigned         throttle;              /* t  see vm_throttle()                         */
 	unsigned         inside;                /* a  vCPUs whose task is between enter and park */
 	struct event     parked;                /* t  signalled when `inside` falls to 0     */
 	unsigned         live_tasks;            /* t  vCPU tasks that have not ended         */
@@ -102,6 +103,14 @@ enum err vm_start(struct vm *vm);                               /* loads payload
 enum err vm_pause(struct vm *vm);
 enum err vm_resume(struct vm *vm);
 enum err vm_stop(struct vm *vm, const char *why);               /* at once, as pulling the plug     */
+
+/*
+ * Let the vCPUs stand still for so many thousandths of the time, in slices of a few ms, so that the
+ * guest writes less; 0: not at all.  VM time goes on meanwhile: to the guest it is a busy host.
+ */
+#define PERMILLE        1000u
+#define VM_THROTTLE_MAX 990u
+void     vm_throttle(struct vm *vm, unsigned permille);
 
 /* For a migration.  stun: returns when no vCPU is inside; ports closed, clock stopped.  unstun: as if nothing had happened. */
 enum err vm_stun(struct vm *vm);

@@ -432,6 +432,44 @@ static void it_yields_when_others_want_the_cpu(void **state)
 	assert_true(fake_tasks.yields >= 1);
 }
 
+static uint64_t ran_ns;
+
+static void use_the_whole_slice(struct vcpu *one)
+{
+	assert_true(one->slice_tsc > support_now_ns);
+	ran_ns += one->slice_tsc - support_now_ns;
+	support_now_ns = one->slice_tsc;
+}
+
+static void a_throttled_vm_runs_in_a_part_of_the_time(void **state)
+{
+	uint64_t begin_ns = support_now_ns;
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		fake_push_step((struct fake_step){ .x = insn(EXIT_SLICE, 0), .before = use_the_whole_slice });
+	ran_ns = 0;
+	vm_throttle(vm, 750);
+	fake_run(vm, 0);
+	assert_int_equal(ran_ns, 10 * 5 * NS_PER_MS);                   /* a quarter of 20 ms, ten times */
+	assert_int_equal(support_now_ns - begin_ns, 200 * NS_PER_MS);
+	assert_int_equal(fake_tasks.waits, 10 + 1);                     /* the last at the end of the script */
+}
+
+static void a_throttle_that_is_taken_off_is_forgotten(void **state)
+{
+	uint64_t begin_ns = support_now_ns;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		fake_push_step((struct fake_step){ .x = insn(EXIT_SLICE, 0), .before = use_the_whole_slice });
+	vm_throttle(vm, VM_THROTTLE_MAX);
+	vm_throttle(vm, 0);
+	fake_run(vm, 0);
+	assert_int_equal(support_now_ns - begin_ns, 40 * NS_PER_MS);
+	assert_int_equal(fake_tasks.waits, 1);
+}
+
 static void stun_from_another_task(void)
 {
 	fake_tasks.on_wait = NULL;
@@ -514,7 +552,8 @@ int main(void)
 		T(the_slice_ends_with_the_nearest_deadline), T(the_tsc_offset_follows_the_clock),
 		T(kvmclock_says_vm_time_before_and_after_a_stop),
 		T(hlt_sleeps_until_the_timer), T(hlt_with_a_pending_interrupt_does_not_sleep),
-		T(it_yields_when_others_want_the_cpu), T(nothing_enters_a_stunned_vm), T(a_second_vcpu_waits_for_sipi),
+		T(it_yields_when_others_want_the_cpu), T(a_throttled_vm_runs_in_a_part_of_the_time),
+		T(a_throttle_that_is_taken_off_is_forgotten), T(nothing_enters_a_stunned_vm), T(a_second_vcpu_waits_for_sipi),
 		T(a_state_from_outside_is_checked),
 	};
 
