@@ -99,6 +99,7 @@ static void create_isa(struct vm *vm, struct msg_wire messages, struct power pow
 static enum err add_slot(struct machine *m, unsigned slot, const struct dev_ops *ops,
                          struct virtio *v, unsigned instance)
 {
+	v->owner = CONTAINER_OF(m, struct vm, machine)->config.name;
 	add(m, ops, v, instance);
 	return pci_add(&m->pci, slot, &v->pci, slot_wire(m, slot), MACHINE_PCI_GSI(slot));
 }

@@ -380,7 +380,6 @@ TEST(virtio, impossible_states_are_refused)
 	REFUSED(vnet_ops.state, good, bad.virtio.queue[1].used = 2);
 	REFUSED(vnet_ops.state, good, bad.virtio.pci.config[3] = 0);
 	REFUSED(vnet_ops.state, good, bad.link = 2);
-	REFUSED(vnet_ops.state, good, bad.mac[0] = 1);
 }
 
 TEST(virtio, device_reset_and_power_up)         /* "Device Reset" */

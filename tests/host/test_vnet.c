@@ -134,6 +134,53 @@ TEST(vnet, a_buffer_too_small_is_kept)
 	assert_int_equal(used_idx(RX), 1);
 }
 
+/* A driver on another CPU that adds a frame as fast as we send one. */
+static void take_and_add(void *left, const struct frame *f)
+{
+	unsigned *n = left;
+
+	take_frame(NULL, f);
+	if (*n && (*n)--)
+		publish(TX, 0);
+}
+
+TEST(vnet, a_flood_is_sent_in_bounded_portions)
+{
+	unsigned left = 400;
+
+	net_fresh();
+	driver_up(0, 2);
+	vnet_attach(&dev.net, take_and_add, &left);
+	put_desc(DESC(TX), 0, BUFFER, 72, 0, 0);
+	publish(TX, 0);
+	notify(TX);
+	assert_int_equal(frames, VRING_SIZE_MAX);
+	assert_int_equal(vnet_ops.deadline(&dev), 0);   /* more waits: tick as soon as may be */
+	assert_int_equal(vnet_ops.state->check(&dev), OK);
+	vnet_ops.tick(&dev, 1);
+	assert_int_equal(frames, 401);
+	assert_true(vnet_ops.deadline(&dev) == NEVER_NS);
+}
+
+TEST(vnet, nothing_passes_without_a_link)  /* "Device configuration layout", VIRTIO_NET_S_LINK_UP */
+{
+	struct frame f = frame_of(frame_bytes, 60);
+
+	net_fresh();
+	driver_up(BIT(16), 2);
+	put_desc(DESC(RX), 0, BUFFER, 2000, WRITE, 0);
+	publish(RX, 0);
+	vnet_link(&dev.net, false);
+	assert_false(vnet_receive(&dev.net, &f));
+	put_desc(DESC(TX), 0, BUFFER, 72, 0, 0);
+	publish(TX, 0);
+	notify(TX);
+	assert_int_equal(frames, 0);
+	assert_int_equal(used_idx(TX), 1);              /* but the driver does not wait for ever */
+	vnet_link(&dev.net, true);
+	assert_true(vnet_receive(&dev.net, &f));
+}
+
 TEST(vnet, configuration)                       /* "Device configuration layout" */
 {
 	net_fresh();
@@ -301,14 +348,14 @@ TEST(vnet, goes_on_after_a_move)
 	DERIVED(type, v.pci.cap_last), DERIVED(type, v.pci.msix_cap),                      \
 	DERIVED(type, v.pci.msix_bar), DERIVED(type, v.pci.bus), DERIVED(type, v.pci.pin), \
 	DERIVED(type, v.pci.ops), MSIX_DERIVED(type, v.pci.msix), DERIVED(type, v.model),  \
-	DERIVED(type, v.access_cap), DERIVED(type, v.complained),                          \
+	DERIVED(type, v.access_cap), DERIVED(type, v.complained), DERIVED(type, v.owner),  \
 	QUEUE_DERIVED(type, v.queue[0]), QUEUE_DERIVED(type, v.queue[1])
 
 TEST(virtio, sections_are_complete)
 {
 	static const struct derived net[] = {
-		VIRTIO_DERIVED(struct vnet, virtio), DERIVED(struct vnet, send),
-		DERIVED(struct vnet, send_to),
+		VIRTIO_DERIVED(struct vnet, virtio), DERIVED(struct vnet, mac),
+		DERIVED(struct vnet, send), DERIVED(struct vnet, send_to),
 	};
 	static const struct derived console[] = {
 		VIRTIO_DERIVED(struct vconsole, virtio), DERIVED(struct vconsole, console),
@@ -331,6 +378,8 @@ int main(void)
 		CASE(vnet, frames_of_impossible_length_are_counted),
 		CASE(vnet, receives_into_posted_buffers),
 		CASE(vnet, a_buffer_too_small_is_kept),
+		CASE(vnet, a_flood_is_sent_in_bounded_portions),
+		CASE(vnet, nothing_passes_without_a_link),
 		CASE(vnet, configuration),
 		CASE(vconsole, says_and_hears),
 		CASE(vconsole, emergency_write),

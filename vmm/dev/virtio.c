@@ -113,8 +113,8 @@ void virtio_config_changed(struct virtio *v)
 void virtio_broken(struct virtio *v, const char *why)
 {
 	if (!v->complained)
-		log_line("%s: the guest's driver gave %s; the device waits for its reset",
-			 v->model->name, why);
+		log_line("%s: %s: the driver gave %s; the device waits to be reset",
+			 v->owner ? v->owner : "a guest", v->model->name, why);
 	v->complained = true;
 	v->status |= NEEDS_RESET;
 	config_interrupt(v);

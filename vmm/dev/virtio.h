@@ -43,6 +43,7 @@ struct virtio {
 	uint8_t  backlog;               /* bit q: queue q had more than its budget               */
 	struct vring queue[VIRTIO_QUEUES_MAX];
 	const struct virtio_model *model;       /* derived                                       */
+	const char *owner;                      /* derived: the VM's name, for the log           */
 	uint8_t  access_cap;                    /* derived: PCI configuration access capability  */
 	bool     complained;                    /* derived: its one log line was written         */
 };

@@ -80,6 +80,8 @@ static void transmit(struct vnet *n, const struct vring_chain *c)
 		n->tx_bad++;
 		return;
 	}
+	if (!n->link)
+		return;                 /* the cable is out: sent into the air */
 	n->tx_frames++;
 	n->tx_bytes += c->read_len - HEADER_LEN;
 	if (!n->send)
@@ -182,7 +184,7 @@ void vnet_link(struct vnet *n, bool up)
 }
 
 static const struct field vnet_fields[] = {
-	VIRTIO_FIELDS(struct vnet, virtio), FIELDS(struct vnet, mac), FIELD(struct vnet, link),
+	VIRTIO_FIELDS(struct vnet, virtio), FIELD(struct vnet, link),
 	FIELD(struct vnet, tx_frames), FIELD(struct vnet, tx_bytes), FIELD(struct vnet, tx_bad),
 	FIELD(struct vnet, rx_frames), FIELD(struct vnet, rx_bytes), FIELD(struct vnet, rx_dropped),
 };
@@ -193,8 +195,6 @@ static enum err vnet_check(const void *object)
 
 	if (n->link > 1)
 		return fail(ERR_BAD_FORMAT, "vnet: link %u", n->link);
-	if (n->mac[0] & 1)
-		return fail(ERR_BAD_FORMAT, "vnet: mac is a group address");
 	return virtio_check(&n->virtio);
 }
 

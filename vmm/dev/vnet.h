@@ -13,10 +13,10 @@ typedef void vnet_send_fn(void *to, const struct frame *f);
 
 struct vnet {
 	struct virtio virtio;           /* must be first                                         */
-	uint8_t       mac[MAC_LEN];
-	uint8_t       link;             /* announced to the guest as link status                 */
+	uint8_t       link;             /* announced to the guest; down: no frame passes         */
 	uint64_t      tx_frames, tx_bytes, tx_bad;                /* counters                    */
 	uint64_t      rx_frames, rx_bytes, rx_dropped;
+	uint8_t       mac[MAC_LEN];     /* derived: from the VM's definition, which travels      */
 	vnet_send_fn *send;             /* derived: the switch port, or NULL                     */
 	void         *send_to;          /* derived                                               */
 };
