@@ -232,6 +232,20 @@ static enum err unexpected(const struct wire_record *rec)
 	return refuse(ERR_BAD_FORMAT, "record %s does not belong here", wire_type_name(rec->type));
 }
 
+#define ACK_EVERY (256 * KIB)
+
+/* When we have caught up with what arrived, and now and then on the way. */
+static enum err send_ack(struct mig *m)
+{
+	struct wire_out body = stream_body(&m->stream);
+
+	if (stream_readable(&m->stream) && m->stream.bytes_in - m->acked < ACK_EVERY)
+		return OK;
+	m->acked = m->stream.bytes_in;
+	wire_put_u64(&body, m->acked);
+	return stream_send(&m->stream, WIRE_ACK, &body, time_now_ns() + MIG_SILENCE_NS);
+}
+
 /* Until END. */
 static enum err stage(struct mig *m, bool *verify)
 {
@@ -254,6 +268,9 @@ static enum err stage(struct mig *m, bool *verify)
 		if (e != OK)
 			return e;
 		m->st.bytes_sent = m->stream.bytes_in;
+		e = send_ack(m);
+		if (e != OK)
+			return e;
 		if (task_should_yield())
 			task_yield();
 	}
@@ -307,7 +324,7 @@ static void send_running(struct mig *m)
 {
 	struct wire_out body = stream_body(&m->stream);
 
-	wire_put_u64(&body, m->st.part_ns[MIG_PART_run]);
+	wire_put_u64(&body, MAX(m->st.part_ns[MIG_PART_run], 1u));      /* 0 stands for: not known any more */
 	/* If it gets lost, the source asks by QUERY. */
 	stream_send(&m->stream, WIRE_RUNNING, &body, time_now_ns() + MIG_GOODBYE_NS);
 }
@@ -317,6 +334,8 @@ static enum err await_grant(struct mig *m)
 	struct wire_record rec;
 	struct wire_in body;
 	uint64_t ready_ns = time_now_ns();
+
+	stream_spin(&m->stream, ready_ns + MIG_SPIN_NS);
 	enum err e = next(m, &rec, &body, MIG_READY_NS);
 	uint64_t granted_ns = time_now_ns();
 
@@ -425,9 +444,9 @@ static void serve_hello(struct visitor *v, struct wire_in *body)
 		refuse_guest(m, e);
 		return;
 	}
+	send_running(m);                        /* before anything slow, such as the log */
 	log_line("VM %s arrived from %s, stood still for %llu us", m->st.vm, m->st.peer,
 	         (unsigned long long)(m->st.downtime_ns / NS_PER_US));
-	send_running(m);
 	mig_end(m, true, "ok");
 }
 

@@ -17,8 +17,8 @@
 /* What the operator said about a migration in doubt. */
 enum mig_word { WORD_NONE, WORD_OURS, WORD_THEIRS };
 
-/* Bandwidth, measured from acknowledged bytes while there was always something to send. */
-struct mig_rate { uint64_t bytes_s, since_ns, since_acked; };
+/* What was learnt about the way to the peer, from its ACKs: they count what it has put in its place. */
+struct mig_rate { uint64_t acked, bytes_s, round_trip_ns, since_ns, since_acked; };
 
 /* All fields: any task of this host (no task is preempted). */
 struct mig {
@@ -48,6 +48,8 @@ struct mig {
 	void            **copy;         /* incoming: the staged copy of each; NULL: not arrived */
 
 	uint64_t          peer_boot_id; /* outgoing: from ACCEPT, for QUERY                    */
+	uint64_t          peer_run_ns;  /* outgoing: from RUNNING: its GRANT to a runnable guest */
+	uint64_t          acked;        /* incoming: what the last ACK said                    */
 	struct mig_rate   rate;
 	bool              tracking;     /* outgoing: dirty pages are being tracked             */
 	bool              stopped;      /* outgoing: the guest is stunned                      */
@@ -113,7 +115,7 @@ void     mig_hash_ram(struct mig *m);
 /* --- the two sides ---------------------------------------------------------------------------- */
 
 void     source_run(void *m);                           /* a task */
-enum err source_check(struct mig *m);                   /* cancelled, out of time, guest gone, peer refused? */
+enum err source_check(struct mig *m);                   /* takes ACKs; cancelled, out of time, guest gone, refused? */
 void     source_part(struct mig *m, enum mig_part part);/* the part that ends now */
 
 enum err precopy_run(struct mig *m);                    /* returns OK when it is time to stop the guest */

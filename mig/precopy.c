@@ -5,10 +5,12 @@
  * Round 0 sends all RAM.  Every later round sends what was written during the one before.  Before
  * each round we predict how long the guest would stand still if it were stopped now:
  *
- *     (pages left + device state + bytes still unacknowledged) / bandwidth + fixed cost
+ *     (pages left + device state) / bandwidth + two round trips + fixed cost
  *
- * and stop it as soon as that is under the target.  Bandwidth is measured from acknowledged bytes,
- * the fixed cost (stun, harvest, checks, commit) is a moving average over this host's migrations.
+ * and stop it as soon as that is under the target.  A round ends when the peer has put all of it in
+ * its place and said so (ACK): bandwidth and round trip are measured from that, and at the stop no
+ * queue stands between us and the peer.  The fixed cost (stun, saving, last harvest, commit) is a
+ * moving average over this host's migrations.
  * Called by, and read next: mig/source.c.
  */
 #include <string.h>
@@ -22,7 +24,6 @@
 #define RATE_WINDOW_NS   (20 * NS_PER_MS)        /* shorter samples say more about timers         */
 #define RATE_WINDOW_BYTES (64 * KIB)
 #define RATE_WEIGHT      4
-#define RATE_PATIENCE_US 50000                   /* for more acknowledgements after the first     */
 #define PAGE_COST        (PAGE_SIZE + 8)         /* bytes on the wire, with index and header      */
 
 /* --- Bandwidth and prediction --------------------------------------------------------------------- */
@@ -30,22 +31,50 @@
 static void rate_restart(struct mig *m)
 {
 	m->rate.since_ns = time_now_ns();
-	m->rate.since_acked = stream_acked(&m->stream);
+	m->rate.since_acked = m->rate.acked;
 }
 
-/* Called while there is more to send, so that an idle link is not taken for a slow one. */
-static void rate_sample(struct mig *m)
+static void rate_blend(struct mig *m, uint64_t bytes, uint64_t ns)
 {
-	uint64_t ns = time_now_ns() - m->rate.since_ns;
-	uint64_t acked = stream_acked(&m->stream);
-	uint64_t bytes = acked > m->rate.since_acked ? acked - m->rate.since_acked : 0;
+	uint64_t now = bytes * (NS_PER_S / NS_PER_US) / (ns / NS_PER_US + 1);
 
-	if (ns < RATE_WINDOW_NS || bytes < RATE_WINDOW_BYTES)
-		return;
-	uint64_t now = bytes * NS_PER_MS / (ns / 1000);         /* a window of 18 TB would overflow */
 	m->rate.bytes_s = m->rate.bytes_s ? (m->rate.bytes_s * (RATE_WEIGHT - 1) + now) / RATE_WEIGHT : now;
 	m->st.rate_bytes_s = m->rate.bytes_s;
 	rate_restart(m);
+}
+
+/* Within a long round, so that the operator sees a rate before its end. */
+static void rate_sample(struct mig *m)
+{
+	uint64_t ns = time_now_ns() - m->rate.since_ns, bytes = m->rate.acked - m->rate.since_acked;
+
+	if (ns >= RATE_WINDOW_NS && bytes >= RATE_WINDOW_BYTES)
+		rate_blend(m, bytes, ns);
+}
+
+/* Wait until the peer has everything in its place: a round ends there, and a stop then finds an empty pipe. */
+static enum err drain(struct mig *m)
+{
+	uint64_t begin_ns = time_now_ns(), seen_acked = m->rate.acked, seen_ns = begin_ns;
+
+	for (;;) {
+		enum err e = source_check(m);
+
+		if (e != OK)
+			return e;
+		uint64_t now_ns = time_now_ns();
+		if (m->rate.acked >= m->stream.bytes_out) {
+			m->rate.round_trip_ns = MIN(m->rate.round_trip_ns, now_ns - begin_ns);
+			return OK;
+		}
+		if (m->rate.acked != seen_acked) {
+			seen_acked = m->rate.acked;
+			seen_ns = now_ns;
+		} else if (now_ns - seen_ns > MIG_SILENCE_NS) {
+			return refuse(ERR_TIMEOUT, "%s acknowledges nothing", m->st.peer);
+		}
+		event_wait(&m->wake, now_ns + MIG_POLL_NS);
+	}
 }
 
 static uint64_t transfer_ns(const struct mig *m, uint64_t bytes)
@@ -55,55 +84,22 @@ static uint64_t transfer_ns(const struct mig *m, uint64_t bytes)
 	return bytes / rate * NS_PER_S + bytes % rate * NS_PER_S / rate;
 }
 
-/*
- * A first estimate when round 0 was too short for a sample: wait until what was sent has arrived,
- * and take the best rate seen on the way, because a last acknowledgement may be delayed on purpose.
- */
-static enum err rate_first(struct mig *m, uint64_t begin_ns)
+/* What a stop costs beside the transfer: END and READY, GRANT and RUNNING, and what both sides have to do. */
+static uint64_t fixed_ns(const struct mig *m)
 {
-	uint64_t give_up_ns = time_now_ns() + MIG_SILENCE_NS;
-
-	while (stream_acked(&m->stream) < m->stream.bytes_out) {
-		uint64_t acked = stream_acked(&m->stream) - m->rate.since_acked;
-		uint64_t us = (time_now_ns() - begin_ns) / NS_PER_US + 1;
-
-		m->rate.bytes_s = MAX(m->rate.bytes_s, acked * (NS_PER_S / NS_PER_US) / us);
-		if (m->rate.bytes_s && us > RATE_PATIENCE_US)
-			break;
-		if (time_now_ns() >= give_up_ns)
-			return refuse(ERR_TIMEOUT, "%s acknowledges nothing", m->st.peer);
-		enum err e = source_check(m);
-		if (e != OK)
-			return e;
-		event_wait(&m->wake, time_now_ns() + MIG_POLL_NS);
-	}
-	uint64_t us = (time_now_ns() - begin_ns) / NS_PER_US + 1;
-	uint64_t all = (m->stream.bytes_out - m->rate.since_acked) * (NS_PER_S / NS_PER_US) / us;
-	if (stream_acked(&m->stream) == m->stream.bytes_out)
-		m->rate.bytes_s = MAX(m->rate.bytes_s, all);
-	m->st.rate_bytes_s = m->rate.bytes_s;
-	return OK;
-}
-
-/* What a stop costs beside the transfer. */
-static uint64_t fixed_ns(void)
-{
-	return mig_node->fixed_ns ? mig_node->fixed_ns : FIXED_FIRST_NS;
+	return 2 * m->rate.round_trip_ns + (mig_node->fixed_ns ? mig_node->fixed_ns : FIXED_FIRST_NS);
 }
 
 /* How long the guest would stand still if it were stopped now. */
 static uint64_t predict_ns(const struct mig *m, uint64_t pages)
 {
-	uint64_t unacked = m->stream.bytes_out - stream_acked(&m->stream);
-
-	return transfer_ns(m, pages * PAGE_COST + m->sections_size + unacked) + fixed_ns();
+	return transfer_ns(m, pages * PAGE_COST + m->sections_size) + fixed_ns(m);
 }
 
 void precopy_learn(struct mig *m)
 {
-	const struct mig_round *last = &m->st.round[m->st.nrounds - 1];
-	uint64_t transfer = transfer_ns(m, last->bytes) + m->st.part_ns[MIG_PART_verify];
-	uint64_t fixed = m->st.downtime_ns > transfer ? m->st.downtime_ns - transfer : 0;
+	uint64_t fixed = m->st.part_ns[MIG_PART_stun] + m->st.part_ns[MIG_PART_state] + m->st.part_ns[MIG_PART_harvest] +
+	                 m->peer_run_ns;
 
 	if (mig_node->fixed_ns)
 		fixed = (mig_node->fixed_ns * (FIXED_WEIGHT - 1) + fixed) / FIXED_WEIGHT;
@@ -225,8 +221,13 @@ enum err precopy_send(struct mig *m)
 	if (e == OK)
 		e = send_todo(m);
 	*r = (struct mig_round){ .pages = m->st.pages_sent - pages, .zero_pages = m->st.zero_pages_sent - zero,
-	                         .bytes = m->stream.bytes_out - bytes, .ns = time_now_ns() - begin_ns };
+	                         .bytes = m->stream.bytes_out - bytes };
 	m->st.bytes_sent = m->stream.bytes_out;
+	if (e == OK && !m->stopped)
+		e = drain(m);
+	r->ns = time_now_ns() - begin_ns;
+	if (e == OK && !m->stopped && (r->bytes >= RATE_WINDOW_BYTES || !m->rate.bytes_s))
+		rate_blend(m, r->bytes, r->ns);
 	trace_add(&m->vm->trace, TRACE_MIG_ROUND, 0, r->pages + r->zero_pages, r->ns);
 	return e;
 }
@@ -235,9 +236,9 @@ enum err precopy_send(struct mig *m)
 
 static enum err not_converged(const struct mig *m)
 {
-	if (fixed_ns() >= m->params.downtime_max_ns)
+	if (fixed_ns(m) >= m->params.downtime_max_ns)
 		return refuse(ERR_NOT_CONVERGED, "a stop takes about %llu ms here even with nothing left to send; the target was %llu ms",
-		              (unsigned long long)(fixed_ns() / NS_PER_MS),
+		              (unsigned long long)(fixed_ns(m) / NS_PER_MS),
 		              (unsigned long long)(m->params.downtime_max_ns / NS_PER_MS));
 	return refuse(ERR_NOT_CONVERGED, "after %u rounds the guest would still stand still for %llu ms (target: %llu ms): "
 	              "it writes faster than the link carries (%llu KiB/s)", m->st.nrounds,
@@ -262,19 +263,16 @@ enum err precopy_run(struct mig *m)
 	if (e != OK)
 		return e;
 	m->tracking = true;
+	m->rate.round_trip_ns = NEVER_NS / 4;           /* the first round brings it down */
 	bitmap_fill(m->todo, ram_pages, true);
 	while (m->st.nrounds < MIG_ROUNDS_MAX - 1) {            /* the last one is for the stopped guest */
-		uint64_t begin_ns = time_now_ns();
-
 		e = precopy_send(m);
-		if (e == OK && !m->rate.bytes_s)
-			e = rate_first(m, begin_ns);
 		if (e != OK)
 			return e;
 		precopy_harvest(m);
 		m->st.pages_left = bitmap_weight(m->todo, ram_pages);
 		m->st.predicted_downtime_ns = predict_ns(m, m->st.pages_left);
-		if (m->rate.bytes_s && m->st.predicted_downtime_ns <= m->params.downtime_max_ns)
+		if (m->st.predicted_downtime_ns <= m->params.downtime_max_ns)
 			return OK;
 		e = source_check(m);
 		if (e != OK)

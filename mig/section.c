@@ -103,6 +103,10 @@ void section_save(const struct section_ref *ref, struct wire_out *w)
 		const uint8_t *p = (const uint8_t *)ref->object + f->offset;
 
 		ASSERT(f->offset + (size_t)f->size * f->count <= s->object_size);
+		if (f->size == 1) {             /* bytes have no order: rings and register files in one go */
+			wire_put_bytes(w, p, f->count);
+			continue;
+		}
 		for (unsigned k = 0; k < f->count; k++)
 			wire_put_int(w, load(p + (size_t)k * f->size, f->size), f->size);
 	}
@@ -110,6 +114,10 @@ void section_save(const struct section_ref *ref, struct wire_out *w)
 
 static enum err stage_field(const struct section *s, const struct field *f, struct wire_in *r, uint8_t *to)
 {
+	if (f->size == 1 && !f->boolean) {
+		wire_take_bytes(r, to, f->count);
+		return OK;
+	}
 	for (unsigned k = 0; k < f->count; k++) {
 		uint64_t v = wire_take_int(r, f->size);
 

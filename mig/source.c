@@ -55,6 +55,19 @@ static enum err expect(struct mig *m, uint32_t type, const struct wire_in *body,
 	return type == want ? OK : take_no(m, type, body, wire_type_name(want));
 }
 
+static enum err take_ack(struct mig *m, struct wire_in *body)
+{
+	uint64_t acked = wire_take_u64(body);
+	enum err e = wire_take_end(body, "record ACK");
+
+	if (e == OK && (acked < m->rate.acked || acked > m->stream.bytes_out))
+		e = refuse(ERR_BAD_FORMAT, "record ACK: %llu bytes after %llu, of %llu sent", (unsigned long long)acked,
+		           (unsigned long long)m->rate.acked, (unsigned long long)m->stream.bytes_out);
+	if (e == OK)
+		m->rate.acked = acked;
+	return e;
+}
+
 enum err source_check(struct mig *m)
 {
 	struct wire_record rec;
@@ -66,24 +79,41 @@ enum err source_check(struct mig *m)
 		return refuse(ERR_CANCELLED, "cancelled: not done after %llu s", (unsigned long long)(m->params.timeout_ns / NS_PER_S));
 	if (m->vm->run != VM_RUNNING)
 		return refuse(ERR_CANCELLED, "the guest ended on the way: %s", m->vm->why);
-	if (!stream_readable(&m->stream))
-		return OK;
-	/* The peer speaks only when asked, or to refuse. */
-	enum err e = stream_recv(&m->stream, &rec, &body, time_now_ns() + MIG_GOODBYE_NS);
-	return e == OK ? take_no(m, rec.type, &body, "nothing") : e;
+	/* Unasked, the peer only acknowledges, or refuses. */
+	while (stream_readable(&m->stream)) {
+		enum err e = stream_recv(&m->stream, &rec, &body, time_now_ns() + MIG_GOODBYE_NS);
+
+		if (e == OK)
+			e = rec.type == WIRE_ACK ? take_ack(m, &body) : take_no(m, rec.type, &body, "ACK");
+		if (e != OK)
+			return e;
+	}
+	return OK;
 }
 
-/* Wait for a record; until GRANT has left, a cancel ends the wait. */
+/* Wait for a record that is no ACK; until GRANT has left, a cancel ends the wait. */
 static enum err await(struct mig *m, struct wire_record *rec, struct wire_in *body, uint64_t deadline_ns)
 {
-	while (!stream_readable(&m->stream)) {
+	uint64_t awake_until_ns = m->stopped ? time_now_ns() + MIG_SPIN_NS : 0;
+
+	for (;;) {
+		stream_spin(&m->stream, awake_until_ns);
+		if (stream_readable(&m->stream)) {
+			enum err e = stream_recv(&m->stream, rec, body, deadline_ns);
+
+			if (e != OK || rec->type != WIRE_ACK)
+				return e;
+			e = take_ack(m, body);
+			if (e != OK)
+				return e;
+			continue;
+		}
 		if (m->cancel && mig_tables.src_next[m->src][SRC_EV_CANCEL])
 			return refuse(ERR_CANCELLED, "cancelled");
 		if (time_now_ns() >= deadline_ns)
 			return refuse(ERR_TIMEOUT, "%s does not answer", m->st.peer);
 		event_wait(&m->wake, MIN(deadline_ns, time_now_ns() + MIG_POLL_NS));
 	}
-	return stream_recv(&m->stream, rec, body, deadline_ns);
 }
 
 /* A peer that refuses and hangs up while we send: its reason says more than the broken connection. */
@@ -95,7 +125,11 @@ static enum err last_words(struct mig *m, enum err e)
 	if (e != ERR_LINK_LOST || !m->stream.chan)
 		return e;
 	mig_note(m, e);
-	if (stream_recv(&m->stream, &rec, &body, time_now_ns() + MIG_GOODBYE_NS) != OK || rec.type != WIRE_REFUSED)
+	do {
+		if (stream_recv(&m->stream, &rec, &body, time_now_ns() + MIG_GOODBYE_NS) != OK)
+			return e;
+	} while (rec.type == WIRE_ACK);
+	if (rec.type != WIRE_REFUSED)
 		return e;
 	m->st.result[0] = 0;
 	return take_no(m, rec.type, &body, "nothing");
@@ -295,14 +329,11 @@ static enum err await_ready(struct mig *m)
 
 static void running(struct mig *m, struct wire_in *body, uint64_t grant_ns, bool direct)
 {
-	uint64_t run_ns = wire_take_u64(body);
-
+	m->peer_run_ns = wire_take_u64(body);
 	if (!mig_src_event(m, SRC_EV_RUNNING))
 		return;
 	if (direct)
 		source_part(m, MIG_PART_run);
-	else
-		m->st.part_ns[MIG_PART_run] = run_ns;
 	m->st.downtime_ns = grant_ns - m->stop_ns + m->st.part_ns[MIG_PART_run];
 }
 
@@ -426,7 +457,7 @@ static void release(struct mig *m)
 	struct vm *vm = m->vm;
 	bool by_operator = m->word == WORD_THEIRS;
 
-	if (!by_operator && m->st.part_ns[MIG_PART_run])
+	if (m->peer_run_ns)
 		precopy_learn(m);
 	vm->run = VM_MOVED;
 	vm->owner = NULL;

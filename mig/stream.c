@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "lib/log.h"
+#include "lib/task.h"
+#include "lib/time.h"
 
 #define SKIPPED_MAX 1000                         /* unknown optional records in a row: then the peer is mad */
 
@@ -137,9 +139,8 @@ bool stream_readable(const struct stream *s)
 	return s->chan->ops->readable(s->chan) > 0;
 }
 
-uint64_t stream_acked(const struct stream *s)
+void stream_spin(const struct stream *s, uint64_t until_ns)
 {
-	size_t unacked = s->chan->ops->unacked(s->chan);
-
-	return s->bytes_out > unacked ? s->bytes_out - unacked : 0;
+	while (!stream_readable(s) && time_now_ns() < until_ns)
+		task_yield();
 }

@@ -40,7 +40,7 @@ enum err stream_recv_first(struct stream *s, struct wire_record *rec, struct wir
 /* Something arrived that stream_recv() would read. */
 bool     stream_readable(const struct stream *s);
 
-/* Bytes sent that the peer's network has acknowledged. */
-uint64_t stream_acked(const struct stream *s);
+/* Stay awake, but let others run, until something arrives: while a guest stands still, sleep costs downtime. */
+void     stream_spin(const struct stream *s, uint64_t until_ns);
 
 #endif

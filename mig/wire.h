@@ -9,6 +9,7 @@
  *     HELLO    config, CPU, sections  -->                  refused here: no page was sent
  *                                     <--  ACCEPT          a ghost exists, all memory is taken
  *     ROUND, PAGES, ZEROES ...        -->                  guest still runs at the source
+ *                                     <--  ACK ...         this much is in the ghost's memory
  *     PAGES, ZEROES, SECTION ... END  -->                  guest stands still
  *     VERIFY   hash (if asked for)    -->
  *                                     <--  READY           everything staged and checked
@@ -55,6 +56,7 @@
 	T(ACCEPT,  0x02, 8,                 "<", "boot id u64 of the destination")                             \
 	T(REFUSED, 0x03, WIRE_REASON_MAX,   "<", "why, text; final for this uuid and epoch")                   \
 	T(CANCEL,  0x04, WIRE_REASON_MAX,   ">", "why, text")                                                  \
+	T(ACK,     0x05, 8,                 "<", "bytes of the stream that were taken and acted on u64")       \
 	T(PAGES,   0x10, WIRE_PAGES_LEN(WIRE_PAGES_MAX), ">", "count u32, count page indices u32 ascending, count pages") \
 	T(ZEROES,  0x11, WIRE_ZEROES_LEN(WIRE_RANGES_MAX), ">", "count u32, count runs {first u32, pages u32}: all zero") \
 	T(ROUND,   0x80000012u, 16,         ">", "round u64, pages to send in it u64; for people")             \

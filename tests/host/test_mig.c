@@ -289,7 +289,7 @@ static void guest_that_writes_too_fast_stays_and_says_why(void **state)
 	begin();
 	truth.writes_per_turn = 400;
 	truth.pages_written = 1000;
-	params.downtime_max_ns = 12 * NS_PER_MS;
+	params.downtime_max_ns = 40 * NS_PER_MS;
 	chan_mem.ns_per_kib = 100 * NS_PER_US;
 	assert_ptr_equal(migrate(), &host_a);
 	assert_non_null(strstr(outgoing()->st.result, "writes faster"));
@@ -303,7 +303,7 @@ static void time_out_cancels(void **state)
 	begin();
 	truth.writes_per_turn = 400;
 	truth.pages_written = 1000;
-	params.downtime_max_ns = 12 * NS_PER_MS;
+	params.downtime_max_ns = 40 * NS_PER_MS;
 	chan_mem.ns_per_kib = 100 * NS_PER_US;
 	params.timeout_ns = NS_PER_S;
 	assert_ptr_equal(migrate(), &host_a);
