@@ -39,7 +39,10 @@ enum err selftest_run(void);
  */
 enum err crashtest_run(void);
 
-/* boot/virttest.c: test=virt runs small guests through the vendor's door and looks at what comes back. */
+/*
+ * boot/virttest.c: test=virt runs small guests through the vendor's door and looks at what comes
+ * back.
+ */
 enum err virttest_run(void);
 
 /* boot/wire.c */

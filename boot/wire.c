@@ -288,7 +288,7 @@ enum err wire_vms(void)
 		    image_add(name, (const void *)(uintptr_t)m->start, m->end - m->start) != OK)
 			log_line("boot module \"%s\" is not used: %s", m->string, err_reason());
 		if (!name && !module_name(m, "vm"))
-			log_line("boot module \"%s\" is not used: it begins with neither vm nor file",
+			log_line("boot module \"%s\" is not used: it is neither vm nor file",
 			         m->string);
 	}
 	for (unsigned i = 0; i < boot_info.nmodules; i++)

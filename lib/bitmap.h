@@ -9,7 +9,10 @@
 
 #define BITMAP_WORDS(nbits) (((nbits) + 63) / 64)
 
-static inline bool bitmap_test(const uint64_t *map, uint64_t bit) { return map[bit / 64] >> (bit % 64) & 1; }
+static inline bool bitmap_test(const uint64_t *map, uint64_t bit)
+{
+	return map[bit / 64] >> (bit % 64) & 1;
+}
 static inline void bitmap_set(uint64_t *map, uint64_t bit) { map[bit / 64] |= BIT(bit % 64); }
 static inline void bitmap_clear(uint64_t *map, uint64_t bit) { map[bit / 64] &= ~BIT(bit % 64); }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/crc32c.h - CRC-32C (Castagnoli), the checksum of every migration record (RFC 3720, appendix B.4).
+ * lib/crc32c.h - CRC-32C (Castagnoli), the checksum of every migration record (RFC 3720, appendix
+ * B.4).
  */
 #ifndef LIB_CRC32C_H
 #define LIB_CRC32C_H

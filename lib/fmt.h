@@ -2,8 +2,8 @@
 /*
  * lib/fmt.h - printf-style formatting into a buffer.
  *
- * Conversions: %d %i %u %x %X %o %c %s %p %% with flags "-0 #+", width, precision (also `*`) and the
- * lengths hh h l ll z j t.  No floating point: the host does not touch FPU registers.
+ * Conversions: %d %i %u %x %X %o %c %s %p %% with flags "-0 #+", width, precision (also `*`) and
+ * the lengths hh h l ll z j t.  No floating point: the host does not touch FPU registers.
  */
 #ifndef LIB_FMT_H
 #define LIB_FMT_H

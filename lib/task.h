@@ -14,7 +14,10 @@
 
 struct task;
 
-/* Something to wait for.  At most one task waits on an event at a time.  All zero is a valid, unset event. */
+/*
+ * Something to wait for.  At most one task waits on an event at a time.  All zero is a valid, unset
+ * event.
+ */
 struct event {
 	struct task *waiter;
 	bool         set;
@@ -45,11 +48,16 @@ void sched_poke(void);
 /* The latest time at which the running task must yield: the nearest deadline of any sleeper. */
 uint64_t sched_deadline_ns(void);
 
-/* Functions called in every turn of the scheduler: NIC rings, lwIP's timers.  Each returns the time it wants to be called again. */
+/*
+ * Functions called in every turn of the scheduler: NIC rings, lwIP's timers.  Each returns the time
+ * it wants to be called again.
+ */
 typedef uint64_t sched_poll_fn(uint64_t now_ns);
 void sched_add_poll(sched_poll_fn *poll);
 
-/* Boot's last call: runs tasks for ever; `idle` halts the CPU until an interrupt or the deadline. */
+/*
+ * Boot's last call: runs tasks for ever; `idle` halts the CPU until an interrupt or the deadline.
+ */
 _Noreturn void sched_run(void (*idle)(uint64_t deadline_ns));
 
 /* TSC ticks for which nobody had anything to do, since sched_run(). */

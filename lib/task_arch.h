@@ -6,14 +6,22 @@
 #ifndef LIB_TASK_ARCH_H
 #define LIB_TASK_ARCH_H
 
-/* A stack of TASK_STACK_PAGES with an unmapped guard page below; returns its top, 16-byte aligned, or NULL. */
+/*
+ * A stack of TASK_STACK_PAGES with an unmapped guard page below; returns its top, 16-byte aligned,
+ * or NULL.
+ */
 void *task_stack_alloc(void);
 void  task_stack_free(void *top);
 
-/* Make a fresh stack on which task_switch() enters `start` (which never returns); gives the stack pointer to load. */
+/*
+ * Make a fresh stack on which task_switch() enters `start` (which never returns); gives the stack
+ * pointer to load.
+ */
 void *task_prepare(void *top, void (*start)(void));
 
-/* Save the callee-saved registers on this stack, its pointer in *save, and go on with stack `load`. */
+/*
+ * Save the callee-saved registers on this stack, its pointer in *save, and go on with stack `load`.
+ */
 void  task_switch(void **save, void *load);
 
 #endif

@@ -27,7 +27,7 @@
 
 #define PAGE_SHIFT      12
 #define PAGE_SIZE       (1ull << PAGE_SHIFT)
-#define FRAME_SHIFT     21                                       /* a frame is 2 MiB: one large leaf */
+#define FRAME_SHIFT     21                              /* a frame is 2 MiB: one large leaf */
 #define FRAME_SIZE      (1ull << FRAME_SHIFT)
 #define PAGES_PER_FRAME (FRAME_SIZE / PAGE_SIZE)
 

@@ -3,8 +3,8 @@
  * net/chan_tcp.c - channels over lwIP's TCP: straight-line send and receive for tasks.
  *
  * Owns a fixed pool of channels.  lwIP's callbacks run from the scheduler and only queue what came
- * in, note what happened and signal an event; the task that owns the channel does the rest.  What is
- * sent is copied into lwIP's buffers, so the caller's memory is free at once.  What is received
+ * in, note what happened and signal an event; the task that owns the channel does the rest.  What
+ * is sent is copied into lwIP's buffers, so the caller's memory is free at once.  What is received
  * opens the window again only when the task has taken it.  Read next: mig/source.c, mig/dest.c.
  */
 #include "net/chan_tcp.h"
@@ -45,7 +45,7 @@ struct listener { struct tcp_pcb *pcb; void (*serve)(void *chan); };
 static struct tcp_chan chans[CHANS_MAX];
 static struct listener listeners[LISTENERS_MAX];
 static unsigned nlisteners;
-static const struct chan_ops tcp_ops;      
+static const struct chan_ops tcp_ops;
 
 static struct tcp_chan *of(const struct chan *chan)
 {
@@ -132,7 +132,7 @@ static struct tcp_chan *chan_take(struct tcp_pcb *pcb)
 		tcp_recv(pcb, on_recv);
 		tcp_sent(pcb, on_sent);
 		tcp_err(pcb, on_error);
-		tcp_setprio(pcb, TCP_PRIO_MAX);         /* lwIP may end others for memory, not these */
+		tcp_setprio(pcb, TCP_PRIO_MAX); /* lwIP may end others for memory, not these */
 		ip_set_option(pcb, SOF_KEEPALIVE);
 		pcb->keep_idle = KEEP_IDLE_MS;
 		pcb->keep_intvl = KEEP_INTERVAL_MS;
@@ -241,7 +241,7 @@ static enum err chan_tcp_send(struct chan *chan, const void *data, size_t len, u
 
 		p += n;
 		len -= n;
-		tcp_output(c->pcb);             /* whole segments; a part waits for more or flush() */
+		tcp_output(c->pcb);     /* whole segments; a part waits for more or flush() */
 		if (n > 0)
 			continue;
 		uint64_t now_ns = time_now_ns();
@@ -393,7 +393,8 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
 		return ERR_VAL;
 	struct tcp_chan *c = chan_take(pcb);
 	if (!c) {
-		log_line("net: port %u: all channels are in use, a peer has to go", pcb->local_port);
+		log_line("net: port %u: all channels are in use, a peer has to go",
+		         pcb->local_port);
 		tcp_abort(pcb);
 		return ERR_ABRT;
 	}

@@ -61,7 +61,10 @@ static void finish(struct conn *c)
 	struct tcp_pcb *pcb = c->pcb;
 	size_t untaken = c->rx.len;
 
-	/* TCP still refers to the session's buffer: cut it off rather than send what comes next there. */
+	/*
+	 * TCP still refers to the session's buffer: cut it off rather than send what comes next
+	 * there.
+	 */
 	bool abort = c->unacked > 0;
 
 	forget(c);

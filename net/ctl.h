@@ -50,7 +50,9 @@ void   ctl_append(struct ctl_response *rs, const void *bytes, size_t len);
 struct ctl_route {
 	const char *method, *path;      /* "GET", "/v1/vms/{}/console"                           */
 	const char *help;               /* one line; `GET /v1` lists them                        */
-	/* Success, or an error: its sentence (err_reason()) goes to the client as {"error": ...}. */
+	/*
+	 * Success, or an error: its sentence (err_reason()) goes to the client as {"error": ...}.
+	 */
 	enum err  (*run)(struct ctl_request *rq, struct ctl_response *rs);
 	/*
 	 * Streaming uploads; all NULL otherwise.  After begin said OK, `data` gets content_length
@@ -64,6 +66,6 @@ struct ctl_route {
 
 /* Serve `routes` on this port.  A table without GET /v1 gets the list of routes there. */
 enum err ctl_start(uint16_t port, const struct ctl_route *routes, unsigned nroutes);
-uint64_t ctl_poll(uint64_t now_ns);             /* time-outs of slow clients: for sched_add_poll() */
+uint64_t ctl_poll(uint64_t now_ns);     /* time-outs of slow clients: for sched_add_poll() */
 
 #endif

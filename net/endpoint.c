@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * net/endpoint.c - an address as people write it, cut into host and port.  Called by net/chan_tcp.c.
+ * net/endpoint.c - an address as people write it, cut into host and port.  Called by
+ * net/chan_tcp.c.
  */
 #include "net/endpoint.h"
 
@@ -37,7 +38,8 @@ enum err endpoint_parse(const char *where, uint16_t default_port, struct endpoin
 		host = where + 1;
 		end = strchr(host, ']');
 		if (!end || (end[1] && end[1] != ':'))
-			return refuse(ERR_BAD_ARGUMENT, "\"%s\" is not of the form [address]:port", where);
+			return refuse(ERR_BAD_ARGUMENT, "\"%s\" is not of the form [address]:port",
+			              where);
 		port = end[1] ? end + 1 : NULL;
 	} else {
 		port = find_port(where);
@@ -51,6 +53,7 @@ enum err endpoint_parse(const char *where, uint16_t default_port, struct endpoin
 	out->host[len] = 0;
 	out->port = default_port;
 	if (port && !parse_port(port + 1, &out->port))
-		return refuse(ERR_BAD_ARGUMENT, "\"%s\" has no port from 1 to 65535 after the colon", where);
+		return refuse(ERR_BAD_ARGUMENT,
+		              "\"%s\" has no port from 1 to 65535 after the colon", where);
 	return OK;
 }

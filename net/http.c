@@ -218,7 +218,8 @@ size_t http_format(char *to, size_t size, const struct http_reply *r)
 		fmt_format(content, sizeof(content), "Content-Type: %s\r\nContent-Length: %llu\r\n",
 			   r->content_type, (unsigned long long)r->content_length);
 	int len = fmt_format(to, size,
-			     "HTTP/1.1 %u %s\r\nServer: godwit\r\n%sCache-Control: no-store\r\n%s%s\r\n",
+			     "HTTP/1.1 %u %s\r\nServer: godwit\r\n%s"
+			     "Cache-Control: no-store\r\n%s%s\r\n",
 			     r->status, reason_of(r->status), content, r->extra,
 			     r->close ? "Connection: close\r\n" : "");
 

@@ -52,9 +52,9 @@ struct http_head {
 enum http_parsed { HTTP_PARTIAL, HTTP_COMPLETE, HTTP_BAD };
 
 /*
- * Look for a whole head in buf[0, len); `old_len` bytes were there at the last call.  COMPLETE: *out is
- * filled in, *head_len says where the body begins, and buf is changed (strings get their NUL).
- * BAD: *status and *why say what to answer; nothing after it on this connection makes sense.
+ * Look for a whole head in buf[0, len); `old_len` bytes were there at the last call.  COMPLETE:
+ * *out is filled in, *head_len says where the body begins, and buf is changed (strings get their
+ * NUL). BAD: *status and *why say what to answer; nothing after it on this connection makes sense.
  */
 enum http_parsed http_parse(char *buf, size_t len, size_t old_len, struct http_head *out,
 			    size_t *head_len, enum http_status *status, const char **why);

@@ -18,7 +18,9 @@ struct nic_ops {
 	bool     (*send)(struct nic *, const struct frame *);
 	/* Frames that send() would take now. */
 	unsigned (*room)(const struct nic *);
-	/* Hand up at most `budget` frames, handle link changes; how many frames.  Cheap when idle. */
+	/*
+	 * Hand up at most `budget` frames, handle link changes; how many frames.  Cheap when idle.
+	 */
 	unsigned (*poll)(struct nic *, unsigned budget);
 	/* Allow interrupts again; true: work came in meanwhile. */
 	bool     (*rearm)(struct nic *);

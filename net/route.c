@@ -74,7 +74,8 @@ void route_allowed(const struct ctl_route *routes, unsigned n, const char *path,
 		if (match(routes[i].path, path, NULL) != ROUTE_FOUND)
 			continue;
 		bool get = strcmp(routes[i].method, "GET") == 0;
-		len += (size_t)fmt_format(out + len, size - len, ", %s", get ? "GET, HEAD" : routes[i].method);
+		len += (size_t)fmt_format(out + len, size - len, ", %s",
+		                          get ? "GET, HEAD" : routes[i].method);
 	}
 }
 
@@ -112,7 +113,8 @@ static const char *find_value(const char *query, const char *key, size_t *len)
 	return NULL;
 }
 
-enum err ctl_query_u64(const struct ctl_request *rq, const char *key, uint64_t otherwise, uint64_t *out)
+enum err ctl_query_u64(const struct ctl_request *rq, const char *key, uint64_t otherwise,
+                       uint64_t *out)
 {
 	size_t len;
 	const char *value = find_value(rq->query, key, &len);

@@ -11,8 +11,8 @@ enum route_found { ROUTE_FOUND, ROUTE_NO_PATH, ROUTE_NO_METHOD, ROUTE_BAD_PATH }
 
 /*
  * Find the route for `method` and `path` and decode its {} parts into `param`.  HEAD finds GET.
- * NO_METHOD: the path exists; route_allowed() says with which methods.  BAD_PATH: a part that is too
- * long or wrongly encoded.
+ * NO_METHOD: the path exists; route_allowed() says with which methods.  BAD_PATH: a part that is
+ * too long or wrongly encoded.
  */
 enum route_found route_find(const struct ctl_route *routes, unsigned n, const char *method,
 			    const char *path, const struct ctl_route **out,

@@ -19,7 +19,9 @@
 #define JSON_TYPE "application/json"
 #define LIST_PATH "/v1"
 
-/* What `run` reads while it writes over the collected body; handlers do not wait, so one will do. */
+/*
+ * What `run` reads while it writes over the collected body; handlers do not wait, so one will do.
+ */
 static char body_copy[CTL_BODY_MAX + 1];
 
 void session_open(struct session *s, const struct ctl_route *routes, unsigned nroutes)

@@ -39,8 +39,8 @@ struct session {
 void   session_open(struct session *s, const struct ctl_route *routes, unsigned nroutes);
 
 /*
- * Feed bytes; returns how many were taken.  Fewer than `len`: there is a response on its way, or the
- * session is over; offer the rest again after session_acked().
+ * Feed bytes; returns how many were taken.  Fewer than `len`: there is a response on its way, or
+ * the session is over; offer the rest again after session_acked().
  */
 size_t session_input(struct session *s, const void *data, size_t len);
 

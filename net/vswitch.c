@@ -139,7 +139,8 @@ static uint64_t key_of(uint64_t mac, uint16_t vlan)
 
 static struct entry *bucket_of(struct vswitch *s, uint64_t key)
 {
-	return s->table[key * HASH_MULTIPLIER >> (64 - BUCKET_BITS)];    /* the bits all others reach */
+	/* The bits that all others reach. */
+	return s->table[key * HASH_MULTIPLIER >> (64 - BUCKET_BITS)];
 }
 
 /* The host's own addresses stay: they neither age nor give way. */

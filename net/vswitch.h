@@ -5,7 +5,8 @@
  * Joins the NIC (uplink), guests' virtio-net ports and the host's own port.  Unknown, broadcast and
  * multicast destinations are flooded; learned addresses age out; VLAN tags pass untouched, and an
  * address is learned for its VLAN.  A closed port neither sends nor receives and its addresses are
- * forgotten.  The host's own addresses are its own: a frame from elsewhere that claims one is dropped.
+ * forgotten.  The host's own addresses are its own: a frame from elsewhere that claims one is
+ * dropped.
  */
 #ifndef NET_VSWITCH_H
 #define NET_VSWITCH_H
@@ -25,24 +26,36 @@ typedef bool vport_deliver_fn(void *to, const struct frame *f);
  * long, from no or a group address, from an address of the host, or to a link-local address of
  * IEEE 802.1Q, "Reserved addresses".
  */
-struct vport_counters { uint64_t in_frames, in_bytes, out_frames, out_bytes, dropped_closed, dropped_full, dropped_bad; };
+struct vport_counters {
+	uint64_t in_frames, in_bytes, out_frames, out_bytes;
+	uint64_t dropped_closed, dropped_full, dropped_bad;
+};
 
 enum vport_kind { VPORT_UPLINK, VPORT_HOST, VPORT_GUEST };
 
-struct vswitch *vswitch_create(const char *name);                /* from a pool of NICS_MAX; NULL: none left */
-void            vswitch_destroy(struct vswitch *s);              /* back to the pool; nobody may be behind a port */
+struct vswitch *vswitch_create(const char *name); /* from a pool of NICS_MAX; NULL: none left */
+/* Back to the pool; nobody may be behind a port. */
+void            vswitch_destroy(struct vswitch *s);
 /* Port number, or ERR_NO_MEMORY.  Ports begin closed. */
-enum err vswitch_add_port(struct vswitch *s, enum vport_kind kind, const char *name, vport_deliver_fn *deliver, void *to, unsigned *port);
+enum err vswitch_add_port(struct vswitch *s, enum vport_kind kind, const char *name,
+                          vport_deliver_fn *deliver, void *to, unsigned *port);
 void     vswitch_remove_port(struct vswitch *s, unsigned port);
 void     vswitch_gate(struct vswitch *s, unsigned port, bool open);
 
 /* A frame arrives from `port`. */
 void     vswitch_input(struct vswitch *s, unsigned port, const struct frame *f, uint64_t now_ns);
 
-struct vport_info { const char *name; enum vport_kind kind; bool open; struct vport_counters count; };
-bool     vswitch_port_info(const struct vswitch *s, unsigned port, struct vport_info *out);      /* false: no such port */
+struct vport_info {
+	const char            *name;
+	enum vport_kind        kind;
+	bool                   open;
+	struct vport_counters  count;
+};
+/* False: no such port. */
+bool     vswitch_port_info(const struct vswitch *s, unsigned port, struct vport_info *out);
 struct vswitch_mac { uint8_t mac[MAC_LEN]; uint16_t vlan; uint16_t port; uint64_t age_ns; };
-unsigned vswitch_macs(const struct vswitch *s, struct vswitch_mac *out, unsigned max, uint64_t now_ns);
+unsigned vswitch_macs(const struct vswitch *s, struct vswitch_mac *out, unsigned max,
+                      uint64_t now_ns);
 const char *vswitch_name(const struct vswitch *s);
 
 #endif

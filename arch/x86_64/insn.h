@@ -232,7 +232,8 @@ static inline uint64_t insn_xgetbv(uint32_t index)
 
 static inline void insn_xsetbv(uint32_t index, uint64_t value)
 {
-	__asm__ volatile ("xsetbv" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+	__asm__ volatile ("xsetbv" : : "c"(index), "a"((uint32_t)value),
+	                  "d"((uint32_t)(value >> 32))
 			  : "memory");
 }
 
@@ -240,14 +241,16 @@ static inline void insn_xsetbv(uint32_t index, uint64_t value)
 static inline void insn_xsave(void *area, uint64_t mask)
 {
 	__asm__ volatile ("xsave64 (%0)"
-			  : : "r"(area), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32)) : "memory");
+			  : : "r"(area), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32))
+			  : "memory");
 }
 
 /* Faults when the area holds what the CPU does not accept: check it first. */
 static inline void insn_xrstor(const void *area, uint64_t mask)
 {
 	__asm__ volatile ("xrstor64 (%0)"
-			  : : "r"(area), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32)) : "memory");
+			  : : "r"(area), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32))
+			  : "memory");
 }
 
 static inline void insn_clts(void) { __asm__ volatile ("clts" : : : "memory"); }
@@ -296,7 +299,8 @@ static inline bool insn_invept(uint64_t type, uint64_t eptp)
 {
 	const struct { uint64_t eptp, zero; } descriptor = { eptp, 0 };
 	bool failed;
-	__asm__ volatile ("invept %1, %2" : "=@ccbe"(failed) : "m"(descriptor), "r"(type) : "memory");
+	__asm__ volatile ("invept %1, %2" : "=@ccbe"(failed) : "m"(descriptor), "r"(type)
+	                  : "memory");
 	return !failed;
 }
 
@@ -304,13 +308,17 @@ static inline bool insn_invvpid(uint64_t type, uint16_t vpid, uint64_t linear)
 {
 	const struct { uint64_t vpid, linear; } descriptor = { vpid, linear };
 	bool failed;
-	__asm__ volatile ("invvpid %1, %2" : "=@ccbe"(failed) : "m"(descriptor), "r"(type) : "memory");
+	__asm__ volatile ("invvpid %1, %2" : "=@ccbe"(failed) : "m"(descriptor), "r"(type)
+	                  : "memory");
 	return !failed;
 }
 
 /* Calls the host's own handlers: after an exit that took the event away from the host. */
 static inline void insn_int_nmi(void) { __asm__ volatile ("int $2" : : : "cc", "memory"); }
-static inline void insn_int_machine_check(void) { __asm__ volatile ("int $18" : : : "cc", "memory"); }
+static inline void insn_int_machine_check(void)
+{
+	__asm__ volatile ("int $18" : : : "cc", "memory");
+}
 
 static inline uint16_t insn_str(void)
 {

@@ -26,7 +26,7 @@ memcpy:				/* rdi: to, rsi: from, rdx: bytes; returns to */
 	.type	memmove, @function
 memmove:
 	mov	%rdi, %rax
-	sub	%rsi, %rax		/* to - from, unsigned: below n only when "to" is inside "from" */
+	sub	%rsi, %rax		/* to - from, unsigned: below n only if "to" is in "from" */
 	cmp	%rdx, %rax
 	jae	memcpy
 	mov	%rdi, %rax

@@ -25,7 +25,9 @@ static inline uint64_t load(const uint8_t *p)
 	return v;
 }
 
-/* The sum of the 16-bit words as they lie in memory, not inverted; an odd byte gets a 0 behind it. */
+/*
+ * The sum of the 16-bit words as they lie in memory, not inverted; an odd byte gets a 0 behind it.
+ */
 uint16_t lwip_port_checksum(const void *data, int len)
 {
 	const uint8_t *p = data;

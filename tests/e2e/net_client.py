@@ -24,7 +24,8 @@ def answer(sock):
     while True:
         head, blank, body = data.partition(b"\r\n\r\n")
         if blank:
-            length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+            length = [line for line in head.lower().split(b"\r\n")
+                      if line.startswith(b"content-length:")]
             if length and len(body) >= int(length[0].split(b":")[1]):
                 return data
         more = sock.recv(65536)
@@ -111,7 +112,8 @@ def refused_upload(address):
 def garbage(address):
     """What port scanners send."""
     results = []
-    for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"\r\n" * 3000, b"\0" * 9000,
+    for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"\r\n" * 3000,
+                 b"\0" * 9000,
                  b"GET / HTTP/1.1\r\n\r\n", os.urandom(20000)):
         with connect(address) as sock:
             sock.sendall(data)
@@ -129,7 +131,8 @@ def vlan(address):
     raw.bind(("client", 0))
     source = raw.getsockname()[4]
     for vid in range(1, 50):
-        raw.send(b"\xff" * 6 + source + b"\x81\x00" + struct.pack(">H", vid) + b"\x08\x06" + bytes(46))
+        raw.send(b"\xff" * 6 + source + b"\x81\x00" + struct.pack(">H", vid)
+                 + b"\x08\x06" + bytes(46))
     time.sleep(0.5)
     with connect(address) as sock:
         sock.sendall(get("/v1/node"))

@@ -37,7 +37,8 @@ def output(host, *argv):
 
 
 def client(host, name):
-    return json.loads(output(host, "/usr/bin/python3", os.path.join(HERE, "net_client.py"), ADDRESS, name))
+    return json.loads(output(host, "/usr/bin/python3", os.path.join(HERE, "net_client.py"),
+                             ADDRESS, name))
 
 
 def node(host):
@@ -46,12 +47,14 @@ def node(host):
 
 @pytest.mark.parametrize("size", [0, 56, 1472, 1473, 8000])     # whole frames, and fragments
 def test_ping_of_any_size(host, size):
-    text = output(host, "ping", "-c", "3", "-i", "0.3", "-W", "10", "-s", str(size), ADDRESS).decode()
+    text = output(host, "ping", "-c", "3", "-i", "0.3", "-W", "10", "-s", str(size),
+                  ADDRESS).decode()
     assert " 3 received, 0% packet loss" in text
 
 
 def test_ping_over_ipv6(host):
-    text = output(host, "ping", "-6", "-c", "2", "-W", "10", "fe80::5054:ff:fe77:100%client").decode()
+    text = output(host, "ping", "-6", "-c", "2", "-W", "10",
+                  "fe80::5054:ff:fe77:100%client").decode()
     assert " 0% packet loss" in text
 
 
@@ -80,16 +83,18 @@ def test_image_arrives_whole(host, tmp_path):
     text = output(host, "curl", "-sS", "-v", "-m", "100", "-T", str(path), url)
     images = json.loads(output(host, "curl", "-sS", "-m", "60", f"http://{ADDRESS}/v1/images"))
     assert [i["bytes"] for i in images["images"] if i["name"] == "payload"] == [1 << 20], text
-    code = output(host, "curl", "-sS", "-m", "60", "-o", "/dev/null", "-w", "%{http_code}", "-X", "DELETE", url)
+    code = output(host, "curl", "-sS", "-m", "60", "-o", "/dev/null", "-w", "%{http_code}",
+                  "-X", "DELETE", url)
     assert code == b"204"
 
 
 def test_upload_survives_a_pulled_cable(host, tmp_path):
-    """Frames are lost for three seconds in the middle of an upload; every byte arrives all the same."""
+    """Frames are lost for three seconds in the middle of an upload; every byte arrives."""
     path = tmp_path / "payload"
     path.write_bytes(os.urandom(3 << 20))
     url = f"http://{ADDRESS}/v1/images/cable"
-    upload = host.popen(["curl", "-sS", "-m", "100", "-o", "/dev/null", "-w", "%{http_code}", "-T", str(path), url],
+    upload = host.popen(["curl", "-sS", "-m", "100", "-o", "/dev/null", "-w", "%{http_code}",
+                         "-T", str(path), url],
                         stdout=subprocess.PIPE)
     time.sleep(0.7)
     assert upload.poll() is None, "too quick to be disturbed"

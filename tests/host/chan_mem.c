@@ -184,14 +184,16 @@ static void mem_close(struct chan *c)
 
 	ASSERT(chan_mem.open > 0);
 	chan_mem.open--;
-	p->broken = p->broken || !p->to[!of(c)->side].silent;    /* on a dead link nobody hears the close */
+	/* on a dead link nobody hears the close */
+	p->broken = p->broken || !p->to[!of(c)->side].silent;
 	wake_all(p);
 	if (++p->closed == 2)
 		free(p);
 }
 
 static const struct chan_ops mem_ops = {
-	.send = mem_send, .recv = mem_recv, .flush = mem_flush, .readable = mem_readable, .unacked = mem_unacked, .close = mem_close,
+	.send = mem_send, .recv = mem_recv, .flush = mem_flush, .readable = mem_readable,
+	.unacked = mem_unacked, .close = mem_close,
 };
 
 void chan_mem_pair(const char *name_a, const char *name_b, struct chan **a, struct chan **b)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/host/chan_mem.h - net/chan.h in memory: a pair of ends with a window, a speed, and faults on demand.
+ * tests/host/chan_mem.h - net/chan.h in memory: a pair of ends with a window, a speed, and faults
+ * on demand.
  */
 #ifndef TESTS_HOST_CHAN_MEM_H
 #define TESTS_HOST_CHAN_MEM_H
@@ -9,7 +10,9 @@
 
 #define CHAN_MEM_WINDOW (256 * KIB)
 
-/* What goes wrong at the `at`th send() of the run, counted over all channels and both directions. */
+/*
+ * What goes wrong at the `at`th send() of the run, counted over all channels and both directions.
+ */
 enum fault_kind {
 	FAULT_NONE,
 	FAULT_CUT_BEFORE,       /* the connection breaks, nothing of it arrives                 */

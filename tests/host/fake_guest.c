@@ -71,7 +71,8 @@ static void fake_set(struct vcpu *v, const struct cpu_state *s)
 	memcpy(v->gpr, s->gpr, sizeof(v->gpr));
 	v->rip = s->rip;
 	v->rflags = s->rflags;
-	v->again = (struct inject){ s->event_type, s->event_vector, s->event_has_error, s->event_insn_len, s->event_error };
+	v->again = (struct inject){ s->event_type, s->event_vector, s->event_has_error,
+	                            s->event_insn_len, s->event_error };
 	v->irq_blocked = !(s->rflags & RFLAGS_IF);
 }
 
@@ -83,7 +84,8 @@ static void fake_get_mode(struct vcpu *v, struct cpu_mode *m)
 		*m = fake_cpu.mode;
 		return;
 	}
-	*m = (struct cpu_mode){ .cr0 = s->cr0, .cr3 = s->cr3, .cr4 = s->cr4, .efer = s->msr[CPU_MSR_EFER],
+	*m = (struct cpu_mode){ .cr0 = s->cr0, .cr3 = s->cr3, .cr4 = s->cr4,
+	                        .efer = s->msr[CPU_MSR_EFER],
 		.cs_attr = s->seg_attr[SEG_CS], .ss_attr = s->seg_attr[SEG_SS] };
 	memcpy(m->seg_base, s->seg_base, sizeof(m->seg_base));
 }
@@ -121,11 +123,14 @@ static void fake_window(struct vcpu *v, bool wanted)
 
 static void fake_flush(struct vm *vm) { vm->flushes++; }
 
-static const struct s2_format format = { .read = BIT(0), .write = BIT(1), .exec = BIT(2), .leaf = BIT(7),
+static const struct s2_format format = { .read = BIT(0), .write = BIT(1), .exec = BIT(2),
+                                         .leaf = BIT(7),
                                          .accessed = BIT(8), .dirty = BIT(9) };
 static const struct virt_ops fake_ops = {
-	.name = "paper", .vcpu_init = fake_vcpu_init, .vcpu_fini = fake_vcpu_fini, .vcpu_load = fake_load,
-	.vcpu_put = fake_put, .get = fake_get, .set = fake_set, .get_mode = fake_get_mode, .enter = fake_enter,
+	.name = "paper", .vcpu_init = fake_vcpu_init, .vcpu_fini = fake_vcpu_fini,
+	.vcpu_load = fake_load,
+	.vcpu_put = fake_put, .get = fake_get, .set = fake_set, .get_mode = fake_get_mode,
+	.enter = fake_enter,
 	.inject = fake_inject, .irq_window = fake_window, .s2_flush = fake_flush, .s2 = &format,
 };
 
@@ -219,7 +224,8 @@ static void everything(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
 	if (leaf == CPUID_VENDOR) {
 		out->eax = 0x20;
 	} else if (leaf == CPUID_CACHE) {
-		*out = (struct cpuid_regs){ .eax = subleaf < 4 ? 0xfc01c001u | (subleaf + 1) << 5 : 0 };
+		*out = (struct cpuid_regs){ .eax = subleaf < 4 ? 0xfc01c001u | (subleaf + 1) << 5
+		                            : 0 };
 	} else if (leaf == CPUID_XSAVE && subleaf == 2) {
 		*out = (struct cpuid_regs){ .eax = 256, .ebx = 576 };
 	} else if (leaf == CPUID_EXT_ADDRESS) {
@@ -227,7 +233,8 @@ static void everything(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
 	}
 }
 
-struct vm_hooks vm_hooks = { .nic_attach = attach, .nic_detach = detach, .nic_gate = gate, .wall_ns = wall,
+struct vm_hooks vm_hooks = { .nic_attach = attach, .nic_detach = detach, .nic_gate = gate,
+                             .wall_ns = wall,
                              .cpuid = everything };
 
 /* Multiboot with addresses: 48 bytes that are loaded at 1 MiB. */
@@ -254,7 +261,8 @@ void fake_guest_reset(void)
 	support_tsc_khz = 1000000;
 	sched_wanted = false;
 	virt = &fake_ops;
-	virt_caps = (struct virt_caps){ .usable = true, .xcr0_mask = XCR0_X87 | XCR0_SSE | XCR0_AVX };
+	virt_caps = (struct virt_caps){ .usable = true, .xcr0_mask = XCR0_X87 | XCR0_SSE |
+	                                XCR0_AVX };
 	frames_at_start = pages_stats().frames_free;
 	pages_at_start = pages_stats().pages_used;
 }
@@ -272,7 +280,8 @@ void fake_push(struct exit x)
 
 struct vm_config fake_config(const char *name, unsigned cpus)
 {
-	struct vm_config c = { .ram_bytes = 8 * MIB, .cpus = cpus, .boot = BOOT_MULTIBOOT, .kernel = "kernel", .nnics = 1,
+	struct vm_config c = { .ram_bytes = 8 * MIB, .cpus = cpus, .boot = BOOT_MULTIBOOT,
+	                       .kernel = "kernel", .nnics = 1,
 	                       .nic = { { { 0x52, 0x54, 0, 1, 2, 3 } } } };
 
 	fmt_format(c.name, sizeof(c.name), "%s", name);

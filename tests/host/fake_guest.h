@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/host/fake_guest.h - a CPU vendor, a scheduler and a machine that exist only on paper, so that
- * vmm/'s run loop, exits and VM life can be tested on any machine.
+ * tests/host/fake_guest.h - a CPU vendor, a scheduler and a machine that exist only on paper, so
+ * that vmm/'s run loop, exits and VM life can be tested on any machine.
  *
  * The "CPU" runs a script: each enter() takes the next step, which says why the guest comes back.
  * Tasks run one after the other when somebody waits: event_wait() runs the others first.
@@ -29,7 +29,7 @@ struct fake_cpu {
 	bool     window;
 	unsigned windows;                               /* how often irq_window() was called */
 	unsigned entries, loads, gets, sets, vcpus;
-	int      fail_vcpu;                             /* vcpu_init() of this vCPU fails; -1: none */
+	int      fail_vcpu;                     /* vcpu_init() of this vCPU fails; -1: none */
 	uint64_t tsc_offset, slice_tsc;                 /* as the last entry found them */
 	struct cpu_mode mode;                           /* what get_mode() gives, when mode_set */
 	bool     mode_set;

@@ -21,8 +21,14 @@ char support_panic_text[256];
 uint64_t time_now_ns(void) { return support_now_ns; }
 uint64_t time_tsc(void) { return time_ns_to_tsc(support_now_ns); }
 uint64_t time_tsc_khz(void) { return support_tsc_khz; }
-uint64_t time_tsc_to_ns(uint64_t ticks) { return (uint64_t)((unsigned __int128)ticks * 1000000 / support_tsc_khz); }
-uint64_t time_ns_to_tsc(uint64_t ns) { return (uint64_t)((unsigned __int128)ns * support_tsc_khz / 1000000); }
+uint64_t time_tsc_to_ns(uint64_t ticks)
+{
+	return (uint64_t)((unsigned __int128)ticks * 1000000 / support_tsc_khz);
+}
+uint64_t time_ns_to_tsc(uint64_t ns)
+{
+	return (uint64_t)((unsigned __int128)ns * support_tsc_khz / 1000000);
+}
 
 _Noreturn void panic(const char *fmt, ...)
 {

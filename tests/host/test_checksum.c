@@ -41,7 +41,8 @@ static void checksum_of_any_length_and_alignment(void **state)
 	}
 	for (unsigned from = 0; from < 9; from++)
 		for (unsigned len = 0; len <= 1514; len++)
-			if (lwip_port_checksum(bytes + from, (int)len) != by_definition(bytes + from, len))
+			if (lwip_port_checksum(bytes + from,
+			                       (int)len) != by_definition(bytes + from, len))
 				fail_msg("%u bytes from %u", len, from);
 }
 

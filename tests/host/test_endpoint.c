@@ -17,7 +17,8 @@ static void endpoint_splits_host_and_port(void **state)
 		{ "fe80::1",                    "fe80::1",    7700 },
 		{ "[fe80::1]",                  "fe80::1",    7700 },
 		{ "[fe80::1]:1",                "fe80::1",    1 },
-		{ "1111:2222:3333:4444:5555:6666:7777:8888", "1111:2222:3333:4444:5555:6666:7777:8888", 7700 },
+		{ "1111:2222:3333:4444:5555:6666:7777:8888",
+		  "1111:2222:3333:4444:5555:6666:7777:8888", 7700 },
 	};
 
 	(void)state;
@@ -34,7 +35,8 @@ static void endpoint_splits_host_and_port(void **state)
 static void endpoint_refuses_what_is_none(void **state)
 {
 	static const char *const cases[] = {
-		"", ":80", "[]:80", "[fe80::1", "[fe80::1]x", "[fe80::1]80", "10.0.0.1:", "10.0.0.1:0",
+		"", ":80", "[]:80", "[fe80::1", "[fe80::1]x", "[fe80::1]80", "10.0.0.1:",
+		"10.0.0.1:0",
 		"10.0.0.1:65536", "10.0.0.1:80x", "10.0.0.1: 80", "10.0.0.1:99999999999999999999",
 		"an.address.that.is.much.longer.than.any.address.of.any.kind.could.ever.be",
 	};

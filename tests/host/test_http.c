@@ -14,7 +14,8 @@ static enum http_status status;
 static const char *why;
 
 /* Parse a whole text in a buffer of exactly its size, so that ASan sees every step beyond it. */
-static enum http_parsed parse(const char *text, size_t len, struct http_head *head, size_t *head_len)
+static enum http_parsed parse(const char *text, size_t len, struct http_head *head,
+                              size_t *head_len)
 {
 	static char *buf;
 
@@ -34,15 +35,19 @@ static void http_takes_good_requests(void **state)
 		{ "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "/", "", true, false, false, 0 },
 		{ "GET /v1/vms?from=1&x HTTP/1.1\r\nhost:a\r\n\r\n", "GET", "/v1/vms", "from=1&x",
 		  true, false, false, 0 },
-		{ "\r\nGET /a?b?c HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "/a", "b?c", true, false, false, 0 },
+		{ "\r\nGET /a?b?c HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "/a", "b?c", true, false,
+		  false, 0 },
 		{ "POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 17 \r\n\r\n", "POST", "/v1", "",
 		  true, false, true, 17 },
 		{ "PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nExpect: 100-Continue\r\n"
 		  "Connection: foo , Close\r\n\r\n", "PUT", "/x", "", false, true, true, 0 },
-		{ "GET http://a.b:80/v1?q HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "/v1", "q", true, false, false, 0 },
+		{ "GET http://a.b:80/v1?q HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "/v1", "q", true,
+		  false, false, 0 },
 		{ "GET /old HTTP/1.0\r\n\r\n", "GET", "/old", "", false, false, false, 0 },
-		{ "GET /old HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", "GET", "/old", "", true, false, false, 0 },
-		{ "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS", "*", "", true, false, false, 0 },
+		{ "GET /old HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", "GET", "/old", "", true,
+		  false, false, 0 },
+		{ "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS", "*", "", true, false, false,
+		  0 },
 	};
 
 	(void)state;
@@ -75,15 +80,17 @@ static void http_refuses_bad_requests(void **state)
 		{ "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", HTTP_400 },
 		{ "PROPPATCH / HTTP/1.1\r\nHost: a\r\n\r\n", HTTP_501 },
 		{ "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", HTTP_400 },
-		{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", HTTP_400 },
+		{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+		  HTTP_400 },
 		{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \r\n\r\n", HTTP_400 },
 		{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", HTTP_400 },
 		{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n", HTTP_400 },
 		{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x10\r\n\r\n", HTTP_400 },
-		{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n", HTTP_413 },
+		{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
+		  HTTP_413 },
 		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", HTTP_411 },
-		{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
-		  HTTP_411 },
+		{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
+		  "Transfer-Encoding: chunked\r\n\r\n", HTTP_411 },
 		{ "PUT / HTTP/1.1\r\nHost: a\r\nExpect: a miracle\r\n\r\n", HTTP_417 },
 	};
 
@@ -102,7 +109,8 @@ static void http_refuses_bad_requests(void **state)
 
 static void http_waits_for_the_whole_head(void **state)
 {
-	static const char text[] = "PUT /v1/images/a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n";
+	static const char text[] =
+		"PUT /v1/images/a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n";
 	struct http_head h;
 	size_t head_len;
 
@@ -115,9 +123,11 @@ static void http_waits_for_the_whole_head(void **state)
 /* Any byte changed to any of these: no crash, and a verdict. */
 static void http_survives_changed_bytes(void **state)
 {
-	static const char text[] = "POST http://h/v1?a=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
+	static const char text[] =
+		"POST http://h/v1?a=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
 				   "Expect: 100-continue\r\nConnection: a, close,\r\n\r\n";
-	static const char bytes[] = { 0, '\r', '\n', ' ', '\t', ':', '/', '?', ',', '0', 'Z', '\x7f', '\xff' };
+	static const char bytes[] = { 0, '\r', '\n', ' ', '\t', ':', '/', '?', ',', '0', 'Z',
+	                              '\x7f', '\xff' };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(text) - 1; i++) {
@@ -136,14 +146,17 @@ static void http_survives_changed_bytes(void **state)
 
 static void http_writes_a_head(void **state)
 {
-	struct http_reply r = { .status = HTTP_404, .content_type = "text/plain", .content_length = 7,
+	struct http_reply r = { .status = HTTP_404, .content_type = "text/plain",
+	                        .content_length = 7,
 				.extra = "X-Next: 1\r\n", .close = true };
 	char text[256];
 
 	(void)state;
 	size_t len = http_format(text, sizeof(text), &r);
 	assert_int_equal(len, strlen(text));
-	assert_string_equal(text, "HTTP/1.1 404 Not Found\r\nServer: godwit\r\nContent-Type: text/plain\r\n"
+	assert_string_equal(text,
+	                    "HTTP/1.1 404 Not Found\r\nServer: godwit\r\n"
+	                    "Content-Type: text/plain\r\n"
 			    "Content-Length: 7\r\nCache-Control: no-store\r\nX-Next: 1\r\n"
 			    "Connection: close\r\n\r\n");
 	assert_int_equal(http_format(text, len, &r), 0);
@@ -152,7 +165,8 @@ static void http_writes_a_head(void **state)
 static void http_decodes_percents(void **state)
 {
 	static const struct { const char *text, *want; } cases[] = {
-		{ "abc", "abc" }, { "", "" }, { "a%20b", "a b" }, { "%41%6a", "Aj" }, { "%2F", "/" },
+		{ "abc", "abc" }, { "", "" }, { "a%20b", "a b" }, { "%41%6a", "Aj" },
+		{ "%2F", "/" },
 		{ "%", NULL }, { "%4", NULL }, { "a%4", NULL }, { "%zz", NULL }, { "%00", NULL },
 		{ "1234567", "1234567" }, { "12345678", NULL },
 	};
@@ -220,7 +234,8 @@ static void route_decodes_its_parts(void **state)
 	const struct ctl_route *r;
 
 	(void)state;
-	assert_int_equal(route_find(table, COUNT(table), "GET", "/v1/a/x%2fy/b/%41", &r, param), ROUTE_FOUND);
+	assert_int_equal(route_find(table, COUNT(table), "GET", "/v1/a/x%2fy/b/%41", &r, param),
+	                 ROUTE_FOUND);
 	assert_string_equal(param[0], "x/y");
 	assert_string_equal(param[1], "A");
 	route_allowed(table, COUNT(table), "/v1/vms", allowed, sizeof(allowed));
@@ -237,9 +252,12 @@ static void route_decodes_its_parts(void **state)
 static void query_gives_numbers(void **state)
 {
 	static const struct { const char *query; enum err e; uint64_t want; } cases[] = {
-		{ "", OK, 7 }, { "from=12", OK, 12 }, { "a=1&from=12&b", OK, 12 }, { "xfrom=12", OK, 7 },
-		{ "from", OK, 7 }, { "from=", ERR_BAD_ARGUMENT, 7 }, { "from=1x", ERR_BAD_ARGUMENT, 7 },
-		{ "from=-1", ERR_BAD_ARGUMENT, 7 }, { "from=1&from=2", OK, 1 }, { "&&from=3&", OK, 3 },
+		{ "", OK, 7 }, { "from=12", OK, 12 }, { "a=1&from=12&b", OK, 12 },
+		{ "xfrom=12", OK, 7 },
+		{ "from", OK, 7 }, { "from=", ERR_BAD_ARGUMENT, 7 },
+		{ "from=1x", ERR_BAD_ARGUMENT, 7 },
+		{ "from=-1", ERR_BAD_ARGUMENT, 7 }, { "from=1&from=2", OK, 1 },
+		{ "&&from=3&", OK, 3 },
 		{ "from=99999999999999999999", ERR_BAD_ARGUMENT, 7 },
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/host/test_insn.c - instructions behind MMIO faults: what vmm/insn_decode.c makes of bytes, and
- * the arithmetic of vmm/mmio.c compared with this machine's own instructions.
+ * tests/host/test_insn.c - instructions behind MMIO faults: what vmm/insn_decode.c makes of bytes,
+ * and the arithmetic of vmm/mmio.c compared with this machine's own instructions.
  */
 #include "tests/host/support.h"
 
@@ -19,62 +19,97 @@ static const struct cpu_mode mode16 = { .cs_attr = 0 };
 
 #define BYTES(...) (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ })
 
-struct one { const struct cpu_mode *mode; const char *text; const uint8_t *bytes; size_t n; struct insn want; };
+struct one {
+	const struct cpu_mode *mode;
+	const char *text;
+	const uint8_t *bytes;
+	size_t n;
+	struct insn want;
+};
 
 /* Assembled by GNU as, except where said. */
 static const struct one known[] = {
 	{ &mode64, "mov %eax, (%rdi)", BYTES(0x89, 0x07),
-	  { .op = INSN_MOV, .len = 2, .size = 4, .reg_size = 4, .addr_size = 8, .to_memory = true, .gpr = GPR_RAX, .seg = SEG_DS } },
+	  { .op = INSN_MOV, .len = 2, .size = 4, .reg_size = 4, .addr_size = 8, .to_memory = true,
+	    .gpr = GPR_RAX, .seg = SEG_DS } },
 	{ &mode64, "mov 0xb0(%rdx), %r9d", BYTES(0x44, 0x8b, 0x8a, 0xb0, 0, 0, 0),
-	  { .op = INSN_MOV, .len = 7, .size = 4, .reg_size = 4, .addr_size = 8, .gpr = GPR_R9, .seg = SEG_DS } },
-	{ &mode64, "movl $0, -0xa00f50(%rip)", BYTES(0xc7, 0x05, 0xb0, 0xf0, 0x5f, 0xff, 0, 0, 0, 0),
-	  { .op = INSN_MOV, .len = 10, .size = 4, .reg_size = 4, .addr_size = 8, .to_memory = true, .has_imm = true, .seg = SEG_DS } },
-	{ &mode64, "movq $-1, 8(%rsp,%rcx,4)", BYTES(0x48, 0xc7, 0x44, 0x8c, 0x08, 0xff, 0xff, 0xff, 0xff),
-	  { .op = INSN_MOV, .len = 9, .size = 8, .reg_size = 8, .addr_size = 8, .to_memory = true, .has_imm = true, .imm = -1, .seg = SEG_SS } },
+	  { .op = INSN_MOV, .len = 7, .size = 4, .reg_size = 4, .addr_size = 8, .gpr = GPR_R9,
+	    .seg = SEG_DS } },
+	{ &mode64, "movl $0, -0xa00f50(%rip)", BYTES(0xc7, 0x05, 0xb0, 0xf0, 0x5f, 0xff, 0, 0, 0,
+	                                             0),
+	  { .op = INSN_MOV, .len = 10, .size = 4, .reg_size = 4, .addr_size = 8, .to_memory = true,
+	    .has_imm = true, .seg = SEG_DS } },
+	{ &mode64, "movq $-1, 8(%rsp,%rcx,4)", BYTES(0x48, 0xc7, 0x44, 0x8c, 0x08, 0xff, 0xff, 0xff,
+	                                             0xff),
+	  { .op = INSN_MOV, .len = 9, .size = 8, .reg_size = 8, .addr_size = 8, .to_memory = true,
+	    .has_imm = true, .imm = -1, .seg = SEG_SS } },
 	{ &mode64, "mov %ah, (%rbx)", BYTES(0x88, 0x23),
-	  { .op = INSN_MOV, .len = 2, .size = 1, .reg_size = 1, .addr_size = 8, .to_memory = true, .gpr = GPR_RAX, .high_byte = true, .seg = SEG_DS } },
+	  { .op = INSN_MOV, .len = 2, .size = 1, .reg_size = 1, .addr_size = 8, .to_memory = true,
+	    .gpr = GPR_RAX, .high_byte = true, .seg = SEG_DS } },
 	{ &mode64, "mov %spl, (%rbx)", BYTES(0x40, 0x88, 0x23),
-	  { .op = INSN_MOV, .len = 3, .size = 1, .reg_size = 1, .addr_size = 8, .to_memory = true, .gpr = GPR_RSP, .seg = SEG_DS } },
+	  { .op = INSN_MOV, .len = 3, .size = 1, .reg_size = 1, .addr_size = 8, .to_memory = true,
+	    .gpr = GPR_RSP, .seg = SEG_DS } },
 	{ &mode64, "movzbl (%rax), %ecx", BYTES(0x0f, 0xb6, 0x08),
-	  { .op = INSN_MOVZX, .len = 3, .size = 1, .reg_size = 4, .addr_size = 8, .gpr = GPR_RCX, .seg = SEG_DS } },
+	  { .op = INSN_MOVZX, .len = 3, .size = 1, .reg_size = 4, .addr_size = 8, .gpr = GPR_RCX,
+	    .seg = SEG_DS } },
 	{ &mode64, "movzwl 2(%rax), %eax", BYTES(0x0f, 0xb7, 0x40, 0x02),
-	  { .op = INSN_MOVZX, .len = 4, .size = 2, .reg_size = 4, .addr_size = 8, .gpr = GPR_RAX, .seg = SEG_DS } },
+	  { .op = INSN_MOVZX, .len = 4, .size = 2, .reg_size = 4, .addr_size = 8, .gpr = GPR_RAX,
+	    .seg = SEG_DS } },
 	{ &mode64, "movswq (%rax), %rdx", BYTES(0x48, 0x0f, 0xbf, 0x10),
-	  { .op = INSN_MOVSX, .len = 4, .size = 2, .reg_size = 8, .addr_size = 8, .gpr = GPR_RDX, .seg = SEG_DS } },
+	  { .op = INSN_MOVSX, .len = 4, .size = 2, .reg_size = 8, .addr_size = 8, .gpr = GPR_RDX,
+	    .seg = SEG_DS } },
 	{ &mode64, "movslq (%rax), %r10", BYTES(0x4c, 0x63, 0x10),
-	  { .op = INSN_MOVSX, .len = 3, .size = 4, .reg_size = 8, .addr_size = 8, .gpr = GPR_R10, .seg = SEG_DS } },
+	  { .op = INSN_MOVSX, .len = 3, .size = 4, .reg_size = 8, .addr_size = 8, .gpr = GPR_R10,
+	    .seg = SEG_DS } },
 	{ &mode64, "movnti %rsi, (%rdi)", BYTES(0x48, 0x0f, 0xc3, 0x37),
-	  { .op = INSN_MOV, .len = 4, .size = 8, .reg_size = 8, .addr_size = 8, .to_memory = true, .gpr = GPR_RSI, .seg = SEG_DS } },
-	{ &mode64, "movabs 0x1122334455667788, %eax", BYTES(0xa1, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11),
-	  { .op = INSN_MOV, .len = 9, .size = 4, .reg_size = 4, .addr_size = 8, .gpr = GPR_RAX, .seg = SEG_DS } },
+	  { .op = INSN_MOV, .len = 4, .size = 8, .reg_size = 8, .addr_size = 8, .to_memory = true,
+	    .gpr = GPR_RSI, .seg = SEG_DS } },
+	{ &mode64, "movabs 0x1122334455667788, %eax", BYTES(0xa1, 0x88, 0x77, 0x66, 0x55, 0x44,
+	                                                    0x33, 0x22, 0x11),
+	  { .op = INSN_MOV, .len = 9, .size = 4, .reg_size = 4, .addr_size = 8, .gpr = GPR_RAX,
+	    .seg = SEG_DS } },
 	{ &mode64, "lock orl $0x100, (%rax)", BYTES(0xf0, 0x81, 0x08, 0x00, 0x01, 0x00, 0x00),
-	  { .op = INSN_OR, .len = 7, .size = 4, .reg_size = 4, .addr_size = 8, .to_memory = true, .has_imm = true, .imm = 0x100, .seg = SEG_DS } },
+	  { .op = INSN_OR, .len = 7, .size = 4, .reg_size = 4, .addr_size = 8, .to_memory = true,
+	    .has_imm = true, .imm = 0x100, .seg = SEG_DS } },
 	{ &mode64, "andw $-2, (%rbp)", BYTES(0x66, 0x83, 0x65, 0x00, 0xfe),
-	  { .op = INSN_AND, .len = 5, .size = 2, .reg_size = 2, .addr_size = 8, .to_memory = true, .has_imm = true, .imm = -2, .seg = SEG_SS } },
+	  { .op = INSN_AND, .len = 5, .size = 2, .reg_size = 2, .addr_size = 8, .to_memory = true,
+	    .has_imm = true, .imm = -2, .seg = SEG_SS } },
 	{ &mode64, "cmp (%r13), %eax", BYTES(0x41, 0x3b, 0x45, 0x00),
-	  { .op = INSN_CMP, .len = 4, .size = 4, .reg_size = 4, .addr_size = 8, .gpr = GPR_RAX, .seg = SEG_DS } },
+	  { .op = INSN_CMP, .len = 4, .size = 4, .reg_size = 4, .addr_size = 8, .gpr = GPR_RAX,
+	    .seg = SEG_DS } },
 	{ &mode64, "testb $0x20, 5(%rdx)", BYTES(0xf6, 0x42, 0x05, 0x20),
-	  { .op = INSN_TEST, .len = 4, .size = 1, .reg_size = 1, .addr_size = 8, .to_memory = true, .has_imm = true, .imm = 0x20, .seg = SEG_DS } },
+	  { .op = INSN_TEST, .len = 4, .size = 1, .reg_size = 1, .addr_size = 8, .to_memory = true,
+	    .has_imm = true, .imm = 0x20, .seg = SEG_DS } },
 	{ &mode64, "xchg %ebx, %gs:(%rcx)", BYTES(0x65, 0x87, 0x19),
-	  { .op = INSN_XCHG, .len = 3, .size = 4, .reg_size = 4, .addr_size = 8, .to_memory = true, .gpr = GPR_RBX, .seg = SEG_GS } },
+	  { .op = INSN_XCHG, .len = 3, .size = 4, .reg_size = 4, .addr_size = 8, .to_memory = true,
+	    .gpr = GPR_RBX, .seg = SEG_GS } },
 	{ &mode64, "btsl $31, (%rax)", BYTES(0x0f, 0xba, 0x28, 0x1f),
-	  { .op = INSN_BTS, .len = 4, .size = 4, .reg_size = 4, .addr_size = 8, .to_memory = true, .has_imm = true, .imm = 31, .seg = SEG_DS } },
+	  { .op = INSN_BTS, .len = 4, .size = 4, .reg_size = 4, .addr_size = 8, .to_memory = true,
+	    .has_imm = true, .imm = 31, .seg = SEG_DS } },
 	{ &mode64, "rep stosl", BYTES(0xf3, 0xab),
-	  { .op = INSN_STOS, .len = 2, .size = 4, .reg_size = 4, .addr_size = 8, .to_memory = true, .rep = true, .seg = SEG_ES } },
+	  { .op = INSN_STOS, .len = 2, .size = 4, .reg_size = 4, .addr_size = 8, .to_memory = true,
+	    .rep = true, .seg = SEG_ES } },
 	{ &mode64, "movsq", BYTES(0x48, 0xa5),
-	  { .op = INSN_MOVS, .len = 2, .size = 8, .reg_size = 8, .addr_size = 8, .to_memory = true, .seg = SEG_DS } },
+	  { .op = INSN_MOVS, .len = 2, .size = 8, .reg_size = 8, .addr_size = 8, .to_memory = true,
+	    .seg = SEG_DS } },
 	{ &mode64, "mov %eax, (%edi)", BYTES(0x67, 0x89, 0x07),
-	  { .op = INSN_MOV, .len = 3, .size = 4, .reg_size = 4, .addr_size = 4, .to_memory = true, .gpr = GPR_RAX, .seg = SEG_DS } },
+	  { .op = INSN_MOV, .len = 3, .size = 4, .reg_size = 4, .addr_size = 4, .to_memory = true,
+	    .gpr = GPR_RAX, .seg = SEG_DS } },
 	{ &mode32, "mov %eax, 0xfee000b0", BYTES(0xa3, 0xb0, 0x00, 0xe0, 0xfe),
-	  { .op = INSN_MOV, .len = 5, .size = 4, .reg_size = 4, .addr_size = 4, .to_memory = true, .gpr = GPR_RAX, .seg = SEG_DS } },
+	  { .op = INSN_MOV, .len = 5, .size = 4, .reg_size = 4, .addr_size = 4, .to_memory = true,
+	    .gpr = GPR_RAX, .seg = SEG_DS } },
 	{ &mode32, "movw $1, (%eax,%ebx)", BYTES(0x66, 0xc7, 0x04, 0x18, 0x01, 0x00),
-	  { .op = INSN_MOV, .len = 6, .size = 2, .reg_size = 2, .addr_size = 4, .to_memory = true, .has_imm = true, .imm = 1, .seg = SEG_DS } },
+	  { .op = INSN_MOV, .len = 6, .size = 2, .reg_size = 2, .addr_size = 4, .to_memory = true,
+	    .has_imm = true, .imm = 1, .seg = SEG_DS } },
 	{ &mode16, "mov %ax, 2(%bp,%si)", BYTES(0x89, 0x42, 0x02),
-	  { .op = INSN_MOV, .len = 3, .size = 2, .reg_size = 2, .addr_size = 2, .to_memory = true, .gpr = GPR_RAX, .seg = SEG_SS } },
+	  { .op = INSN_MOV, .len = 3, .size = 2, .reg_size = 2, .addr_size = 2, .to_memory = true,
+	    .gpr = GPR_RAX, .seg = SEG_SS } },
 	{ &mode16, "mov %cl, 0x1234", BYTES(0x88, 0x0e, 0x34, 0x12),
-	  { .op = INSN_MOV, .len = 4, .size = 1, .reg_size = 1, .addr_size = 2, .to_memory = true, .gpr = GPR_RCX, .seg = SEG_DS } },
+	  { .op = INSN_MOV, .len = 4, .size = 1, .reg_size = 1, .addr_size = 2, .to_memory = true,
+	    .gpr = GPR_RCX, .seg = SEG_DS } },
 	{ &mode16, "addr32 mov %eax, (%edi)", BYTES(0x67, 0x66, 0x89, 0x07),
-	  { .op = INSN_MOV, .len = 4, .size = 4, .reg_size = 4, .addr_size = 4, .to_memory = true, .gpr = GPR_RAX, .seg = SEG_DS } },
+	  { .op = INSN_MOV, .len = 4, .size = 4, .reg_size = 4, .addr_size = 4, .to_memory = true,
+	    .gpr = GPR_RAX, .seg = SEG_DS } },
 };
 
 static void known_forms_are_decoded(void **state)
@@ -88,11 +123,15 @@ static void known_forms_are_decoded(void **state)
 		if (insn_decode(padded, INSN_LEN_MAX, known[i].mode, &got) != OK)
 			fail_msg("%s: refused: %s", known[i].text, err_reason());
 		const struct insn *w = &known[i].want;
-		bool same = got.op == w->op && got.len == w->len && got.size == w->size && got.reg_size == w->reg_size &&
-		            got.addr_size == w->addr_size && got.to_memory == w->to_memory && got.has_imm == w->has_imm &&
-		            got.rep == w->rep && got.high_byte == w->high_byte && got.gpr == w->gpr && got.seg == w->seg && got.imm == w->imm;
+		bool same = got.op == w->op && got.len == w->len && got.size == w->size &&
+			got.reg_size == w->reg_size &&
+		            got.addr_size == w->addr_size && got.to_memory == w->to_memory &&
+		            got.has_imm == w->has_imm &&
+		            got.rep == w->rep && got.high_byte == w->high_byte &&
+		            got.gpr == w->gpr && got.seg == w->seg && got.imm == w->imm;
 		if (!same)
-			fail_msg("%s: op %u len %u size %u/%u addr %u gpr %u seg %u imm %ld", known[i].text, got.op, got.len, got.size,
+			fail_msg("%s: op %u len %u size %u/%u addr %u gpr %u seg %u imm %ld",
+			         known[i].text, got.op, got.len, got.size,
 			         got.reg_size, got.addr_size, got.gpr, got.seg, got.imm);
 	}
 }
@@ -102,10 +141,11 @@ static void short_bytes_are_refused_and_not_read_past(void **state)
 	(void)state;
 	for (unsigned i = 0; i < COUNT(known); i++) {
 		for (size_t n = 0; n < known[i].n; n++) {
-			uint8_t *exact = malloc(n ? n : 1);             /* AddressSanitizer watches its end */
+			uint8_t *exact = malloc(n ? n : 1); /* AddressSanitizer watches its end */
 			struct insn got;
 			memcpy(exact, known[i].bytes, n);
-			assert_int_equal(insn_decode(exact, n, known[i].mode, &got), ERR_NOT_SUPPORTED);
+			assert_int_equal(insn_decode(exact, n, known[i].mode, &got),
+			                 ERR_NOT_SUPPORTED);
 			free(exact);
 		}
 	}
@@ -126,7 +166,8 @@ static void others_are_refused_with_their_bytes(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < COUNT(others); i++)
-		assert_int_equal(insn_decode(others[i].bytes, 4, others[i].mode, &got), ERR_NOT_SUPPORTED);
+		assert_int_equal(insn_decode(others[i].bytes, 4, others[i].mode, &got),
+		                 ERR_NOT_SUPPORTED);
 	insn_decode(others[3].bytes, 4, &mode64, &got);
 	assert_non_null(strstr(err_reason(), "0f 11 07 00"));
 }
@@ -146,7 +187,8 @@ static void random_bytes_do_no_harm(void **state)
 		size_t n = (size_t)random() % (INSN_LEN_MAX + 1);
 		if (insn_decode(bytes, n, modes[i % 3], &got) == OK) {
 			assert_true(got.len >= 1 && got.len <= n);
-			assert_true(got.size == 1 || got.size == 2 || got.size == 4 || got.size == 8);
+			assert_true(got.size == 1 || got.size == 2 || got.size == 4 ||
+			            got.size == 8);
 			assert_true(got.gpr < GPR_COUNT && got.seg <= SEG_GS);
 		}
 		if (insn_length(bytes, n, modes[i % 3], &len) == OK)
@@ -157,8 +199,10 @@ static void random_bytes_do_no_harm(void **state)
 static void lengths_of_instructions_that_exit(void **state)
 {
 	static const struct { uint8_t bytes[4], n; } cases[] = {
-		{ { 0x0f, 0xa2 }, 2 },  { { 0xf4 }, 1 }, { { 0xe6, 0x80 }, 2 }, { { 0xee }, 1 }, { { 0x66, 0xed }, 2 },
-		{ { 0xf3, 0x6e }, 2 }, { { 0x0f, 0x30 }, 2 }, { { 0x0f, 0x01, 0xd1 }, 3 }, { { 0x0f, 0x01, 0xd9 }, 3 },
+		{ { 0x0f, 0xa2 }, 2 },  { { 0xf4 }, 1 }, { { 0xe6, 0x80 }, 2 }, { { 0xee }, 1 },
+		{ { 0x66, 0xed }, 2 },
+		{ { 0xf3, 0x6e }, 2 }, { { 0x0f, 0x30 }, 2 }, { { 0x0f, 0x01, 0xd1 }, 3 },
+		{ { 0x0f, 0x01, 0xd9 }, 3 },
 		{ { 0xf3, 0x90 }, 2 }, { { 0x44, 0x0f, 0x20, 0xc0 }, 4 }, { { 0x0f, 0x09 }, 2 },
 	};
 	uint8_t len;
@@ -168,24 +212,35 @@ static void lengths_of_instructions_that_exit(void **state)
 		assert_int_equal(insn_length(cases[i].bytes, 4, &mode64, &len), OK);
 		assert_int_equal(len, cases[i].n);
 	}
-	assert_int_equal(insn_length((const uint8_t[]){ 0x89, 0x07 }, 2, &mode64, &len), ERR_NOT_SUPPORTED);
+	assert_int_equal(insn_length((const uint8_t[]){ 0x89, 0x07 }, 2, &mode64, &len),
+	                 ERR_NOT_SUPPORTED);
 }
 
-/* --- Arithmetic: this machine is the judge (SDM vol. 1, "EFLAGS Register") ---------------------- */
+/* --- Arithmetic: this machine is the judge (SDM vol. 1, "EFLAGS Register") -------------------- */
 
-#define JUDGE(type, suffix)                                                                            \
-static uint64_t judge_##suffix(enum insn_op op, uint64_t a, uint64_t b, uint64_t *flags)               \
-{                                                                                                      \
-	type x = (type)a, y = (type)b;                                                                 \
-	switch (op) {                                                                                  \
-	case INSN_ADD:  __asm__("add %2, %0; pushfq; pop %1" : "+r"(x), "=r"(*flags) : "r"(y)); break; \
-	case INSN_SUB:                                                                                 \
-	case INSN_CMP:  __asm__("sub %2, %0; pushfq; pop %1" : "+r"(x), "=r"(*flags) : "r"(y)); break; \
-	case INSN_OR:   __asm__("or %2, %0; pushfq; pop %1" : "+r"(x), "=r"(*flags) : "r"(y)); break;  \
-	case INSN_XOR:  __asm__("xor %2, %0; pushfq; pop %1" : "+r"(x), "=r"(*flags) : "r"(y)); break; \
-	default:        __asm__("and %2, %0; pushfq; pop %1" : "+r"(x), "=r"(*flags) : "r"(y)); break; \
-	}                                                                                              \
-	return x;                                                                                      \
+#define JUDGE(type, suffix)                                                              \
+static uint64_t judge_##suffix(enum insn_op op, uint64_t a, uint64_t b, uint64_t *flags) \
+{                                                                                        \
+	type x = (type)a, y = (type)b;                                                   \
+	switch (op) {                                                                    \
+	case INSN_ADD:                                                                   \
+		__asm__("add %2, %0; pushfq; pop %1" : "+r"(x), "=r"(*flags) : "r"(y));  \
+		break;                                                                   \
+	case INSN_SUB:                                                                   \
+	case INSN_CMP:                                                                   \
+		__asm__("sub %2, %0; pushfq; pop %1" : "+r"(x), "=r"(*flags) : "r"(y));  \
+		break;                                                                   \
+	case INSN_OR:                                                                    \
+		__asm__("or %2, %0; pushfq; pop %1" : "+r"(x), "=r"(*flags) : "r"(y));   \
+		break;                                                                   \
+	case INSN_XOR:                                                                   \
+		__asm__("xor %2, %0; pushfq; pop %1" : "+r"(x), "=r"(*flags) : "r"(y));  \
+		break;                                                                   \
+	default:                                                                         \
+		__asm__("and %2, %0; pushfq; pop %1" : "+r"(x), "=r"(*flags) : "r"(y));  \
+		break;                                                                   \
+	}                                                                                \
+	return x;                                                                        \
 }
 JUDGE(uint8_t, 1)
 JUDGE(uint16_t, 2)
@@ -200,20 +255,29 @@ static uint64_t judge(enum insn_op op, uint64_t a, uint64_t b, unsigned size, ui
 
 static void arithmetic_is_that_of_the_cpu(void **state)
 {
-	static const enum insn_op ops[] = { INSN_ADD, INSN_SUB, INSN_CMP, INSN_OR, INSN_XOR, INSN_AND, INSN_TEST };
-	static const uint64_t values[] = { 0, 1, 2, 0xf, 0x10, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
-	                                   0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, ~0ull, 0x123456789abcdef0 };
+	static const enum insn_op ops[] = { INSN_ADD, INSN_SUB, INSN_CMP, INSN_OR, INSN_XOR,
+	                                    INSN_AND, INSN_TEST };
+	static const uint64_t values[] = { 0, 1, 2, 0xf, 0x10, 0x7f, 0x80, 0xff, 0x7fff, 0x8000,
+	                                   0xffff, 0x7fffffff, 0x80000000,
+	                                   0xffffffff, 0x7fffffffffffffff, 0x8000000000000000,
+	                                   ~0ull, 0x123456789abcdef0 };
 
 	(void)state;
 	for (unsigned o = 0; o < COUNT(ops); o++)
 		for (unsigned i = 0; i < COUNT(values); i++)
 			for (unsigned k = 0; k < COUNT(values); k++)
 				for (unsigned size = 1; size <= 8; size *= 2) {
-					uint64_t want_flags, flags = RFLAGS_IF | RFLAGS_ONE | RFLAGS_CF | RFLAGS_OF;
-					uint64_t want = judge(ops[o], values[i], values[k], size, &want_flags);
-					uint64_t got = mmio_compute(ops[o], values[i], values[k], size, &flags);
-					uint64_t mask = RFLAGS_CF | RFLAGS_PF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF;
-					if (ops[o] <= INSN_CMP && ops[o] >= INSN_ADD)   /* AF is undefined for the others */
+					uint64_t want_flags,
+						flags = RFLAGS_IF | RFLAGS_ONE | RFLAGS_CF |
+							RFLAGS_OF;
+					uint64_t want = judge(ops[o], values[i], values[k], size,
+					                      &want_flags);
+					uint64_t got = mmio_compute(ops[o], values[i], values[k],
+					                            size, &flags);
+					uint64_t mask = RFLAGS_CF | RFLAGS_PF | RFLAGS_ZF |
+						RFLAGS_SF | RFLAGS_OF;
+					/* AF is undefined for the others */
+					if (ops[o] <= INSN_CMP && ops[o] >= INSN_ADD)
 						mask |= RFLAGS_AF;
 					assert_int_equal(got, want);
 					assert_int_equal(flags & mask, want_flags & mask);

@@ -34,8 +34,10 @@ static void writer_puts_commas_quotes_and_escapes(void **state)
 	json_object_end(&w);
 	assert_false(w.overflow);
 	assert_int_equal(w.depth, 0);
-	assert_string_equal(buf, "{\"name\":\"a \\\"b\\\"\\\\\\n\\u0001\",\"big\":18446744073709551615,\"yes\":true,"
-	                         "\"ms\":12.345,\"mac\":\"01:ff\",\"list\":[1,{},\"x\"],\"none\":[]}");
+	assert_string_equal(buf,
+	                    "{\"name\":\"a \\\"b\\\"\\\\\\n\\u0001\","
+	                    "\"big\":18446744073709551615,\"yes\":true,"
+	                    "\"ms\":12.345,\"mac\":\"01:ff\",\"list\":[1,{},\"x\"],\"none\":[]}");
 }
 
 static void writer_keeps_utf8_and_escapes_other_bytes(void **state)
@@ -46,7 +48,9 @@ static void writer_keeps_utf8_and_escapes_other_bytes(void **state)
 	(void)state;
 	json_begin(&w, buf, sizeof(buf));
 	json_string_len(&w, NULL, "\xc3\xa9\xff\xc0\x80\xe2\x82\xac\xed\xa0\x80\0z\xe2", 14);
-	assert_string_equal(buf, "\"\xc3\xa9\\u00ff\\u00c0\\u0080\xe2\x82\xac\\u00ed\\u00a0\\u0080\\u0000z\\u00e2\"");
+	assert_string_equal(buf,
+	                    "\"\xc3\xa9\\u00ff\\u00c0\\u0080\xe2\x82\xac"
+	                    "\\u00ed\\u00a0\\u0080\\u0000z\\u00e2\"");
 }
 
 static void writer_that_is_full_says_so_and_stays_inside(void **state)
@@ -80,7 +84,8 @@ static void reader_finds_members_and_items(void **state)
 	char s[8];
 
 	(void)state;
-	assert_int_equal(parse(" {\"a\": {\"x\": [1, 2, {\"y\": []}]}, \"b\" : true, \"c\": \"t\\u00e9\\n\", \"d\": -1.5e+3, \"e\":null} "), OK);
+	assert_int_equal(parse(" {\"a\": {\"x\": [1, 2, {\"y\": []}]}, \"b\" : true, "
+	                       "\"c\": \"t\\u00e9\\n\", \"d\": -1.5e+3, \"e\":null} "), OK);
 	int x = json_get(&doc, json_get(&doc, 0, "a"), "x");
 	assert_int_equal(json_count(&doc, x), 3);
 	assert_int_equal(json_count(&doc, 0), 5);
@@ -100,10 +105,14 @@ static void reader_finds_members_and_items(void **state)
 static void reader_refuses_what_is_not_json(void **state)
 {
 	static const char *const bad[] = {
-		"", " ", "{", "}", "[1,2", "[1 2]", "[1,]", "[,1]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\" 1}",
-		"{1:2}", "[1]]", "[1] x", "{\"a\":1 \"b\":2}", "{\"a\":1,\"a\":2}", "[nul]", "[True]", "[01]", "[1.]", "[.5]", "[1e]", "[+1]", "[--1]",
-		"\"a", "\"\\x\"", "\"\\u12g4\"", "[\"a\" \"b\"]", "{\"a\":1]", "[1}", "\"tab\there\"", "{\"a\"::1}", "[:]", "{:}",
-		"[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]", "{\"a\":\"b\":\"c\"}", "{\"a\",\"b\"}", "[\"a\":1]",
+		"", " ", "{", "}", "[1,2", "[1 2]", "[1,]", "[,1]", "{\"a\"}", "{\"a\":}",
+		"{\"a\":1,}", "{a:1}", "{\"a\" 1}",
+		"{1:2}", "[1]]", "[1] x", "{\"a\":1 \"b\":2}", "{\"a\":1,\"a\":2}", "[nul]",
+		"[True]", "[01]", "[1.]", "[.5]", "[1e]", "[+1]", "[--1]",
+		"\"a", "\"\\x\"", "\"\\u12g4\"", "[\"a\" \"b\"]", "{\"a\":1]", "[1}",
+		"\"tab\there\"", "{\"a\"::1}", "[:]", "{:}",
+		"[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]", "{\"a\":\"b\":\"c\"}", "{\"a\",\"b\"}",
+		"[\"a\":1]",
 	};
 
 	(void)state;
@@ -112,7 +121,8 @@ static void reader_refuses_what_is_not_json(void **state)
 			fail_msg("taken for JSON: %s", bad[i]);
 	assert_int_equal(json_parse(&doc, "1\0", 2), ERR_BAD_FORMAT);
 	assert_int_equal(parse("[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]"), OK);
-	static const char *const good[] = { "[0]", "[-0,1.5]", "[1e9]", "\"\"", "[]", "{}", "[null]", "{\"a\":true}", "[[],{}]", "[10 ]" };
+	static const char *const good[] = { "[0]", "[-0,1.5]", "[1e9]", "\"\"", "[]", "{}",
+	                                    "[null]", "{\"a\":true}", "[[],{}]", "[10 ]" };
 	for (unsigned i = 0; i < COUNT(good); i++)
 		if (parse(good[i]) != OK)
 			fail_msg("refused: %s: %s", good[i], err_reason());
@@ -137,22 +147,31 @@ static void values_are_checked_and_named(void **state)
 	char s[4];
 
 	(void)state;
-	parse("{\"neg\":-1,\"frac\":1.0,\"huge\":18446744073709551616,\"max\":18446744073709551615,\"s\":\"abcd\",\"bad\":\"\\ud800\",\"nul\":\"\\u0000\",\"pair\":\"\\ud83d\\ude00\"}");
+	parse("{\"neg\":-1,\"frac\":1.0,\"huge\":18446744073709551616,"
+	      "\"max\":18446744073709551615,\"s\":\"abcd\",\"bad\":\"\\ud800\","
+	      "\"nul\":\"\\u0000\",\"pair\":\"\\ud83d\\ude00\"}");
 	assert_int_equal(json_get_u64(&doc, json_get(&doc, 0, "neg"), "neg", &n), ERR_BAD_ARGUMENT);
-	assert_int_equal(json_get_u64(&doc, json_get(&doc, 0, "frac"), "frac", &n), ERR_BAD_ARGUMENT);
-	assert_int_equal(json_get_u64(&doc, json_get(&doc, 0, "huge"), "huge", &n), ERR_BAD_ARGUMENT);
+	assert_int_equal(json_get_u64(&doc, json_get(&doc, 0, "frac"), "frac", &n),
+	                 ERR_BAD_ARGUMENT);
+	assert_int_equal(json_get_u64(&doc, json_get(&doc, 0, "huge"), "huge", &n),
+	                 ERR_BAD_ARGUMENT);
 	assert_int_equal(json_get_u64(&doc, json_get(&doc, 0, "max"), "max", &n), OK);
 	assert_int_equal(n, UINT64_MAX);
-	assert_int_equal(json_get_u64(&doc, json_get(&doc, 0, "gone"), "gone", &n), ERR_BAD_ARGUMENT);
+	assert_int_equal(json_get_u64(&doc, json_get(&doc, 0, "gone"), "gone", &n),
+	                 ERR_BAD_ARGUMENT);
 	assert_string_equal(err_reason(), "\"gone\" is missing");
 	assert_int_equal(json_get_u64(&doc, json_get(&doc, 0, "s"), "s", &n), ERR_BAD_ARGUMENT);
 	assert_int_equal(json_get_bool(&doc, json_get(&doc, 0, "s"), "s", &b), ERR_BAD_ARGUMENT);
-	assert_int_equal(json_get_string(&doc, json_get(&doc, 0, "s"), "s", s, sizeof(s)), ERR_BAD_ARGUMENT);
+	assert_int_equal(json_get_string(&doc, json_get(&doc, 0, "s"), "s", s, sizeof(s)),
+	                 ERR_BAD_ARGUMENT);
 	assert_string_equal(err_reason(), "\"s\" is longer than 3 characters");
-	assert_int_equal(json_get_string(&doc, json_get(&doc, 0, "bad"), "bad", s, sizeof(s)), ERR_BAD_ARGUMENT);
-	assert_int_equal(json_get_string(&doc, json_get(&doc, 0, "nul"), "nul", s, sizeof(s)), ERR_BAD_ARGUMENT);
+	assert_int_equal(json_get_string(&doc, json_get(&doc, 0, "bad"), "bad", s, sizeof(s)),
+	                 ERR_BAD_ARGUMENT);
+	assert_int_equal(json_get_string(&doc, json_get(&doc, 0, "nul"), "nul", s, sizeof(s)),
+	                 ERR_BAD_ARGUMENT);
 	char wide[8];
-	assert_int_equal(json_get_string(&doc, json_get(&doc, 0, "pair"), "pair", wide, sizeof(wide)), OK);
+	assert_int_equal(json_get_string(&doc, json_get(&doc, 0, "pair"), "pair", wide,
+	                                 sizeof(wide)), OK);
 	assert_string_equal(wide, "\xf0\x9f\x98\x80");
 }
 
@@ -173,7 +192,9 @@ static void only_names_the_stranger(void **state)
 /* Whatever the bytes are: no access outside, and what was accepted can be walked. */
 static void mutated_texts_do_no_harm(void **state)
 {
-	static const char base[] = "{\"name\": \"demo\", \"memory\": 96, \"boot\": {\"kernel\": \"vm\\u0041\", \"list\": [1, true, null]}, \"n\": [{}]}";
+	static const char base[] =
+		"{\"name\": \"demo\", \"memory\": 96, \"boot\": "
+		"{\"kernel\": \"vm\\u0041\", \"list\": [1, true, null]}, \"n\": [{}]}";
 	static const char odd[] = "{}[]\":,\\u\"0 1e-tn";
 	unsigned accepted = 0;
 
@@ -185,11 +206,14 @@ static void mutated_texts_do_no_harm(void **state)
 
 		memcpy(text, base, len);
 		for (int k = rand() % 4; k >= 0; k--)
-			text[(size_t)rand() % len] = rand() % 2 ? odd[(size_t)rand() % (sizeof(odd) - 1)] : (char)rand();
+			text[(size_t)rand() % len] = rand() % 2
+				? odd[(size_t)rand() % (sizeof(odd) - 1)] : (char)rand();
 		if (json_parse(&doc, text, len) == OK) {
 			accepted++;
 			for (unsigned i = 0; i < doc.n; i++) {
-				assert_true(doc.token[i].end <= len && doc.token[i].start <= doc.token[i].end && doc.token[i].next <= doc.n);
+				assert_true(doc.token[i].end <= len &&
+				            doc.token[i].start <= doc.token[i].end &&
+				            doc.token[i].next <= doc.n);
 				json_get_string(&doc, (int)i, "x", out, sizeof(out));
 				json_get(&doc, (int)i, "kernel");
 			}

@@ -30,7 +30,8 @@ static void fmt_agrees_with_snprintf(void **state)
 	SAME("%d %i %u %x %X %o %c %s %%", -5, 7, 9u, 0xbeefu, 0xbeefu, 8u, 'z', "text");
 	SAME("[%5d] [%-5d] [%05d] [%+d] [% d] [%.3d] [%8.3d]", 42, 42, -42, 42, 42, 7, 7);
 	SAME("[%#x] [%#o] [%#X] [%08x] [%-8x|]", 255u, 8u, 255u, 0xabcu, 0xabcu);
-	SAME("%ld %lld %zu %hhu %hd %llx", -1L, -5ll, SIZE_MAX, (unsigned char)200, (short)-3, ~0ull);
+	SAME("%ld %lld %zu %hhu %hd %llx", -1L, -5ll, SIZE_MAX, (unsigned char)200, (short)-3,
+	     ~0ull);
 	SAME("[%10s] [%-10s] [%.3s] [%*s] [%-*s]", "abc", "abc", "abcdef", 6, "x", 6, "y");
 	SAME("%s %p", "pointer", (void *)0x1234);
 	SAME("%u %x %d", 0u, 0u, 0);

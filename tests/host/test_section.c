@@ -35,7 +35,8 @@ static const struct field toy_fields[] = {
 	FIELD(struct toy, negative), FIELDS(struct toy, wide),
 };
 static const struct section toy_state = {
-	.name = "toy", .version = 2, .fields = toy_fields, .nfields = COUNT(toy_fields), .object_size = sizeof(struct toy),
+	.name = "toy", .version = 2, .fields = toy_fields, .nfields = COUNT(toy_fields),
+	.object_size = sizeof(struct toy),
 	.save = toy_save, .check = toy_check, .resume = toy_resume,
 };
 
@@ -51,12 +52,14 @@ static struct wire_in saved(struct toy *t)
 	return (struct wire_in){ .buf = buf, .size = w.len };
 }
 
-static const struct toy pattern = { .small = { 1, 2, 3 }, .armed = true, .mid = 0x1234, .negative = -5,
+static const struct toy pattern = { .small = { 1, 2, 3 }, .armed = true, .mid = 0x1234,
+                                    .negative = -5,
                                     .wide = { 0x1122334455667788ull, ~0ull } };
 
 static void round_trip_changes_fields_and_nothing_else(void **state)
 {
-	struct toy from = pattern, live = { .derived = &live, .saves = 70, .resumes = 80 }, copy = live;
+	struct toy from = pattern, live = { .derived = &live, .saves = 70, .resumes = 80 },
+		copy = live;
 	struct section_ref ref = { &toy_state, &live, 4 };
 	struct section_head head;
 
@@ -114,8 +117,10 @@ static void too_short_too_long_and_bad_values_are_refused(void **state)
 
 static void version_and_layout_must_match_and_are_named(void **state)
 {
-	static const struct field other_fields[] = { FIELD(struct toy, mid), FIELD(struct toy, negative) };
-	struct section other = { .name = "toy", .version = 2, .fields = other_fields, .nfields = 2 };
+	static const struct field other_fields[] = { FIELD(struct toy, mid),
+	                                             FIELD(struct toy, negative) };
+	struct section other = { .name = "toy", .version = 2, .fields = other_fields,
+	                         .nfields = 2 };
 	struct toy live;
 	struct section_ref ref = { &toy_state, &live, 0 };
 	struct section_head head = section_head_of(&ref);
@@ -137,8 +142,10 @@ static void layout_knows_names_sizes_and_order(void **state)
 	uint32_t base = section_layout(&(struct section){ .fields = a, .nfields = 2 });
 
 	(void)state;
-	assert_int_not_equal(base, section_layout(&(struct section){ .fields = swapped, .nfields = 2 }));
-	assert_int_not_equal(base, section_layout(&(struct section){ .fields = wider, .nfields = 2 }));
+	assert_int_not_equal(base, section_layout(&(struct section){ .fields = swapped,
+	                                                             .nfields = 2 }));
+	assert_int_not_equal(base, section_layout(&(struct section){ .fields = wider,
+	                                                             .nfields = 2 }));
 	assert_int_not_equal(base, section_layout(&(struct section){ .fields = a, .nfields = 1 }));
 }
 
@@ -156,9 +163,10 @@ static void head_with_a_name_that_does_not_end_is_bad(void **state)
 	assert_string_equal(head.name, "aa?aaaaaaaaaaaa");
 }
 
-/* --- The fingerprint of RAM, which the same handoff uses ---------------------------------------- */
+/* --- The fingerprint of RAM, which the same handoff uses -------------------------------------- */
 
-static void hash_pages(uint8_t pages[3][PAGE_SIZE], const unsigned order[3], uint8_t out[RAMHASH_LEN])
+static void hash_pages(uint8_t pages[3][PAGE_SIZE], const unsigned order[3],
+                       uint8_t out[RAMHASH_LEN])
 {
 	struct ramhash h;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/host/test_session.c - a whole HTTP connection without a network: what clients send, in pieces
- * of any size, and what they get back; uploads that break off; hostile bytes.
+ * tests/host/test_session.c - a whole HTTP connection without a network: what clients send, in
+ * pieces of any size, and what they get back; uploads that break off; hostile bytes.
  */
 #include "tests/host/support.h"
 
@@ -72,7 +72,8 @@ static enum err delete_thing(struct ctl_request *rq, struct ctl_response *rs)
 static enum err put_begin(struct ctl_request *rq)
 {
 	if (rq->content_length > 1000)
-		return refuse(ERR_NO_MEMORY, "no room for %lu bytes", (unsigned long)rq->content_length);
+		return refuse(ERR_NO_MEMORY, "no room for %lu bytes",
+		              (unsigned long)rq->content_length);
 	memset(&upload, 0, sizeof(upload));
 	upload.begun = 1;
 	rq->upload = &upload;
@@ -183,8 +184,10 @@ static void session_answers_whatever_the_pieces(void **state)
 	static const struct { const char *text; unsigned status; const char *body; } cases[] = {
 		{ REQUEST("GET /v1/things/a%20b?n=7", ""), 200, "{\"name\":\"a b\",\"n\":7}" },
 		{ REQUEST("HEAD /v1/things/x", ""), 200, "" },
-		{ REQUEST("GET /v1/things/missing", ""), 404, "{\"error\":\"there is no \\\"missing\\\"\"}" },
-		{ REQUEST("GET /v1/things/x?n=y", ""), 400, "{\"error\":\"n in the query is not a number\"}" },
+		{ REQUEST("GET /v1/things/missing", ""), 404,
+		  "{\"error\":\"there is no \\\"missing\\\"\"}" },
+		{ REQUEST("GET /v1/things/x?n=y", ""), 400,
+		  "{\"error\":\"n in the query is not a number\"}" },
 		{ REQUEST("GET /nowhere", ""), 404,
 		  "{\"error\":\"there is no such resource; GET /v1 lists them\"}" },
 		{ REQUEST("DELETE /v1/echo", ""), 405,
@@ -196,9 +199,11 @@ static void session_answers_whatever_the_pieces(void **state)
 		{ REQUEST("POST /v1/nothing", "Content-Length: 2\r\n") "{}", 200, "{}" },
 		{ REQUEST("GET /v1/endless", ""), 500,
 		  "{\"error\":\"the answer is longer than an answer may be\"}" },
-		{ REQUEST("PUT /v1/images/a", "Content-Length: 4\r\n") "abcd", 200, "{\"bytes\":4}" },
+		{ REQUEST("PUT /v1/images/a", "Content-Length: 4\r\n") "abcd", 200,
+		  "{\"bytes\":4}" },
 		{ REQUEST("PUT /v1/images/a", "Content-Length: 0\r\n"), 200, "{\"bytes\":0}" },
-		{ REQUEST("PUT /v1/images/a", ""), 411, "{\"error\":\"an upload says Content-Length\"}" },
+		{ REQUEST("PUT /v1/images/a", ""), 411,
+		  "{\"error\":\"an upload says Content-Length\"}" },
 		{ REQUEST("PUT /v1/images/a", "Content-Length: 1001\r\n") "x", 507,
 		  "{\"error\":\"no room for 1001 bytes\"}" },
 		{ REQUEST("PUT /v1/images/a", "Content-Length: 4\r\n") "a!cd", 400,
@@ -246,13 +251,17 @@ static void session_lists_its_routes(void **state)
 	(void)state;
 	talk(text, strlen(text), 1000);
 	expect_status("GET /v1", 200);
-	assert_non_null(strstr(out, "{\"method\":\"PUT\",\"path\":\"/v1/images/{}\",\"help\":\"upload\"}"));
+	assert_non_null(strstr(out,
+	                       "{\"method\":\"PUT\",\"path\":\"/v1/images/{}\","
+	                       "\"help\":\"upload\"}"));
 }
 
 static void session_takes_requests_one_after_another(void **state)
 {
-	static const char text[] = REQUEST("GET /v1/things/a", "") REQUEST("POST /v1/echo", "Content-Length: 3\r\n")
-		"abc" REQUEST("GET /v1/things/b", "Connection: close\r\n") REQUEST("GET /v1/things/never", "");
+	static const char text[] = REQUEST("GET /v1/things/a", "") REQUEST("POST /v1/echo",
+	        "Content-Length: 3\r\n")
+		"abc" REQUEST("GET /v1/things/b",
+		              "Connection: close\r\n") REQUEST("GET /v1/things/never", "");
 
 	(void)state;
 	for (size_t step = 1; step < sizeof(text); step += 11) {
@@ -288,7 +297,8 @@ static void session_takes_nothing_while_it_answers(void **state)
 static void session_runs_no_request_hidden_in_a_body(void **state)
 {
 	static const char *const hosts[] = {
-		"POST /nowhere", "DELETE /v1/echo", "OPTIONS /v1/echo", "GET /v1/things/x", "GET /v1",
+		"POST /nowhere", "DELETE /v1/echo", "OPTIONS /v1/echo", "GET /v1/things/x",
+		"GET /v1",
 		"POST /v1/things/%zz",
 	};
 	static const char hidden[] = REQUEST("GET /v1/things/hidden", "");
@@ -296,7 +306,8 @@ static void session_runs_no_request_hidden_in_a_body(void **state)
 	(void)state;
 	for (unsigned i = 0; i < COUNT(hosts); i++) {
 		char text[512];
-		int len = fmt_format(text, sizeof(text), "%s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu"
+		int len = fmt_format(text, sizeof(text),
+		                     "%s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu"
 				     "\r\n\r\n%s", hosts[i], strlen(hidden), hidden);
 
 		talk(text, (size_t)len, 1000);
@@ -307,8 +318,10 @@ static void session_runs_no_request_hidden_in_a_body(void **state)
 
 static void session_says_continue_once(void **state)       /* RFC 9110, "Expect" */
 {
-	static const char text[] = REQUEST("PUT /v1/images/a", "Content-Length: 3\r\nExpect: 100-continue\r\n") "abc";
-	static const char refused[] = REQUEST("PUT /v1/images/a", "Content-Length: 2000\r\nExpect: 100-continue\r\n");
+	static const char text[] = REQUEST("PUT /v1/images/a",
+	                                   "Content-Length: 3\r\nExpect: 100-continue\r\n") "abc";
+	static const char refused[] = REQUEST("PUT /v1/images/a",
+	                                      "Content-Length: 2000\r\nExpect: 100-continue\r\n");
 
 	(void)state;
 	talk(text, strlen(text), 10);
@@ -337,7 +350,8 @@ static void session_limits_heads(void **state)
 
 static void session_ends_a_broken_upload(void **state)
 {
-	static const char text[] = REQUEST("PUT /v1/images/a", "Content-Length: 100\r\n") "half of it";
+	static const char text[] = REQUEST("PUT /v1/images/a",
+	                                   "Content-Length: 100\r\n") "half of it";
 
 	(void)state;
 	talk(text, strlen(text), 10);
@@ -367,11 +381,16 @@ static void session_takes_the_longest_body(void **state)
 static void session_survives_nonsense(void **state)
 {
 	static const char *const pieces[] = {
-		"GET ", "PUT ", "HEAD ", "/v1/images/a", "/v1/things/%", "?n=", " HTTP/1.1\r\n", " HTTP/1.0\r\n",
-		"Host: a\r\n", "Content-Length: 5\r\n", "Content-Length: 70000\r\n", "Expect: 100-continue\r\n",
-		"\r\n", "\n", "\0", "!", "POST /v1/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
-		"PUT /v1/images/a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", "abcdefghi", "\xff\xfe",
-		"Transfer-Encoding: chunked\r\n", "Connection: keep-alive\r\n", "Connection: close\r\n",
+		"GET ", "PUT ", "HEAD ", "/v1/images/a", "/v1/things/%", "?n=", " HTTP/1.1\r\n",
+		" HTTP/1.0\r\n",
+		"Host: a\r\n", "Content-Length: 5\r\n", "Content-Length: 70000\r\n",
+		"Expect: 100-continue\r\n",
+		"\r\n", "\n", "\0", "!",
+		"POST /v1/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+		"PUT /v1/images/a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", "abcdefghi",
+		"\xff\xfe",
+		"Transfer-Encoding: chunked\r\n", "Connection: keep-alive\r\n",
+		"Connection: close\r\n",
 	};
 	uint32_t seed = 12345;
 

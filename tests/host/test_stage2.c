@@ -171,7 +171,7 @@ static void harvest_skips_tables_that_were_not_used(void **state)
 	(void)state;
 	make(&ept);
 	assert_int_equal(stage2_track_start(&s2, &mem), OK);
-	*entry_at(0, 1) |= ept.dirty;                           /* no CPU does so: proves the skip */
+	*entry_at(0, 1) |= ept.dirty;                   /* no CPU does so: proves the skip */
 	*entry_at(FRAME_SIZE, 2) |= ept.accessed;
 	*entry_at(FRAME_SIZE, 1) |= ept.dirty;
 	stage2_harvest_begin(&s2, &mem);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/host/test_state.c - walks the product of both sides of a migration, with every message lost,
- * repeated, late or out of order, each side crashing, and cancels at any time, and finds no state
- * with two owners and none from which the guest is lost while both sides live and can talk.
+ * tests/host/test_state.c - walks the product of both sides of a migration, with every message
+ * lost, repeated, late or out of order, each side crashing, and cancels at any time, and finds no
+ * state with two owners and none from which the guest is lost while both sides live and can talk.
  *
  * Then the rules are broken one by one, and the walk must find each break.
  */
@@ -13,7 +13,10 @@
 
 #include "mig/state.h"
 
-/* A message that was sent stays in flight: it may arrive any number of times, at any time, or never. */
+/*
+ * A message that was sent stays in flight: it may arrive any number of times, at any time, or
+ * never.
+ */
 enum { MSG_HELLO = 1, MSG_STREAM = 2, MSG_GRANT = 4, MSG_QUERY = 8, MSG_CANCEL = 16,
        MSG_ACCEPT = 32, MSG_READY = 64, MSG_RUNNING = 128, MSG_REFUSED = 256, MSG_ALL = 512 };
 
@@ -27,15 +30,16 @@ struct point { uint8_t src, dst, past; uint16_t flight; };
 
 #define POINTS ((SRC_N + 1) * (DST_N + 1) * MSG_ALL * PAST_ALL)
 
-enum edge { EDGE_FAIR, EDGE_FAULT };    /* fair: happens by itself; fault: only if somebody or something interferes */
+/* fair: happens by itself; fault: only if somebody or something interferes */
+enum edge { EDGE_FAIR, EDGE_FAULT };
 
 struct walk {
 	const struct mig_tables *t;
-	bool     gone_refuses;          /* mutation: a restarted peer claims that it never ran the guest */
+	bool     gone_refuses;  /* mutation: a restarted peer claims that it never ran the guest */
 	bool     seen[POINTS], settles[POINTS];
 	unsigned queue[POINTS], nqueue;
 	unsigned bad_owners, bad_past, stuck;
-	bool     backwards;             /* second pass: does a fair edge lead to a point that settles?  */
+	bool     backwards;     /* second pass: does a fair edge lead to a point that settles?  */
 	bool     found;
 };
 static struct walk w;
@@ -55,12 +59,19 @@ static struct point point_at(unsigned n)
 	return p;
 }
 
-static enum mig_own src_own(struct point p) { return p.src == SRC_GONE ? OWN_NONE : w.t->src_owns[p.src]; }
-static enum mig_own dst_own(struct point p) { return p.dst == DST_GONE ? OWN_NONE : w.t->dst_owns[p.dst]; }
+static enum mig_own src_own(struct point p)
+{
+	return p.src == SRC_GONE ? OWN_NONE : w.t->src_owns[p.src];
+}
+static enum mig_own dst_own(struct point p)
+{
+	return p.dst == DST_GONE ? OWN_NONE : w.t->dst_owns[p.dst];
+}
 
 static bool settled(struct point p)
 {
-	return (p.src == SRC_RELEASED && p.dst == DST_RUN) || (p.src == SRC_ABORTED && dst_own(p) == OWN_NONE);
+	return (p.src == SRC_RELEASED && p.dst == DST_RUN) ||
+	       (p.src == SRC_ABORTED && dst_own(p) == OWN_NONE);
 }
 
 static void visit(struct point p, enum edge edge)
@@ -79,7 +90,8 @@ static void visit(struct point p, enum edge edge)
 static void src_event(struct point p, enum mig_src_event ev, enum edge edge)
 {
 	static const uint16_t sends[SRC_N] = {
-		[SRC_HELLO] = MSG_HELLO, [SRC_STUNNED] = MSG_STREAM, [SRC_GRANTED] = MSG_GRANT, [SRC_DOUBT] = MSG_QUERY };
+		[SRC_HELLO] = MSG_HELLO, [SRC_STUNNED] = MSG_STREAM, [SRC_GRANTED] = MSG_GRANT,
+			[SRC_DOUBT] = MSG_QUERY };
 	enum mig_src next = w.t->src_next[p.src][ev];
 
 	if (next == SRC_ILLEGAL)
@@ -98,7 +110,8 @@ static void src_event(struct point p, enum mig_src_event ev, enum edge edge)
 static void dst_event(struct point p, enum mig_dst_event ev, enum edge edge)
 {
 	static const uint16_t sends[DST_N] = {
-		[DST_GHOST] = MSG_ACCEPT, [DST_READY] = MSG_READY, [DST_RUN] = MSG_RUNNING, [DST_REFUSED] = MSG_REFUSED };
+		[DST_GHOST] = MSG_ACCEPT, [DST_READY] = MSG_READY, [DST_RUN] = MSG_RUNNING,
+			[DST_REFUSED] = MSG_REFUSED };
 	enum mig_dst next = w.t->dst_next[p.dst][ev];
 
 	if (next == DST_ILLEGAL)
@@ -141,7 +154,8 @@ static void src_edges(struct point p)
 static void dst_edges(struct point p)
 {
 	static const struct { uint16_t msg; uint8_t ev; } heard[] = {
-		{ MSG_HELLO, DST_EV_HELLO }, { MSG_STREAM, DST_EV_STAGED }, { MSG_GRANT, DST_EV_GRANT },
+		{ MSG_HELLO, DST_EV_HELLO }, { MSG_STREAM, DST_EV_STAGED },
+		{ MSG_GRANT, DST_EV_GRANT },
 		{ MSG_QUERY, DST_EV_QUERY }, { MSG_CANCEL, DST_EV_CANCEL } };
 
 	if (p.dst == DST_GONE) {
@@ -182,7 +196,10 @@ static void check_safety(struct point p)
 		w.bad_past++;           /* gave up the guest although nobody ran it    */
 }
 
-/* Points from which, if both live and nobody interferes, the guest can still come to run on one side. */
+/*
+ * Points from which, if both live and nobody interferes, the guest can still come to run on one
+ * side.
+ */
 static void check_liveness(void)
 {
 	bool grew = true;
@@ -239,24 +256,41 @@ static void product_has_one_owner_and_loses_no_guest(void **state)
 struct mutation { const char *rule; char side; uint8_t state, event, next; };
 
 static const struct mutation mutations[] = {
-	{ "source goes on after GRANT when the link breaks", 's', SRC_GRANTED, SRC_EV_LOST, SRC_ABORTED },
-	{ "source goes on when a QUERY times out",           's', SRC_DOUBT, SRC_EV_LOST, SRC_ABORTED },
-	{ "source gives up when a QUERY times out",          's', SRC_DOUBT, SRC_EV_LOST, SRC_RELEASED },
-	{ "cancel works after GRANT",                        's', SRC_GRANTED, SRC_EV_CANCEL, SRC_ABORTED },
-	{ "cancel works in doubt",                           's', SRC_DOUBT, SRC_EV_CANCEL, SRC_ABORTED },
-	{ "source frees the guest when it sends GRANT",      's', SRC_GRANTED, SRC_EV_LOST, SRC_RELEASED },
-	{ "source frees the guest on READY",                 's', SRC_STUNNED, SRC_EV_READY, SRC_RELEASED },
-	{ "source in doubt ignores REFUSED",                 's', SRC_DOUBT, SRC_EV_NOT_RUN, SRC_ILLEGAL },
-	{ "source in doubt ignores RUNNING",                 's', SRC_DOUBT, SRC_EV_RUNNING, SRC_ILLEGAL },
-	{ "source waits for ever for ACCEPT",                's', SRC_STUNNED, SRC_EV_LOST, SRC_ILLEGAL },
+	{ "source goes on after GRANT when the link breaks", 's', SRC_GRANTED, SRC_EV_LOST,
+	  SRC_ABORTED },
+	{ "source goes on when a QUERY times out",           's', SRC_DOUBT, SRC_EV_LOST,
+	  SRC_ABORTED },
+	{ "source gives up when a QUERY times out",          's', SRC_DOUBT, SRC_EV_LOST,
+	  SRC_RELEASED },
+	{ "cancel works after GRANT",                        's', SRC_GRANTED, SRC_EV_CANCEL,
+	  SRC_ABORTED },
+	{ "cancel works in doubt",                           's', SRC_DOUBT, SRC_EV_CANCEL,
+	  SRC_ABORTED },
+	{ "source frees the guest when it sends GRANT",      's', SRC_GRANTED, SRC_EV_LOST,
+	  SRC_RELEASED },
+	{ "source frees the guest on READY",                 's', SRC_STUNNED, SRC_EV_READY,
+	  SRC_RELEASED },
+	{ "source in doubt ignores REFUSED",                 's', SRC_DOUBT, SRC_EV_NOT_RUN,
+	  SRC_ILLEGAL },
+	{ "source in doubt ignores RUNNING",                 's', SRC_DOUBT, SRC_EV_RUNNING,
+	  SRC_ILLEGAL },
+	{ "source waits for ever for ACCEPT",                's', SRC_STUNNED, SRC_EV_LOST,
+	  SRC_ILLEGAL },
 	{ "destination runs without GRANT when cut off",     'd', DST_READY, DST_EV_LOST, DST_RUN },
-	{ "destination runs once it is checked",             'd', DST_LOADED, DST_EV_CHECKED, DST_RUN },
-	{ "REFUSED is not final: GRANT",                     'd', DST_REFUSED, DST_EV_GRANT, DST_RUN },
-	{ "REFUSED is not final: HELLO",                     'd', DST_REFUSED, DST_EV_HELLO, DST_GHOST },
-	{ "QUERY is answered without refusing for good",     'd', DST_READY, DST_EV_QUERY, DST_READY },
-	{ "a destination that runs can be made to refuse",   'd', DST_RUN, DST_EV_QUERY, DST_REFUSED },
-	{ "a destination that runs can be cancelled",        'd', DST_RUN, DST_EV_CANCEL, DST_REFUSED },
-	{ "the refusal that answers a QUERY is not kept",    'd', DST_READY, DST_EV_QUERY, DST_IDLE },
+	{ "destination runs once it is checked",             'd', DST_LOADED, DST_EV_CHECKED,
+	  DST_RUN },
+	{ "REFUSED is not final: GRANT",                     'd', DST_REFUSED, DST_EV_GRANT,
+	  DST_RUN },
+	{ "REFUSED is not final: HELLO",                     'd', DST_REFUSED, DST_EV_HELLO,
+	  DST_GHOST },
+	{ "QUERY is answered without refusing for good",     'd', DST_READY, DST_EV_QUERY,
+	  DST_READY },
+	{ "a destination that runs can be made to refuse",   'd', DST_RUN, DST_EV_QUERY,
+	  DST_REFUSED },
+	{ "a destination that runs can be cancelled",        'd', DST_RUN, DST_EV_CANCEL,
+	  DST_REFUSED },
+	{ "the refusal that answers a QUERY is not kept",    'd', DST_READY, DST_EV_QUERY,
+	  DST_IDLE },
 };
 
 static void walk_finds_every_broken_rule(void **state)
@@ -293,8 +327,10 @@ static void ownership_is_never_given_and_kept(void **state)
 		assert_int_equal(mig_tables.src_next[SRC_ABORTED][ev], SRC_ILLEGAL);
 	}
 	for (unsigned ev = 0; ev < DST_EV_N; ev++) {
-		assert_true(mig_tables.dst_next[DST_REFUSED][ev] == DST_REFUSED || !mig_tables.dst_next[DST_REFUSED][ev]);
-		assert_true(mig_tables.dst_next[DST_RUN][ev] == DST_RUN || !mig_tables.dst_next[DST_RUN][ev]);
+		assert_true(mig_tables.dst_next[DST_REFUSED][ev] == DST_REFUSED ||
+		            !mig_tables.dst_next[DST_REFUSED][ev]);
+		assert_true(mig_tables.dst_next[DST_RUN][ev] == DST_RUN ||
+		            !mig_tables.dst_next[DST_RUN][ev]);
 	}
 }
 

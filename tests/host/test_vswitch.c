@@ -42,7 +42,8 @@ static int setup(void **state)
 	for (unsigned i = 0; i < NPORTS; i++) {
 		unsigned port;
 
-		assert_int_equal(vswitch_add_port(sw, kinds[i], "port", take, &sinks[i], &port), OK);
+		assert_int_equal(vswitch_add_port(sw, kinds[i], "port", take, &sinks[i], &port),
+		                 OK);
 		assert_int_equal(port, i);
 		vswitch_gate(sw, i, true);
 	}
@@ -86,7 +87,7 @@ static uint16_t build(uint8_t *out, uint64_t dst, uint64_t src, uint16_t vlan, u
 	out[12] = vlan ? 0x81 : 0x08;
 	out[13] = 0;
 	if (vlan) {
-		out[14] = (uint8_t)(0xe0 | vlan >> 8);          /* priority 7: not part of the key */
+		out[14] = (uint8_t)(0xe0 | vlan >> 8);  /* priority 7: not part of the key */
 		out[15] = (uint8_t)vlan;
 	}
 	return len;
@@ -132,13 +133,18 @@ static void walk(const struct step *steps, unsigned n)
 static void vswitch_learns_and_forwards(void **state)
 {
 	static const struct step steps[] = {
-		{ "unknown is flooded, not reflected", GUEST_A, MAC_B, MAC_A, 0, 1, ALL_BUT(GUEST_A) },
+		{ "unknown is flooded, not reflected", GUEST_A, MAC_B, MAC_A, 0, 1,
+		  ALL_BUT(GUEST_A) },
 		{ "answer goes to the learned port",   GUEST_B, MAC_A, MAC_B, 0, 1, TO(GUEST_A) },
 		{ "and so does the next one",          GUEST_A, MAC_B, MAC_A, 0, 1, TO(GUEST_B) },
-		{ "broadcast is flooded",              UPLINK,  BCAST, MAC_X, 0, 1, ALL_BUT(UPLINK) },
-		{ "multicast is flooded",              GUEST_A, MCAST, MAC_A, 0, 1, ALL_BUT(GUEST_A) },
-		{ "to the port it came from: nobody",  GUEST_A, MAC_A, 0x5254007701ffull, 0, 1, NOBODY },
-		{ "an address that moved is followed", GUEST_C, BCAST, MAC_A, 0, 2, ALL_BUT(GUEST_C) },
+		{ "broadcast is flooded",              UPLINK,  BCAST, MAC_X, 0, 1,
+		  ALL_BUT(UPLINK) },
+		{ "multicast is flooded",              GUEST_A, MCAST, MAC_A, 0, 1,
+		  ALL_BUT(GUEST_A) },
+		{ "to the port it came from: nobody",  GUEST_A, MAC_A, 0x5254007701ffull, 0, 1,
+		  NOBODY },
+		{ "an address that moved is followed", GUEST_C, BCAST, MAC_A, 0, 2,
+		  ALL_BUT(GUEST_C) },
 		{ "to its new port",                   GUEST_B, MAC_A, MAC_B, 0, 2, TO(GUEST_C) },
 	};
 	(void)state;
@@ -148,9 +154,11 @@ static void vswitch_learns_and_forwards(void **state)
 static void vswitch_ages_addresses(void **state)
 {
 	static const struct step steps[] = {
-		{ "learn A",                           GUEST_A, BCAST, MAC_A, 0, 10, ALL_BUT(GUEST_A) },
+		{ "learn A",                           GUEST_A, BCAST, MAC_A, 0, 10,
+		  ALL_BUT(GUEST_A) },
 		{ "just before its time",              GUEST_B, MAC_A, MAC_B, 0, 309, TO(GUEST_A) },
-		{ "exactly at its end: unknown again", GUEST_B, MAC_A, MAC_B, 0, 310, ALL_BUT(GUEST_B) },
+		{ "exactly at its end: unknown again", GUEST_B, MAC_A, MAC_B, 0, 310,
+		  ALL_BUT(GUEST_B) },
 		{ "B was seen again at 310",           GUEST_A, MAC_B, MAC_A, 0, 609, TO(GUEST_B) },
 		{ "a caller whose time is behind",     GUEST_B, MAC_A, MAC_B, 0, 608, TO(GUEST_A) },
 	};
@@ -161,11 +169,14 @@ static void vswitch_ages_addresses(void **state)
 static void vswitch_learns_by_vlan(void **state)     /* IEEE 802.1Q, independent VLAN learning */
 {
 	static const struct step steps[] = {
-		{ "A in VLAN 5 at port A",             GUEST_A, BCAST, MAC_A, 5, 1, ALL_BUT(GUEST_A) },
-		{ "A in VLAN 6 at port C",             GUEST_C, BCAST, MAC_A, 6, 1, ALL_BUT(GUEST_C) },
+		{ "A in VLAN 5 at port A",             GUEST_A, BCAST, MAC_A, 5, 1,
+		  ALL_BUT(GUEST_A) },
+		{ "A in VLAN 6 at port C",             GUEST_C, BCAST, MAC_A, 6, 1,
+		  ALL_BUT(GUEST_C) },
 		{ "VLAN 5 goes to A",                  GUEST_B, MAC_A, MAC_B, 5, 1, TO(GUEST_A) },
 		{ "VLAN 6 goes to C",                  GUEST_B, MAC_A, MAC_B, 6, 1, TO(GUEST_C) },
-		{ "untagged knows it not",             GUEST_B, MAC_A, MAC_B, 0, 1, ALL_BUT(GUEST_B) },
+		{ "untagged knows it not",             GUEST_B, MAC_A, MAC_B, 0, 1,
+		  ALL_BUT(GUEST_B) },
 	};
 	(void)state;
 	walk(steps, COUNT(steps));
@@ -182,7 +193,8 @@ static void vswitch_refuses_bad_sources(void **state)
 		{ "no source",                         GUEST_A, BCAST, 0, 0, 1, NOBODY },
 		{ "bridge protocol data unit",         GUEST_A, STP, MAC_A, 0, 1, NOBODY },
 		{ "last reserved address",             GUEST_A, STP + 15, MAC_A, 0, 1, NOBODY },
-		{ "just after the reserved ones",      GUEST_A, STP + 16, MAC_A, 0, 1, ALL_BUT(GUEST_A) },
+		{ "just after the reserved ones",      GUEST_A, STP + 16, MAC_A, 0, 1,
+		  ALL_BUT(GUEST_A) },
 	};
 	struct vport_info info;
 
@@ -258,7 +270,8 @@ static void vswitch_reads_a_header_cut_into_pieces(void **state)
 {
 	uint8_t bytes[64];
 	struct frame f = { .len = 64, .nparts = 4,
-			   .part = { { bytes, 3 }, { bytes + 3, 0 }, { bytes + 3, 12 }, { bytes + 15, 49 } } };
+			   .part = { { bytes, 3 }, { bytes + 3, 0 }, { bytes + 3, 12 },
+			             { bytes + 15, 49 } } };
 
 	(void)state;
 	send_mac(GUEST_A, BCAST, MAC_A, 7, 0);
@@ -283,7 +296,8 @@ static void vswitch_survives_a_flood_of_addresses(void **state)
 	assert_in_range(n, VSWITCH_MACS_MAX / 2, VSWITCH_MACS_MAX);
 	assert_int_equal(send_mac(GUEST_B, MAC_H, MAC_B, 0, end_ns), TO(HOST));
 	/* The newest address is among those that were kept. */
-	assert_int_equal(send_mac(GUEST_B, 0x020000000000ull + end_ns - 1, MAC_B, 0, end_ns), TO(GUEST_A));
+	assert_int_equal(send_mac(GUEST_B, 0x020000000000ull + end_ns - 1, MAC_B, 0, end_ns),
+	                 TO(GUEST_A));
 }
 
 static void vswitch_knows_one_address_in_many_vlans(void **state)
@@ -317,8 +331,10 @@ static void vswitch_ports_run_out_and_come_back(void **state)
 
 	(void)state;
 	for (unsigned i = NPORTS; i < VSWITCH_PORTS_MAX; i++)
-		assert_int_equal(vswitch_add_port(sw, VPORT_GUEST, "g", take, &sinks[0], &port), OK);
-	assert_int_equal(vswitch_add_port(sw, VPORT_GUEST, "g", take, &sinks[0], &port), ERR_NO_MEMORY);
+		assert_int_equal(vswitch_add_port(sw, VPORT_GUEST, "g", take, &sinks[0], &port),
+		                 OK);
+	assert_int_equal(vswitch_add_port(sw, VPORT_GUEST, "g", take, &sinks[0], &port),
+	                 ERR_NO_MEMORY);
 	vswitch_remove_port(sw, 9);
 	assert_false(vswitch_port_info(sw, 9, &(struct vport_info){ 0 }));
 	assert_int_equal(vswitch_add_port(sw, VPORT_GUEST, "g", take, &sinks[0], &port), OK);

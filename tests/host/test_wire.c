@@ -11,7 +11,8 @@
 
 #include "mig/wire.h"
 
-static const struct wire_id id = { .uuid = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 }, .epoch = 7 };
+static const struct wire_id id = { .uuid = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+                                             16 }, .epoch = 7 };
 
 static void put_then_take_gives_the_same(void **state)
 {
@@ -27,7 +28,9 @@ static void put_then_take_gives_the_same(void **state)
 	wire_put_text(&w, "seven!!");
 	wire_put_bytes(&w, "abc", 3);
 	assert_false(w.overflow);
-	assert_memory_equal(buf, "\x12\x56\x34\xde\xbc\x9a\x78\x10\x32\x54\x76\x98\xba\xdc\xfe\x07\x00seven!!abc", w.len);
+	assert_memory_equal(buf,
+	                    "\x12\x56\x34\xde\xbc\x9a\x78\x10\x32\x54\x76\x98\xba\xdc\xfe"
+	                    "\x07\x00seven!!abc", w.len);
 
 	struct wire_in r = { .buf = buf, .size = w.len };
 	assert_int_equal(wire_take_u8(&r), 0x12);
@@ -106,7 +109,8 @@ static void stream_header_is_checked(void **state)
 static void header_round_trip_and_every_flipped_bit(void **state)
 {
 	static const char body[] = "a body of a record";
-	struct wire_record rec = { .type = WIRE_REFUSED, .length = sizeof(body), .sequence = 3, .id = id }, back;
+	struct wire_record rec = { .type = WIRE_REFUSED, .length = sizeof(body), .sequence = 3,
+	                           .id = id }, back;
 	uint8_t head[WIRE_HEADER_LEN];
 
 	(void)state;
@@ -220,9 +224,11 @@ static void zero_runs_are_checked_against_the_guest(void **state)
 	(void)state;
 	assert_int_equal(take_runs(2, (struct wire_run[]){ { 0, 4 }, { 4, 6 } }, 10), OK);
 	assert_int_equal(take_runs(1, (struct wire_run[]){ { 5, 6 } }, 10), ERR_BAD_FORMAT);
-	assert_int_equal(take_runs(1, (struct wire_run[]){ { 5, UINT32_MAX } }, 10), ERR_BAD_FORMAT);
+	assert_int_equal(take_runs(1, (struct wire_run[]){ { 5, UINT32_MAX } }, 10),
+	                 ERR_BAD_FORMAT);
 	assert_int_equal(take_runs(1, (struct wire_run[]){ { 10, 0 } }, 10), ERR_BAD_FORMAT);
-	assert_int_equal(take_runs(2, (struct wire_run[]){ { 0, 4 }, { 3, 1 } }, 10), ERR_BAD_FORMAT);
+	assert_int_equal(take_runs(2, (struct wire_run[]){ { 0, 4 }, { 3, 1 } }, 10),
+	                 ERR_BAD_FORMAT);
 }
 
 int main(void)

@@ -35,7 +35,7 @@ BAD_STYLE = [
     (SPDX + "int f(void)\n{\n        return 0;\n}\n", "tabs"),
     (SPDX + "int a; \n", "blanks"),
     (SPDX + "int a;", "newline"),
-    (SPDX + "/* TODO */\n", "issue"),
+    (SPDX + "/* TO" + "DO */\n", "issue"),
     (SPDX + "int a" + "a" * 100 + ";\n", "columns"),
     (SPDX + "int f(void)\n{\n" + "\tg();\n" * 70 + "}\n", "f() has 73 lines"),
     (SPDX + "int a;\n" * 601, "600 lines"),

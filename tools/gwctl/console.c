@@ -108,7 +108,8 @@ static void type(struct session *s, const char *bytes, size_t len)
 		if (took)
 			give_up_ms = now_ms() + 10000;
 		else if (!s->leave && now_ms() > give_up_ms) {
-			complain("the guest does not read its console; %zu bytes were not typed", len);
+			complain("the guest does not read its console; %zu bytes were not typed",
+			         len);
 			s->code = EXIT_REFUSED;
 			s->leave = true;
 		} else if (!s->leave) {
@@ -170,7 +171,8 @@ static bool quiet(const struct session *s)
 {
 	long long wait_ms = options.wait_ms >= 0 ? options.wait_ms : WAIT_DEFAULT_MS;
 
-	return !s->tty && !options.follow && !s->input_open && now_ms() - s->quiet_since_ms > wait_ms;
+	return !s->tty && !options.follow && !s->input_open &&
+	       now_ms() - s->quiet_since_ms > wait_ms;
 }
 
 static void follow(struct session *s)
@@ -181,7 +183,8 @@ static void follow(struct session *s)
 	while (!s->leave && !interrupted && !quiet(s)) {
 		struct pollfd p = { .fd = s->input_open ? STDIN_FILENO : -1, .events = POLLIN };
 
-		pause_ms = listen(s) ? PAUSE_MIN_MS : pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : pause_ms * 2;
+		pause_ms = listen(s) ? PAUSE_MIN_MS :
+		           pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : pause_ms * 2;
 		if (s->leave)
 			break;
 		if (poll(&p, 1, pause_ms) > 0) {
@@ -216,7 +219,8 @@ static int once(struct session *s)
 
 int vm_console(char **argv)
 {
-	struct session s = { .vm = argv[0], .from = options.from > 0 ? options.from : 0, .input_open = true, .line_start = true };
+	struct session s = { .vm = argv[0], .from = options.from > 0 ? options.from : 0,
+	                     .input_open = true, .line_start = true };
 
 	if (options.json)
 		return once(&s);

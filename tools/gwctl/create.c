@@ -28,7 +28,8 @@ static json_t *images;                          /* what the node has already */
 static void show_progress(void *ctx, double sent, double total)
 {
 	if (isatty(STDERR_FILENO))
-		fprintf(stderr, "\rgwctl: uploading %s: %.1f of %.1f MiB \033[K", (const char *)ctx, sent / (1 << 20), total / (1 << 20));
+		fprintf(stderr, "\rgwctl: uploading %s: %.1f of %.1f MiB \033[K", (const char *)ctx,
+		        sent / (1 << 20), total / (1 << 20));
 }
 
 static void name_image(const char *path, const char *hex, char name[IMAGE_NAME_MAX])
@@ -115,7 +116,8 @@ static int place_member(json_t *boot, const char *key, const char *dir)
 static int place_payloads(json_t *definition, const char *dir)
 {
 	static const char *const single[] = { "kernel", "initrd", "multiboot" };
-	json_t *boot = json_object_get(definition, "boot"), *modules = json_object_get(boot, "modules");
+	json_t *boot = json_object_get(definition, "boot"),
+		*modules = json_object_get(boot, "modules");
 	int code = EXIT_OK;
 
 	if (!json_is_object(boot)) {
@@ -152,7 +154,8 @@ static void take_back(void)
 	while (nuploaded > 0) {
 		struct reply r;
 
-		if (!http_request("DELETE", path_of("/v1/images/", uploaded[--nuploaded], ""), NULL, 0, &r))
+		if (!http_request("DELETE", path_of("/v1/images/", uploaded[--nuploaded], ""), NULL,
+		                  0, &r))
 			complain("image %s stays on the node: %s", uploaded[nuploaded], r.error);
 		reply_free(&r);
 	}
@@ -182,7 +185,8 @@ static int create(json_t *definition, const char *dir)
 	else if (!options.start && options.json)
 		print_json(r.json);
 	else if (!options.start)
-		printf("VM %s is created; start it with: gwctl vm start %s\n", text_of(r.json, "name"), text_of(r.json, "name"));
+		printf("VM %s is created; start it with: gwctl vm start %s\n",
+		       text_of(r.json, "name"), text_of(r.json, "name"));
 	reply_free(&r);
 	json_decref(images);
 	return code;

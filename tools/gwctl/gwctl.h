@@ -31,7 +31,7 @@ extern struct options options;
 /* One sentence on standard error, with "gwctl: " before it. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* --- http.c: one request, one answer ------------------------------------------------------------ */
+/* --- http.c: one request, one answer ---------------------------------------------------------- */
 
 struct reply {
 	long      status;               /* 0: no answer                                         */
@@ -49,11 +49,16 @@ void http_begin(void);
 void http_end(void);
 
 /* True when the node answered 2xx.  `out` is always filled; give it back with reply_free(). */
-bool http_request(const char *method, const char *path, const void *body, size_t len, struct reply *out);
-bool http_upload(const char *path, const char *file, upload_progress_fn *progress, void *ctx, struct reply *out);
+bool http_request(const char *method, const char *path, const void *body, size_t len,
+                  struct reply *out);
+bool http_upload(const char *path, const char *file, upload_progress_fn *progress, void *ctx,
+                 struct reply *out);
 void reply_free(struct reply *r);
 
-/* "/v1/vms/" "NAME" "/start", the name percent-encoded; a buffer of its own, valid until the next call. */
+/*
+ * "/v1/vms/" "NAME" "/start", the name percent-encoded; a buffer of its own, valid until the next
+ * call.
+ */
 const char *path_of(const char *before, const char *name, const char *after);
 
 /* Complain about a reply that is not 2xx and give the exit code for it. */
@@ -68,15 +73,17 @@ bool        true_of(const json_t *o, const char *key);
 /* The answer as indented JSON on standard output. */
 void print_json(const json_t *j);
 
-/* --- commands: argv after the command's words; exit code ------------------------------------------ */
+/* --- commands: argv after the command's words; exit code -------------------------------------- */
 
 typedef int command_fn(char **argv);
-command_fn node_show, node_log, vm_list, vm_show, vm_start, vm_pause, vm_resume, vm_stop, vm_delete;     /* show.c    */
-command_fn migration_list, migration_show, migration_cancel, migration_resolve, image_list, image_delete; /* show.c    */
-command_fn trace_show;                                                                                    /* show.c    */
-command_fn vm_create;                                                                                     /* create.c  */
-command_fn vm_console;                                                                                    /* console.c */
-command_fn migrate;                                                                                       /* migrate.c */
+/* show.c */
+command_fn node_show, node_log, vm_list, vm_show, vm_start, vm_pause, vm_resume, vm_stop, vm_delete;
+command_fn migration_list, migration_show, migration_cancel, migration_resolve;
+command_fn image_list, image_delete, trace_show;
+
+command_fn vm_create;           /* create.c  */
+command_fn vm_console;          /* console.c */
+command_fn migrate;             /* migrate.c */
 
 /* show.c, used by migrate.c: the summary of one migration. */
 void migration_print(const json_t *m);

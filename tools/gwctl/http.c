@@ -17,7 +17,7 @@
 #include "tools/gwctl/gwctl.h"
 
 #define CONNECT_TIMEOUT_S 10L
-#define STALL_S           60L                    /* no byte for so long: given up; emulated nodes are slow */
+#define STALL_S           60L           /* no byte for so long: given up; emulated nodes are slow */
 #define REPLY_MAX         (16u << 20)
 #define URL_MAX           1024
 
@@ -64,7 +64,8 @@ static size_t take_header(char *data, size_t size, size_t n, void *ctx)
 	size_t len = size * n, head = sizeof(name) - 1;
 
 	if (len > head && strncasecmp(data, name, head) == 0) {
-		memcpy(value, data + head, len - head < sizeof(value) - 1 ? len - head : sizeof(value) - 1);
+		memcpy(value, data + head,
+		       len - head < sizeof(value) - 1 ? len - head : sizeof(value) - 1);
 		r->next = strtoll(value, NULL, 10);
 	}
 	return len;
@@ -72,7 +73,8 @@ static size_t take_header(char *data, size_t size, size_t n, void *ctx)
 
 struct progress { upload_progress_fn *fn; void *ctx; };
 
-static int on_progress(void *ctx, curl_off_t dl_total, curl_off_t dl_now, curl_off_t ul_total, curl_off_t ul_now)
+static int on_progress(void *ctx, curl_off_t dl_total, curl_off_t dl_now, curl_off_t ul_total,
+                       curl_off_t ul_now)
 {
 	struct progress *p = ctx;
 
@@ -114,7 +116,8 @@ static void keep_error(struct reply *out)
 	if (said[0])
 		snprintf(out->error, sizeof(out->error), "%s", said);
 	else
-		snprintf(out->error, sizeof(out->error), "the node answered with status %ld", out->status);
+		snprintf(out->error, sizeof(out->error), "the node answered with status %ld",
+		         out->status);
 	for (char *c = out->error; *c; c++)
 		if (iscntrl((unsigned char)*c))
 			*c = '?';
@@ -122,7 +125,8 @@ static void keep_error(struct reply *out)
 
 static bool perform(struct reply *out)
 {
-	struct curl_slist *headers = curl_slist_append(NULL, "Expect:");     /* no round trip before a body */
+	/* No round trip before a body. */
+	struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
 	char *type = NULL;
 
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -134,7 +138,8 @@ static bool perform(struct reply *out)
 		/* An early refusal of an upload is an answer, even though sending failed. */
 		if (out->status < 400) {
 			out->status = 0;
-			snprintf(out->error, sizeof(out->error), "node %s does not answer: %s", options.node, curl_easy_strerror(code));
+			snprintf(out->error, sizeof(out->error), "node %s does not answer: %s",
+			         options.node, curl_easy_strerror(code));
 			return false;
 		}
 	}
@@ -146,7 +151,8 @@ static bool perform(struct reply *out)
 	return false;
 }
 
-bool http_request(const char *method, const char *path, const void *body, size_t len, struct reply *out)
+bool http_request(const char *method, const char *path, const void *body, size_t len,
+                  struct reply *out)
 {
 	prepare(method, path, out);
 	if (body || strcmp(method, "POST") == 0) {
@@ -156,7 +162,8 @@ bool http_request(const char *method, const char *path, const void *body, size_t
 	return perform(out);
 }
 
-bool http_upload(const char *path, const char *file, upload_progress_fn *progress, void *ctx, struct reply *out)
+bool http_upload(const char *path, const char *file, upload_progress_fn *progress, void *ctx,
+                 struct reply *out)
 {
 	struct progress p = { progress, ctx };
 	struct stat st;
@@ -194,7 +201,8 @@ const char *path_of(const char *before, const char *name, const char *after)
 	size_t n = (size_t)snprintf(path, sizeof(path), "%s", before);
 
 	for (; *name && n + 4 + strlen(after) < sizeof(path); name++)
-		n += (size_t)snprintf(path + n, sizeof(path) - n, isalnum((unsigned char)*name) || strchr("-._~", *name) ? "%c" : "%%%02X",
+		n += (size_t)snprintf(path + n, sizeof(path) - n, isalnum((unsigned char)*name) ||
+		                      strchr("-._~", *name) ? "%c" : "%%%02X",
 		                      (unsigned char)*name);
 	snprintf(path + n, sizeof(path) - n, "%s", after);
 	return path;
@@ -213,8 +221,14 @@ const char *text_of(const json_t *o, const char *key)
 	return s ? s : "";
 }
 
-long long int_of(const json_t *o, const char *key) { return json_integer_value(json_object_get(o, key)); }
-double real_of(const json_t *o, const char *key)   { return json_number_value(json_object_get(o, key)); }
+long long int_of(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+double real_of(const json_t *o, const char *key)
+{
+	return json_number_value(json_object_get(o, key));
+}
 bool true_of(const json_t *o, const char *key)     { return json_is_true(json_object_get(o, key)); }
 
 void print_json(const json_t *j)

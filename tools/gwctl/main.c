@@ -27,25 +27,35 @@ static const struct command {
 	command_fn *run;
 	const char *usage, *help;
 } commands[] = {
-	{ { "node", "show" },         0, node_show,         "",           "the host: CPU, memory, cards, switches" },
-	{ { "node", "log" },          0, node_log,          "",           "the end of the host's log" },
+	{ { "node", "show" },         0, node_show,         "",
+	  "the host: CPU, memory, cards, switches" },
+	{ { "node", "log" },          0, node_log,          "",
+	  "the end of the host's log" },
 	{ { "vm", "list" },           0, vm_list,           "",           "all VMs" },
-	{ { "vm", "show" },           1, vm_show,           "VM",         "one VM with vCPUs and counters" },
-	{ { "vm", "create" },         1, vm_create,         "FILE",       "upload its payloads, create it" },
+	{ { "vm", "show" },           1, vm_show,           "VM",
+	  "one VM with vCPUs and counters" },
+	{ { "vm", "create" },         1, vm_create,         "FILE",
+	  "upload its payloads, create it" },
 	{ { "vm", "start" },          1, vm_start,          "VM",         "" },
 	{ { "vm", "pause" },          1, vm_pause,          "VM",         "" },
 	{ { "vm", "resume" },         1, vm_resume,         "VM",         "" },
 	{ { "vm", "stop" },           1, vm_stop,           "VM",         "pull its plug" },
 	{ { "vm", "delete" },         1, vm_delete,         "VM",         "" },
-	{ { "vm", "console" },        1, vm_console,        "VM",         "its console; Ctrl-] or ~. leaves" },
-	{ { "migrate", NULL },        2, migrate,           "VM TO",      "move it to the host at address TO" },
-	{ { "migration", "list" },    0, migration_list,    "",           "migrations that the node remembers" },
+	{ { "vm", "console" },        1, vm_console,        "VM",
+	  "its console; Ctrl-] or ~. leaves" },
+	{ { "migrate", NULL },        2, migrate,           "VM TO",
+	  "move it to the host at address TO" },
+	{ { "migration", "list" },    0, migration_list,    "",
+	  "migrations that the node remembers" },
 	{ { "migration", "show" },    1, migration_show,    "ID",         "" },
-	{ { "migration", "cancel" },  1, migration_cancel,  "ID",         "the guest stays where it runs" },
-	{ { "migration", "resolve" }, 2, migration_resolve, "ID ours|theirs", "in doubt: whose is the guest" },
+	{ { "migration", "cancel" },  1, migration_cancel,  "ID",
+	  "the guest stays where it runs" },
+	{ { "migration", "resolve" }, 2, migration_resolve, "ID ours|theirs",
+	  "in doubt: whose is the guest" },
 	{ { "image", "list" },        0, image_list,        "",           "payloads on the node" },
 	{ { "image", "delete" },      1, image_delete,      "NAME",       "" },
-	{ { "trace", NULL },          1, trace_show,        "VM",         "what its vCPUs did, exit by exit" },
+	{ { "trace", NULL },          1, trace_show,        "VM",
+	  "what its vCPUs did, exit by exit" },
 };
 
 void complain(const char *fmt, ...)
@@ -60,21 +70,29 @@ void complain(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-/* --- Options --------------------------------------------------------------------------------------- */
+/* --- Options ---------------------------------------------------------------------------------- */
 
-enum { OPT_START = 256, OPT_DOWNTIME, OPT_TIMEOUT, OPT_VERIFY, OPT_DETACH, OPT_FROM, OPT_WAIT, OPT_FOLLOW };
+enum { OPT_START = 256, OPT_DOWNTIME, OPT_TIMEOUT, OPT_VERIFY, OPT_DETACH,
+       OPT_FROM, OPT_WAIT, OPT_FOLLOW };
 
 static const struct argp_option option_list[] = {
-	{ "node", 'n', "NODE", 0, "management address of the node (otherwise the variable GODWIT_NODE)", 1 },
+	{ "node", 'n', "NODE", 0,
+	  "management address of the node (otherwise the variable GODWIT_NODE)", 1 },
 	{ "json", 'j', NULL, 0, "answer in JSON on standard output", 1 },
 	{ "start", OPT_START, NULL, 0, "vm create: start it, too", 2 },
 	{ "from", OPT_FROM, "N", 0, "vm console, trace: begin at this byte or record", 2 },
-	{ "wait-ms", OPT_WAIT, "MS", 0, "vm console without a terminal: leave after this silence (default 1000)", 2 },
-	{ "follow", OPT_FOLLOW, NULL, 0, "trace, vm console without a terminal: go on until interrupted", 2 },
-	{ "downtime-ms", OPT_DOWNTIME, "MS", 0, "migrate: longest stop to aim at (default 300)", 3 },
-	{ "timeout-s", OPT_TIMEOUT, "S", 0, "migrate: cancel when not done by then (default: never)", 3 },
-	{ "verify", OPT_VERIFY, NULL, 0, "migrate: both sides hash RAM, a difference keeps the guest here", 3 },
-	{ "detach", OPT_DETACH, NULL, 0, "migrate: print the number and do not wait for the end", 3 },
+	{ "wait-ms", OPT_WAIT, "MS", 0,
+	  "vm console without a terminal: leave after this silence (default 1000)", 2 },
+	{ "follow", OPT_FOLLOW, NULL, 0,
+	  "trace, vm console without a terminal: go on until interrupted", 2 },
+	{ "downtime-ms", OPT_DOWNTIME, "MS", 0, "migrate: longest stop to aim at (default 300)",
+	  3 },
+	{ "timeout-s", OPT_TIMEOUT, "S", 0,
+	  "migrate: cancel when not done by then (default: never)", 3 },
+	{ "verify", OPT_VERIFY, NULL, 0,
+	  "migrate: both sides hash RAM, a difference keeps the guest here", 3 },
+	{ "detach", OPT_DETACH, NULL, 0, "migrate: print the number and do not wait for the end",
+	  3 },
 	{ 0 }
 };
 
@@ -129,11 +147,14 @@ static char *help_filter(int key, const char *text, void *input)
 	if (!all)
 		return (char *)text;
 	size_t n = (size_t)snprintf(all, size, "Commands:\n");
-	for (const struct command *c = commands; c < commands + sizeof(commands) / sizeof(*commands); c++) {
+	for (const struct command *c = commands; c < commands +
+	     sizeof(commands) / sizeof(*commands); c++) {
 		char left[48];
 
-		snprintf(left, sizeof(left), "%s%s%s %s", c->words[0], c->words[1] ? " " : "", c->words[1] ? c->words[1] : "", c->usage);
-		n += (size_t)snprintf(all + n, size - n, c->help[0] ? "  %-34s %s\n" : "  %s\n", left, c->help);
+		snprintf(left, sizeof(left), "%s%s%s %s", c->words[0], c->words[1] ? " " : "",
+		         c->words[1] ? c->words[1] : "", c->usage);
+		n += (size_t)snprintf(all + n, size - n, c->help[0] ? "  %-34s %s\n" : "  %s\n",
+		                      left, c->help);
 	}
 	snprintf(all + n, size - n, "%s", text);
 	return all;
@@ -142,12 +163,12 @@ static char *help_filter(int key, const char *text, void *input)
 static const struct argp argp = {
 	.options = option_list, .parser = parse, .args_doc = "COMMAND...",
 	.doc = "Talk to the control service of a Godwit node.\v"
-	       "\nExit codes: 0 done, 1 the node refused, 2 wrong usage, 3 the node does not answer, "
-	       "4 the migration ended and the guest stayed, 130 interrupted.",
+	       "\nExit codes: 0 done, 1 the node refused, 2 wrong usage, 3 the node does not "
+	       "answer, 4 the migration ended and the guest stayed, 130 interrupted.",
 	.help_filter = help_filter,
 };
 
-/* --- Words to a command -------------------------------------------------------------------------------- */
+/* --- Words to a command ----------------------------------------------------------------------- */
 
 static int say_usage(const struct command *c)
 {
@@ -160,7 +181,8 @@ static int no_such_command(void)
 {
 	char known[200] = "";
 
-	for (const struct command *c = commands; c < commands + sizeof(commands) / sizeof(*commands); c++) {
+	for (const struct command *c = commands; c < commands +
+	     sizeof(commands) / sizeof(*commands); c++) {
 		if (strcmp(c->words[0], words[0]) != 0 || !c->words[1])
 			continue;
 		size_t n = strlen(known);
@@ -175,10 +197,12 @@ static int no_such_command(void)
 
 static int run(void)
 {
-	for (const struct command *c = commands; c < commands + sizeof(commands) / sizeof(*commands); c++) {
+	for (const struct command *c = commands; c < commands +
+	     sizeof(commands) / sizeof(*commands); c++) {
 		int used = c->words[1] ? 2 : 1;
 
-		if (strcmp(words[0], c->words[0]) != 0 || (c->words[1] && (nwords < 2 || strcmp(words[1], c->words[1]) != 0)))
+		if (strcmp(words[0], c->words[0]) != 0 ||
+		    (c->words[1] && (nwords < 2 || strcmp(words[1], c->words[1]) != 0)))
 			continue;
 		return nwords - used == c->args ? c->run(words + used) : say_usage(c);
 	}

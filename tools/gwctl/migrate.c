@@ -44,8 +44,10 @@ static void show_bar(struct watch *w, const json_t *m)
 	double same = w->pages > 0 && left <= w->pages ? 1.0 - (double)left / (double)w->pages : 0;
 	int full = (int)(same * BAR_WIDTH);
 
-	fprintf(stderr, "\r\033[K%s [%.*s%*s] %3.0f%%  round %lld, %lld pages left", text_of(m, "state"), full,
-	        "##############################", BAR_WIDTH - full, "", same * 100, int_of(m, "round"), left);
+	fprintf(stderr, "\r\033[K%s [%.*s%*s] %3.0f%%  round %lld, %lld pages left",
+	        text_of(m, "state"), full,
+	        "##############################", BAR_WIDTH - full, "", same * 100,
+	        int_of(m, "round"), left);
 	if (real_of(m, "rate_bytes_s") > 0)
 		fprintf(stderr, ", %.2f MiB/s", real_of(m, "rate_bytes_s") / MIB);
 	if (real_of(m, "predicted_downtime_ms") > 0)
@@ -62,7 +64,8 @@ static void say_rounds(struct watch *w, const json_t *m)
 	if (rounds == w->rounds_said || true_of(m, "ended"))
 		return;
 	w->rounds_said = rounds;
-	fprintf(stderr, "round %lld: %lld pages to send, %.2f MiB/s, would stop for %.0f ms\n", rounds, int_of(m, "pages_left"),
+	fprintf(stderr, "round %lld: %lld pages to send, %.2f MiB/s, would stop for %.0f ms\n",
+	        rounds, int_of(m, "pages_left"),
 	        real_of(m, "rate_bytes_s") / MIB, real_of(m, "predicted_downtime_ms"));
 }
 
@@ -71,7 +74,8 @@ static void show(struct watch *w, const json_t *m)
 	if (strcmp(text_of(m, "state"), "DOUBT") == 0) {
 		clear_bar(w);
 		if (!w->doubt_said)
-			complain("%s; \"gwctl migration resolve %s ours|theirs\" decides", text_of(m, "result"), w->id);
+			complain("%s; \"gwctl migration resolve %s ours|theirs\" decides",
+			         text_of(m, "result"), w->id);
 		w->doubt_said = true;
 	} else if (w->bar) {
 		show_bar(w, m);
@@ -93,7 +97,10 @@ static void ask_cancel(struct watch *w)
 	reply_free(&r);
 }
 
-/* Until it has ended.  The answer is in `last`; a node that does not answer for a while is waited for. */
+/*
+ * Until it has ended.  The answer is in `last`; a node that does not answer for a while is waited
+ * for.
+ */
 static int follow(struct watch *w, struct reply *last)
 {
 	time_t answered = time(NULL);
@@ -127,7 +134,8 @@ static int follow(struct watch *w, struct reply *last)
 static long long guest_pages(const char *vm)
 {
 	struct reply r;
-	long long mib = http_request("GET", path_of("/v1/vms/", vm, ""), NULL, 0, &r) ? int_of(r.json, "memory") : 0;
+	long long mib = http_request("GET", path_of("/v1/vms/", vm, ""), NULL, 0, &r)
+		? int_of(r.json, "memory") : 0;
 
 	reply_free(&r);
 	return mib * PAGES_PER_MIB;
@@ -166,7 +174,8 @@ static int begin(const char *vm, const char *to, struct watch *w)
 		if (options.json)
 			print_json(r.json);
 		else
-			printf("migration %s has begun; watch it with: gwctl migration show %s\n", w->id, w->id);
+			printf("migration %s has begun; watch it with: gwctl migration show %s\n",
+			       w->id, w->id);
 	}
 	free(body);
 	reply_free(&r);

@@ -31,19 +31,24 @@ static int simple(const char *method, const char *path, print_fn *print)
 	return code;
 }
 
-/* --- The node ------------------------------------------------------------------------------------- */
+/* --- The node --------------------------------------------------------------------------------- */
 
 static void print_memory(const json_t *m)
 {
-	printf("memory     %.0f MiB, %.0f MiB free, guests %.0f MiB, hypervisor %.1f MiB\n", real_of(m, "frames_bytes") / MIB,
-	       real_of(m, "free_bytes") / MIB, real_of(m, "guest_bytes") / MIB, real_of(m, "hypervisor_bytes") / MIB);
+	printf("memory     %.0f MiB, %.0f MiB free, guests %.0f MiB, hypervisor %.1f MiB\n",
+	       real_of(m, "frames_bytes") / MIB,
+	       real_of(m, "free_bytes") / MIB, real_of(m, "guest_bytes") / MIB,
+	       real_of(m, "hypervisor_bytes") / MIB);
 }
 
 static void print_port(const json_t *p)
 {
-	printf("  port %-3lld %-7s %-14s %-6s  in %10lld frames  out %10lld frames  dropped %lld\n", int_of(p, "port"),
-	       text_of(p, "kind"), text_of(p, "name"), true_of(p, "open") ? "open" : "closed", int_of(p, "in_frames"),
-	       int_of(p, "out_frames"), int_of(p, "dropped_closed") + int_of(p, "dropped_full") + int_of(p, "dropped_bad"));
+	printf("  port %-3lld %-7s %-14s %-6s  in %10lld frames  out %10lld frames  dropped %lld\n",
+	       int_of(p, "port"),
+	       text_of(p, "kind"), text_of(p, "name"), true_of(p, "open") ? "open" : "closed",
+	       int_of(p, "in_frames"),
+	       int_of(p, "out_frames"), int_of(p, "dropped_closed") + int_of(p,
+	        "dropped_full") + int_of(p, "dropped_bad"));
 }
 
 static void print_networks(const json_t *n)
@@ -54,8 +59,10 @@ static void print_networks(const json_t *n)
 	json_array_foreach(json_object_get(n, "addresses"), i, x)
 		printf("address    %s\n", json_string_value(x));
 	json_array_foreach(json_object_get(n, "nics"), i, x)
-		printf("%-10s %s, %s, link %s, sent %lld, received %lld, dropped %lld\n", text_of(x, "name"), text_of(x, "where"),
-		       text_of(x, "mac"), true_of(x, "link") ? "up" : "down", int_of(x, "tx_frames"), int_of(x, "rx_frames"),
+		printf("%-10s %s, %s, link %s, sent %lld, received %lld, dropped %lld\n",
+		       text_of(x, "name"), text_of(x, "where"),
+		       text_of(x, "mac"), true_of(x, "link") ? "up" : "down",
+		       int_of(x, "tx_frames"), int_of(x, "rx_frames"),
 		       int_of(x, "rx_dropped"));
 	json_array_foreach(json_object_get(n, "switches"), i, x) {
 		size_t k;
@@ -64,7 +71,8 @@ static void print_networks(const json_t *n)
 		json_array_foreach(json_object_get(x, "ports"), k, y)
 			print_port(y);
 		json_array_foreach(json_object_get(x, "macs"), k, y)
-			printf("  mac  %s at port %lld, %.1f s ago\n", text_of(y, "mac"), int_of(y, "port"), real_of(y, "age_ms") / 1000);
+			printf("  mac  %s at port %lld, %.1f s ago\n", text_of(y, "mac"),
+			       int_of(y, "port"), real_of(y, "age_ms") / 1000);
 	}
 }
 
@@ -73,12 +81,15 @@ static void print_node(const json_t *n)
 	size_t i;
 	json_t *f;
 
-	printf("node       %s, Godwit %s, %s, up %.1f s, TSC %.3f MHz\n", text_of(n, "name"), text_of(n, "version"),
-	       text_of(n, "virtualization"), real_of(n, "uptime_ms") / 1000, real_of(n, "tsc_khz") / 1000);
+	printf("node       %s, Godwit %s, %s, up %.1f s, TSC %.3f MHz\n", text_of(n, "name"),
+	       text_of(n, "version"),
+	       text_of(n, "virtualization"), real_of(n, "uptime_ms") / 1000,
+	       real_of(n, "tsc_khz") / 1000);
 	print_memory(json_object_get(n, "memory"));
 	print_networks(n);
 	json_array_foreach(json_object_get(n, "features"), i, f)
-		printf("%-10s %s%s%s\n", true_of(f, "found") ? "found" : "missing", text_of(f, "name"),
+		printf("%-10s %s%s%s\n", true_of(f, "found") ? "found" : "missing",
+		       text_of(f, "name"),
 		       text_of(f, "why")[0] ? ": " : "", text_of(f, "why"));
 }
 
@@ -108,11 +119,12 @@ int node_log(char **argv)
 	return code;
 }
 
-/* --- VMs -------------------------------------------------------------------------------------------- */
+/* --- VMs -------------------------------------------------------------------------------------- */
 
 static void print_vm_line(const json_t *v)
 {
-	printf("%-20s %-8s %6lld MiB %2lld CPU  %s%s\n", text_of(v, "name"), text_of(v, "state"), int_of(v, "memory"),
+	printf("%-20s %-8s %6lld MiB %2lld CPU  %s%s\n", text_of(v, "name"), text_of(v, "state"),
+	       int_of(v, "memory"),
 	       int_of(v, "cpus"), true_of(v, "migrating") ? "migrating " : "", text_of(v, "why"));
 }
 
@@ -143,13 +155,16 @@ static void print_vm(const json_t *v)
 	json_t *x;
 
 	print_vm_line(v);
-	printf("uuid       %s\nclock      %.1f s\nhost       %.1f MiB beside its RAM, started %lld times\n", text_of(v, "uuid"),
+	printf("uuid       %s\nclock      %.1f s\n"
+	       "host       %.1f MiB beside its RAM, started %lld times\n", text_of(v, "uuid"),
 	       real_of(v, "clock_ms") / 1000, real_of(v, "host_bytes") / MIB, int_of(v, "starts"));
 	json_array_foreach(json_object_get(v, "vcpus"), i, x)
 		print_vcpu(x);
 	json_array_foreach(json_object_get(v, "nics"), i, x)
-		printf("nic %zu      %s, switch %s port %lld %s, in %lld, out %lld frames\n", i, text_of(x, "mac"), text_of(x, "switch"),
-		       int_of(x, "port"), true_of(x, "open") ? "open" : "closed", int_of(x, "in_frames"), int_of(x, "out_frames"));
+		printf("nic %zu      %s, switch %s port %lld %s, in %lld, out %lld frames\n", i,
+		       text_of(x, "mac"), text_of(x, "switch"),
+		       int_of(x, "port"), true_of(x, "open") ? "open" : "closed",
+		       int_of(x, "in_frames"), int_of(x, "out_frames"));
 }
 
 int vm_list(char **argv)
@@ -159,10 +174,16 @@ int vm_list(char **argv)
 }
 
 int vm_show(char **argv)   { return simple("GET", path_of("/v1/vms/", argv[0], ""), print_vm); }
-int vm_start(char **argv)  { return simple("POST", path_of("/v1/vms/", argv[0], "/start"), print_vm_line); }
-int vm_pause(char **argv)  { return simple("POST", path_of("/v1/vms/", argv[0], "/pause"), print_vm_line); }
-int vm_resume(char **argv) { return simple("POST", path_of("/v1/vms/", argv[0], "/resume"), print_vm_line); }
-int vm_stop(char **argv)   { return simple("POST", path_of("/v1/vms/", argv[0], "/stop"), print_vm_line); }
+int vm_start(char **argv)  { return simple("POST", path_of("/v1/vms/", argv[0], "/start"),
+                                           print_vm_line); }
+int vm_pause(char **argv)  { return simple("POST", path_of("/v1/vms/", argv[0], "/pause"),
+                                           print_vm_line); }
+int vm_resume(char **argv)
+{
+	return simple("POST", path_of("/v1/vms/", argv[0], "/resume"), print_vm_line);
+}
+int vm_stop(char **argv)   { return simple("POST", path_of("/v1/vms/", argv[0], "/stop"),
+                                           print_vm_line); }
 
 /* The node has nothing to say about what is gone. */
 static int delete(const char *path, const char *what, const char *name)
@@ -185,7 +206,10 @@ static int delete(const char *path, const char *what, const char *name)
 }
 
 int vm_delete(char **argv)    { return delete(path_of("/v1/vms/", argv[0], ""), "VM", argv[0]); }
-int image_delete(char **argv) { return delete(path_of("/v1/images/", argv[0], ""), "image", argv[0]); }
+int image_delete(char **argv)
+{
+	return delete(path_of("/v1/images/", argv[0], ""), "image", argv[0]);
+}
 
 static void print_images(const json_t *answer)
 {
@@ -203,11 +227,12 @@ int image_list(char **argv)
 	return simple("GET", "/v1/images", print_images);
 }
 
-/* --- Migrations --------------------------------------------------------------------------------------- */
+/* --- Migrations ------------------------------------------------------------------------------- */
 
 static void print_migration_line(const json_t *m)
 {
-	printf("%-4lld %-16s %-4s %-22s %-9s %s\n", int_of(m, "id"), text_of(m, "vm"), true_of(m, "outgoing") ? "to" : "from",
+	printf("%-4lld %-16s %-4s %-22s %-9s %s\n", int_of(m, "id"), text_of(m, "vm"),
+	       true_of(m, "outgoing") ? "to" : "from",
 	       text_of(m, "peer"), text_of(m, "state"), text_of(m, "result"));
 }
 
@@ -236,12 +261,16 @@ void migration_print(const json_t *m)
 	size_t i;
 	json_t *r;
 
-	printf("migration %lld of %s %s %s: %s, %s\n", int_of(m, "id"), text_of(m, "vm"), true_of(m, "outgoing") ? "to" : "from",
-	       text_of(m, "peer"), text_of(m, "state"), true_of(m, "ended") || text_of(m, "result")[0] ? text_of(m, "result") : "going on");
+	printf("migration %lld of %s %s %s: %s, %s\n", int_of(m, "id"), text_of(m, "vm"),
+	       true_of(m, "outgoing") ? "to" : "from",
+	       text_of(m, "peer"), text_of(m, "state"), true_of(m, "ended") ||
+	       text_of(m, "result")[0] ? text_of(m, "result") : "going on");
 	json_array_foreach(json_object_get(m, "rounds"), i, r)
-		printf("round %-3zu    %8lld pages, %8lld zero pages, %9.2f MiB in %9.1f ms\n", i, int_of(r, "pages"),
+		printf("round %-3zu    %8lld pages, %8lld zero pages, %9.2f MiB in %9.1f ms\n", i,
+		       int_of(r, "pages"),
 		       int_of(r, "zero_pages"), real_of(r, "bytes") / MIB, real_of(r, "ms"));
-	printf("sent         %.2f MiB for %.2f MiB of pages, in %.1f ms\n", real_of(m, "bytes_sent") / MIB,
+	printf("sent         %.2f MiB for %.2f MiB of pages, in %.1f ms\n",
+	       real_of(m, "bytes_sent") / MIB,
 	       real_of(m, "payload_bytes") / MIB, real_of(m, "total_ms"));
 	if (real_of(m, "downtime_ms") > 0)
 		print_stop(m);
@@ -255,8 +284,12 @@ int migration_list(char **argv)
 	return simple("GET", "/v1/migrations", print_migrations);
 }
 
-int migration_show(char **argv)   { return simple("GET", path_of("/v1/migrations/", argv[0], ""), migration_print); }
-int migration_cancel(char **argv) { return simple("POST", path_of("/v1/migrations/", argv[0], "/cancel"), print_migration_line); }
+int migration_show(char **argv)   { return simple("GET", path_of("/v1/migrations/", argv[0], ""),
+                                                  migration_print); }
+int migration_cancel(char **argv)
+{
+	return simple("POST", path_of("/v1/migrations/", argv[0], "/cancel"), print_migration_line);
+}
 
 int migration_resolve(char **argv)
 {
@@ -266,10 +299,12 @@ int migration_resolve(char **argv)
 	int code = EXIT_OK;
 
 	if (!ours && strcmp(argv[1], "theirs") != 0) {
-		complain("say \"ours\" (the peer does not run the guest) or \"theirs\" (it does), not \"%s\"", argv[1]);
+		complain("say \"ours\" (the peer does not run the guest) or \"theirs\" (it does), "
+		         "not \"%s\"", argv[1]);
 		return EXIT_USAGE;
 	}
-	if (!http_request("POST", path_of("/v1/migrations/", argv[0], "/resolve"), body, strlen(body), &r))
+	if (!http_request("POST", path_of("/v1/migrations/", argv[0], "/resolve"), body,
+	                  strlen(body), &r))
 		code = reply_exit(&r);
 	else if (options.json)
 		print_json(r.json);
@@ -279,7 +314,7 @@ int migration_resolve(char **argv)
 	return code;
 }
 
-/* --- Trace ------------------------------------------------------------------------------------------------ */
+/* --- Trace ------------------------------------------------------------------------------------ */
 
 static volatile sig_atomic_t interrupted;
 static void on_interrupt(int signal_number) { (void)signal_number; interrupted = 1; }
@@ -287,10 +322,13 @@ static void on_interrupt(int signal_number) { (void)signal_number; interrupted =
 static void print_record(const json_t *r)
 {
 	if (text_of(r, "kind")[0])
-		printf("%14.3f ms  vcpu %lld  %-10s %-12s rip %s  detail %s\n", real_of(r, "us") / 1000, int_of(r, "vcpu"),
-		       text_of(r, "event"), text_of(r, "kind"), text_of(r, "rip"), text_of(r, "detail"));
+		printf("%14.3f ms  vcpu %lld  %-10s %-12s rip %s  detail %s\n",
+		       real_of(r, "us") / 1000, int_of(r, "vcpu"),
+		       text_of(r, "event"), text_of(r, "kind"), text_of(r, "rip"),
+		       text_of(r, "detail"));
 	else
-		printf("%14.3f ms  vcpu %lld  %-10s %s %s\n", real_of(r, "us") / 1000, int_of(r, "vcpu"), text_of(r, "event"),
+		printf("%14.3f ms  vcpu %lld  %-10s %s %s\n", real_of(r, "us") / 1000,
+		       int_of(r, "vcpu"), text_of(r, "event"),
 		       text_of(r, "a"), text_of(r, "b"));
 }
 

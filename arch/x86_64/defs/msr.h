@@ -33,7 +33,7 @@
 #define MSR_MTRR_FIX4K_F8000    0x26f
 #define MSR_PAT                 0x277
 #define MSR_MTRR_DEF_TYPE       0x2ff
-#define MSR_MC0_STATUS          0x401       /* status and address of bank 0; the next bank is 4 on   */
+#define MSR_MC0_STATUS          0x401   /* status and address of bank 0; the next bank is 4 on   */
 #define MSR_MC0_ADDR            0x402
 #define MSR_TSC_DEADLINE        0x6e0
 #define MSR_X2APIC_BASE         0x800       /* register at MMIO offset o: 0x800 + o / 16      */
@@ -78,7 +78,7 @@
 /* MSR_MCG_CAP, MSR_MC0_STATUS (SDM vol. 3, "Machine-Check Architecture") */
 #define MCG_CAP_BANKS           MASK(7, 0)
 #define MC_BANK_STRIDE          4
-#define MC_STATUS_ADDRESS       BIT(58)     /* the address register holds something                  */
+#define MC_STATUS_ADDRESS       BIT(58) /* the address register holds something                  */
 #define MC_STATUS_VALID         BIT(63)
 
 /* MSR_MTRR_DEF_TYPE; types are those of the PAT */
