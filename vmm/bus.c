@@ -32,7 +32,8 @@ static unsigned count_upto(const struct bus *b, enum bus_space space, uint64_t a
 	return lo;
 }
 
-enum err bus_map(struct bus *b, enum bus_space space, uint64_t base, uint64_t len, const struct dev_ops *ops, void *dev)
+enum err bus_map(struct bus *b, enum bus_space space, uint64_t base, uint64_t len,
+                 const struct dev_ops *ops, void *dev)
 {
 	struct bus_entry *e = b->entry[space];
 	unsigned n = b->n[space], at = count_upto(b, space, base);
@@ -48,8 +49,8 @@ enum err bus_map(struct bus *b, enum bus_space space, uint64_t base, uint64_t le
 		return refuse(ERR_EXISTS, "%s at %s %#lx overlaps %s", ops->name, space_name[space],
 		            base, hit->ops->name);
 	if (n == BUS_RANGES_MAX)
-		return refuse(ERR_NO_MEMORY, "%s at %s %#lx: all %d ranges of the bus are taken", ops->name,
-		            space_name[space], base, BUS_RANGES_MAX);
+		return refuse(ERR_NO_MEMORY, "%s at %s %#lx: all %d ranges of the bus are taken",
+		              ops->name, space_name[space], base, BUS_RANGES_MAX);
 	memmove(&e[at + 1], &e[at], (n - at) * sizeof(*e));
 	e[at] = (struct bus_entry){ base, len, ops, dev };
 	b->n[space]++;
@@ -77,8 +78,11 @@ static inline bool holds(const struct bus_entry *e, const struct access *a)
 	return offset < e->len && a->size <= e->len - offset;
 }
 
-/* The one device that holds the whole access, or NULL; the one that answered last is asked first. */
-static inline const struct bus_entry *find(struct bus *b, enum bus_space space, const struct access *a)
+/*
+ * The one device that holds the whole access, or NULL; the one that answered last is asked first.
+ */
+static inline const struct bus_entry *find(struct bus *b, enum bus_space space,
+                                           const struct access *a)
 {
 	const struct bus_entry *e = &b->entry[space][b->last[space]];
 

@@ -17,7 +17,10 @@
 #define TSC_KHZ_MIN     1000ull
 #define TSC_KHZ_MAX     20000000ull
 
-/* value * mul / div rounded down, for mul and div below 2^32: the parts of the product never overflow unless the result does. */
+/*
+ * value * mul / div rounded down, for mul and div below 2^32: the parts of the product never
+ * overflow unless the result does.
+ */
 static uint64_t scale(uint64_t value, uint64_t mul, uint64_t div)
 {
 	return value / div * mul + value % div * mul / div;

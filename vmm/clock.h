@@ -25,10 +25,12 @@ extern const struct section clock_state;
 
 void     clock_create(struct clock *c, uint64_t wall_ns);
 void     clock_pause(struct clock *c);
-void     clock_resume(struct clock *c, uint64_t advance_ns);    /* advance: how much time passed while nobody ran it */
+/* `advance_ns`: how much time has passed while nobody ran it. */
+void     clock_resume(struct clock *c, uint64_t advance_ns);
 uint64_t clock_now_ns(const struct clock *c);
 uint64_t clock_guest_tsc(const struct clock *c);
-uint64_t clock_tsc_offset(const struct clock *c);               /* guest TSC = host TSC + offset while running */
+/* Guest TSC = host TSC + offset, while it runs. */
+uint64_t clock_tsc_offset(const struct clock *c);
 
 /* VM time at which the guest's TSC reaches `guest_tsc` (TSC-deadline timers), and back. */
 uint64_t clock_tsc_to_ns(const struct clock *c, uint64_t guest_tsc);

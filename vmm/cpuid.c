@@ -105,9 +105,14 @@ enum offer { HOST, ALWAYS, SMP };
 	F(RDTSCP,       0x80000001, 0, EDX, CPUID80000001_EDX_RDTSCP,    HOST) \
 	F(LM,           0x80000001, 0, EDX, CPUID80000001_EDX_LM,        HOST)
 
-struct feature { const char *name; uint32_t leaf, subleaf; uint8_t reg; uint32_t bit; uint8_t offer; };
+struct feature {
+	const char *name;
+	uint32_t    leaf, subleaf, bit;
+	uint8_t     reg, offer;
+};
 static const struct feature features[] = {
-#define F(name, leaf, subleaf, reg, bit, offer) { #name, leaf, subleaf, reg, (uint32_t)(bit), offer },
+#define F(name, leaf, subleaf, reg, bit, offer) \
+	{ #name, leaf, subleaf, (uint32_t)(bit), reg, offer },
 	CPUID_OFFERED(F)
 #undef F
 };
@@ -120,11 +125,12 @@ static const char *const reg_names[] = { "EAX", "EBX", "ECX", "EDX" };
 #define CACHE_LEVELS_MAX   8
 #define CACHE_LAST_LEVEL   3
 #define HYPERVISOR_MAX     0x40000010
-#define HYPERVISOR_TSC     0x40000010           /* TSC and bus kHz, as VMware and then others have it */
+#define HYPERVISOR_TSC     0x40000010           /* TSC and bus kHz: VMware's leaf */
 #define APIC_BUS_KHZ       (VLAPIC_TIMER_HZ / 1000)
 
 /* Leaves whose answer depends on ECX; the others answer the same for any. */
-#define INDEXED_LEAVES (BIT(CPUID_CACHE) | BIT(CPUID_FEATURES7) | BIT(CPUID_TOPOLOGY) | BIT(CPUID_XSAVE))
+#define INDEXED_LEAVES \
+	(BIT(CPUID_CACHE) | BIT(CPUID_FEATURES7) | BIT(CPUID_TOPOLOGY) | BIT(CPUID_XSAVE))
 
 /* Leaves whose answer depends on the vCPU's state: answer_now(). */
 #define CHANGING_LEAVES (BIT(CPUID_FEATURES) | BIT(CPUID_TOPOLOGY) | BIT(CPUID_XSAVE))
@@ -207,7 +213,9 @@ static struct cpuid_regs offered(cpuid_raw_fn *raw, uint32_t leaf, uint32_t subl
 		const struct feature *f = &features[i];
 		if (f->leaf != leaf || f->subleaf != subleaf)
 			continue;
-		bool have = f->offer == ALWAYS || (f->offer == SMP && cpus > 1) || (f->offer == HOST && (reg_of(&host, f->reg) & f->bit));
+		bool have = f->offer == ALWAYS || (f->offer == SMP && cpus > 1);
+		if (f->offer == HOST)
+			have = reg_of(&host, f->reg) & f->bit;
 		*out[f->reg] |= have ? f->bit : 0;
 	}
 	return r;
@@ -234,15 +242,21 @@ static void add_caches(struct cpuid_table *t, cpuid_raw_fn *raw, unsigned cpus)
 			return;
 		bool shared = GET(CPUID4_EAX_LEVEL, r.eax) >= CACHE_LAST_LEVEL;
 		r.eax &= (uint32_t)~(CPUID4_EAX_SHARED | CPUID4_EAX_CORES);
-		r.eax |= (uint32_t)(PUT(CPUID4_EAX_CORES, slots) | PUT(CPUID4_EAX_SHARED, shared ? slots : 0));
+		r.eax |= (uint32_t)PUT(CPUID4_EAX_CORES, slots);
+		r.eax |= (uint32_t)PUT(CPUID4_EAX_SHARED, shared ? slots : 0);
 		add(t, CPUID_CACHE, i, r);
 	}
 }
 
 static void add_topology(struct cpuid_table *t, unsigned cpus)
 {
-	add(t, CPUID_TOPOLOGY, 0, (struct cpuid_regs){ .ebx = 1, .ecx = CPUIDB_ECX_TYPE_SMT | 0 });
-	add(t, CPUID_TOPOLOGY, 1, (struct cpuid_regs){ .eax = log2_ceil(cpus), .ebx = cpus, .ecx = CPUIDB_ECX_TYPE_CORE | 1 });
+	struct cpuid_regs smt = { .ebx = 1, .ecx = CPUIDB_ECX_TYPE_SMT | 0 };
+	struct cpuid_regs core = { .eax = log2_ceil(cpus),
+		                   .ebx = cpus,
+		                   .ecx = CPUIDB_ECX_TYPE_CORE | 1 };
+
+	add(t, CPUID_TOPOLOGY, 0, smt);
+	add(t, CPUID_TOPOLOGY, 1, core);
 }
 
 /* Bytes of an XSAVE area with these components, standard format. */
@@ -258,9 +272,11 @@ static uint32_t xsave_size(const struct cpuid_table *t, uint64_t xcr0)
 
 static void add_xsave(struct cpuid_table *t, cpuid_raw_fn *raw, unsigned cpus)
 {
+	struct cpuid_regs all = { .eax = (uint32_t)t->xcr0_mask,
+		                  .edx = (uint32_t)(t->xcr0_mask >> 32) };
 	unsigned at = t->n;
 
-	add(t, CPUID_XSAVE, 0, (struct cpuid_regs){ .eax = (uint32_t)t->xcr0_mask, .edx = (uint32_t)(t->xcr0_mask >> 32) });
+	add(t, CPUID_XSAVE, 0, all);
 	add(t, CPUID_XSAVE, 1, offered(raw, CPUID_XSAVE, 1, cpus));
 	for (uint32_t i = 2; i < XSAVE_COMPONENTS; i++) {
 		struct cpuid_regs r;
@@ -292,7 +308,8 @@ static void add_basic(struct cpuid_table *t, cpuid_raw_fn *raw, unsigned cpus)
 	if (!xsave)
 		r.ecx &= (uint32_t)~CPUID1_ECX_XSAVE;
 	r.eax = host.eax;
-	r.ebx = (uint32_t)((host.ebx & CPUID1_EBX_CLFLUSH) | PUT(CPUID1_EBX_CPUS, 1u << log2_ceil(cpus)));
+	r.ebx = (uint32_t)(host.ebx & CPUID1_EBX_CLFLUSH);
+	r.ebx |= (uint32_t)PUT(CPUID1_EBX_CPUS, 1u << log2_ceil(cpus));
 	add(t, CPUID_FEATURES, 0, r);
 
 	raw(2, 0, &r);                                  /* cache descriptors: as they are */
@@ -311,15 +328,17 @@ static void add_basic(struct cpuid_table *t, cpuid_raw_fn *raw, unsigned cpus)
 
 static void add_hypervisor(struct cpuid_table *t, uint64_t tsc_khz)
 {
-	struct cpuid_regs r = { .eax = HYPERVISOR_MAX };
+	const uint64_t offers =
+		KVMCLOCK_FEATURE_OLD_MSRS | KVMCLOCK_FEATURE_MSRS | KVMCLOCK_FEATURE_STABLE;
+	struct cpuid_regs name = { .eax = HYPERVISOR_MAX };
+	struct cpuid_regs rates = { .eax = (uint32_t)tsc_khz, .ebx = APIC_BUS_KHZ };
 
-	memcpy(&r.ebx, "KVMK", 4);
-	memcpy(&r.ecx, "VMKV", 4);
-	memcpy(&r.edx, "M\0\0\0", 4);
-	add(t, KVMCLOCK_CPUID_SIGNATURE, 0, r);
-	add(t, KVMCLOCK_CPUID_FEATURES, 0, (struct cpuid_regs){
-		.eax = KVMCLOCK_FEATURE_OLD_MSRS | KVMCLOCK_FEATURE_MSRS | KVMCLOCK_FEATURE_STABLE });
-	add(t, HYPERVISOR_TSC, 0, (struct cpuid_regs){ .eax = (uint32_t)tsc_khz, .ebx = APIC_BUS_KHZ });
+	memcpy(&name.ebx, "KVMK", 4);
+	memcpy(&name.ecx, "VMKV", 4);
+	memcpy(&name.edx, "M\0\0\0", 4);
+	add(t, KVMCLOCK_CPUID_SIGNATURE, 0, name);
+	add(t, KVMCLOCK_CPUID_FEATURES, 0, (struct cpuid_regs){ .eax = (uint32_t)offers });
+	add(t, HYPERVISOR_TSC, 0, rates);
 }
 
 static void add_extended(struct cpuid_table *t, cpuid_raw_fn *raw, unsigned cpus)
@@ -334,10 +353,12 @@ static void add_extended(struct cpuid_table *t, cpuid_raw_fn *raw, unsigned cpus
 	}
 	raw(CPUID_EXT_ADDRESS, 0, &r);
 	uint32_t phys = MIN((uint32_t)GET(CPUID80000008_EAX_PHYS_BITS, r.eax), PHYS_BITS_MAX);
-	add(t, CPUID_EXT_ADDRESS, 0, (struct cpuid_regs){ .eax = (r.eax & (uint32_t)CPUID80000008_EAX_LIN_BITS) | phys });
+	r = (struct cpuid_regs){ .eax = (r.eax & (uint32_t)CPUID80000008_EAX_LIN_BITS) | phys };
+	add(t, CPUID_EXT_ADDRESS, 0, r);
 }
 
-void cpuid_table_make(struct cpuid_table *t, cpuid_raw_fn *raw, uint64_t xcr0_mask, unsigned cpus, uint64_t tsc_khz)
+void cpuid_table_make(struct cpuid_table *t, cpuid_raw_fn *raw, uint64_t xcr0_mask, unsigned cpus,
+                      uint64_t tsc_khz)
 {
 	memset(t, 0, sizeof(*t));
 	t->xcr0_mask = xcr0_mask & XCR0_OFFERED;
@@ -362,7 +383,8 @@ static void answer_features(const struct vcpu *v, struct cpuid_regs *out)
 }
 
 /* The few answers that are not constants. */
-static void answer_now(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
+static void answer_now(const struct vcpu *v, uint32_t leaf, uint32_t subleaf,
+                       struct cpuid_regs *out)
 {
 	switch (leaf) {
 	case CPUID_FEATURES:
@@ -384,7 +406,9 @@ void cpuid_answer(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct 
 	const struct cpuid_table *t = &v->vm->cpuid;
 	int i = find(t, leaf, subleaf);
 
-	*out = i < 0 ? (struct cpuid_regs){ 0 } : (struct cpuid_regs){ t->eax[i], t->ebx[i], t->ecx[i], t->edx[i] };
+	*out = (struct cpuid_regs){ 0 };
+	if (i >= 0)
+		*out = (struct cpuid_regs){ t->eax[i], t->ebx[i], t->ecx[i], t->edx[i] };
 	if (leaf < CPUID_LEAVES && (i >= 0 || leaf == CPUID_TOPOLOGY))
 		answer_now(v, leaf, subleaf, out);
 }
@@ -399,13 +423,19 @@ static void describe(char item[ITEM_MAX], const struct feature *f)
 
 	while (!(f->bit >> bit & 1))
 		bit++;
-	fmt_format(item, ITEM_MAX, "%s (leaf %#x, %s bit %u)", f->name, f->leaf, reg_names[f->reg], bit);
+	fmt_format(item, ITEM_MAX, "%s (leaf %#x, %s bit %u)", f->name, f->leaf, reg_names[f->reg],
+	           bit);
+}
+
+static bool has(const struct cpuid_table *t, const struct feature *f)
+{
+	return get(t, f->leaf, f->subleaf, f->reg) & f->bit;
 }
 
 void cpuid_list(const struct cpuid_table *t, cpuid_missing_fn *each, void *ctx)
 {
 	for (unsigned i = 0; i < COUNT(features); i++)
-		if (get(t, features[i].leaf, features[i].subleaf, features[i].reg) & features[i].bit)
+		if (has(t, &features[i]))
 			each(ctx, features[i].name);
 }
 
@@ -417,7 +447,7 @@ static unsigned compare_features(const struct cpuid_table *want, const struct cp
 	for (unsigned i = 0; i < COUNT(features); i++) {
 		const struct feature *f = &features[i];
 		char item[ITEM_MAX];
-		if (f->offer == SMP || (~get(want, f->leaf, f->subleaf, f->reg) | get(have, f->leaf, f->subleaf, f->reg)) & f->bit)
+		if (f->offer == SMP || !has(want, f) || has(have, f))
 			continue;
 		describe(item, f);
 		missing(ctx, item);
@@ -426,25 +456,39 @@ static unsigned compare_features(const struct cpuid_table *want, const struct cp
 	return n;
 }
 
-/* Bits in words of features that this version knows no name for: from another version, or made up. */
-static unsigned compare_unknown(const struct cpuid_table *want, cpuid_missing_fn *missing, void *ctx)
+/* The bits of one register that have a name here. */
+static uint32_t known_bits(uint32_t leaf, uint32_t subleaf, enum reg reg)
+{
+	uint32_t known = 0;
+
+	for (unsigned i = 0; i < COUNT(features); i++) {
+		const struct feature *f = &features[i];
+		if (f->leaf == leaf && f->subleaf == subleaf && f->reg == reg)
+			known |= f->bit;
+	}
+	return known;
+}
+
+/* Bits in words of features that have no name here: from another version, or made up. */
+static unsigned compare_unknown(const struct cpuid_table *want, cpuid_missing_fn *missing,
+                                void *ctx)
 {
 	static const struct { uint32_t leaf, subleaf; enum reg reg; } words[] = {
-		{ 1, 0, ECX }, { 1, 0, EDX }, { 6, 0, EAX }, { 7, 0, EBX }, { 7, 0, ECX }, { 7, 0, EDX },
-		{ CPUID_XSAVE, 1, EAX }, { CPUID_EXT_FEATURES, 0, ECX }, { CPUID_EXT_FEATURES, 0, EDX },
+		{ 1, 0, ECX }, { 1, 0, EDX }, { 6, 0, EAX },
+		{ 7, 0, EBX }, { 7, 0, ECX }, { 7, 0, EDX }, { CPUID_XSAVE, 1, EAX },
+		{ CPUID_EXT_FEATURES, 0, ECX }, { CPUID_EXT_FEATURES, 0, EDX },
 	};
 	unsigned n = 0;
 
 	for (unsigned w = 0; w < COUNT(words); w++) {
-		uint32_t known = 0;
+		uint32_t leaf = words[w].leaf, subleaf = words[w].subleaf;
+		enum reg reg = words[w].reg;
+		uint32_t unknown = get(want, leaf, subleaf, reg) & ~known_bits(leaf, subleaf, reg);
 		char item[ITEM_MAX];
-		for (unsigned i = 0; i < COUNT(features); i++)
-			if (features[i].leaf == words[w].leaf && features[i].subleaf == words[w].subleaf && features[i].reg == words[w].reg)
-				known |= features[i].bit;
-		uint32_t unknown = get(want, words[w].leaf, words[w].subleaf, words[w].reg) & ~known;
 		if (!unknown)
 			continue;
-		fmt_format(item, sizeof(item), "unknown features %#x (leaf %#x, %s)", unknown, words[w].leaf, reg_names[words[w].reg]);
+		fmt_format(item, sizeof(item), "unknown features %#x (leaf %#x, %s)", unknown, leaf,
+		           reg_names[reg]);
 		missing(ctx, item);
 		n++;
 	}
@@ -464,24 +508,31 @@ static unsigned compare_xsave(const struct cpuid_table *want, const struct cpuid
 		            get(want, CPUID_XSAVE, i, EBX) == get(have, CPUID_XSAVE, i, EBX);
 		if ((have->xcr0_mask & BIT(i)) && (i < 2 || same))
 			continue;
-		fmt_format(item, sizeof(item), "XSAVE component %u (leaf 0xd)%s", i, have->xcr0_mask & BIT(i) ? ", placed as there" : "");
+		fmt_format(item, sizeof(item), "XSAVE component %u (leaf 0xd)%s", i,
+		           have->xcr0_mask & BIT(i) ? ", placed as there" : "");
 		missing(ctx, item);
 		n++;
 	}
 	return n;
 }
 
-unsigned cpuid_compare(const struct cpuid_table *want, const struct cpuid_table *have, cpuid_missing_fn *missing, void *ctx)
+static uint32_t phys_bits(const struct cpuid_table *t)
 {
-	uint32_t want_bits = (uint32_t)GET(CPUID80000008_EAX_PHYS_BITS, get(want, CPUID_EXT_ADDRESS, 0, EAX));
-	uint32_t have_bits = (uint32_t)GET(CPUID80000008_EAX_PHYS_BITS, get(have, CPUID_EXT_ADDRESS, 0, EAX));
+	return (uint32_t)GET(CPUID80000008_EAX_PHYS_BITS, get(t, CPUID_EXT_ADDRESS, 0, EAX));
+}
+
+unsigned cpuid_compare(const struct cpuid_table *want, const struct cpuid_table *have,
+                       cpuid_missing_fn *missing, void *ctx)
+{
+	uint32_t want_bits = phys_bits(want), have_bits = phys_bits(have);
 	unsigned n = compare_features(want, have, missing, ctx);
 	char item[ITEM_MAX];
 
 	n += compare_unknown(want, missing, ctx);
 	n += compare_xsave(want, have, missing, ctx);
 	if (want_bits > have_bits) {
-		fmt_format(item, sizeof(item), "%u bits of physical address (here %u)", want_bits, have_bits);
+		fmt_format(item, sizeof(item), "%u bits of physical address (here %u)", want_bits,
+		           have_bits);
 		missing(ctx, item);
 		n++;
 	}
@@ -490,7 +541,13 @@ unsigned cpuid_compare(const struct cpuid_table *want, const struct cpuid_table 
 
 /* --- What travels ----------------------------------------------------------------------------- */
 
-/* A later entry comes after an earlier one, so that find() sees the entries of a leaf side by side. */
+/* Entries are in order, so that find() sees those of a leaf side by side. */
+static bool in_order(const struct cpuid_table *t, unsigned i)
+{
+	return t->leaf[i - 1] < t->leaf[i] ||
+	       (t->leaf[i - 1] == t->leaf[i] && t->subleaf[i - 1] < t->subleaf[i]);
+}
+
 static enum err cpuid_check(const void *object)
 {
 	const struct cpuid_table *t = object;
@@ -500,11 +557,13 @@ static enum err cpuid_check(const void *object)
 	for (unsigned i = 0; i < t->n; i++) {
 		if (range_of(t->leaf[i]) >= CPUID_RANGES)
 			return fail(ERR_BAD_FORMAT, "cpuid: leaf %#x is in no range", t->leaf[i]);
-		if (i > 0 && (t->leaf[i] < t->leaf[i - 1] || (t->leaf[i] == t->leaf[i - 1] && t->subleaf[i] <= t->subleaf[i - 1])))
+		if (i > 0 && !in_order(t, i))
 			return fail(ERR_BAD_FORMAT, "cpuid: leaf %#x is out of order", t->leaf[i]);
 	}
 	if (t->xcr0_mask & ~XCR0_OFFERED)
-		return fail(ERR_BAD_FORMAT, "cpuid: xcr0_mask %#lx has components that are never offered", t->xcr0_mask);
+		return fail(ERR_BAD_FORMAT,
+		            "cpuid: xcr0_mask %#lx has components that are never offered",
+		            t->xcr0_mask);
 	return OK;
 }
 
@@ -514,9 +573,11 @@ static void cpuid_loaded(void *object)
 }
 
 static const struct field cpuid_fields[] = {
-	FIELD(struct cpuid_table, n), FIELDS(struct cpuid_table, leaf), FIELDS(struct cpuid_table, subleaf),
-	FIELDS(struct cpuid_table, eax), FIELDS(struct cpuid_table, ebx), FIELDS(struct cpuid_table, ecx),
-	FIELDS(struct cpuid_table, edx), FIELD(struct cpuid_table, xcr0_mask),
+	FIELD(struct cpuid_table, n),
+	FIELDS(struct cpuid_table, leaf), FIELDS(struct cpuid_table, subleaf),
+	FIELDS(struct cpuid_table, eax), FIELDS(struct cpuid_table, ebx),
+	FIELDS(struct cpuid_table, ecx), FIELDS(struct cpuid_table, edx),
+	FIELD(struct cpuid_table, xcr0_mask),
 };
 
 const struct section cpuid_state = {

@@ -14,9 +14,12 @@
 #define WORDS_SHOWN  160                       /* bytes of console output */
 
 static const char *const gpr_names[GPR_COUNT] = {
-	"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15",
+	"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+	"r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15",
 };
-static const char *const seg_names[SEG_COUNT] = { "es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr" };
+static const char *const seg_names[SEG_COUNT] = {
+	"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"
+};
 
 static void dump_registers(const struct cpu_state *s)
 {
@@ -28,17 +31,19 @@ static void dump_registers(const struct cpu_state *s)
 
 	log_text("  rip %016lx  rflags %08lx\n", s->rip, s->rflags);
 	for (unsigned i = 0; i < GPR_COUNT; i++)
-		log_text("  %s %016lx%s", gpr_names[order[i]], s->gpr[order[i]], i % 4 == 3 ? "\n" : "");
+		log_text("  %s %016lx%s", gpr_names[order[i]], s->gpr[order[i]],
+		         i % 4 == 3 ? "\n" : "");
 	log_text("  cr0 %08lx  cr2 %016lx  cr3 %016lx  cr4 %08lx  efer %lx  xcr0 %lx\n",
 	         s->cr0, s->cr2, s->cr3, s->cr4, s->msr[CPU_MSR_EFER], s->xcr0);
 	for (unsigned i = 0; i < SEG_COUNT; i++)
-		log_text("  %-4s %04x base %016lx limit %08x attr %05x%s", seg_names[i], s->seg_sel[i], s->seg_base[i],
-		         s->seg_limit[i], s->seg_attr[i], i % 2 ? "\n" : "  |");
-	log_text("  gdtr %016lx+%x  idtr %016lx+%x  dr7 %lx\n", s->gdtr_base, s->gdtr_limit, s->idtr_base,
-	         s->idtr_limit, s->dr7);
+		log_text("  %-4s %04x base %016lx limit %08x attr %05x%s", seg_names[i],
+		         s->seg_sel[i], s->seg_base[i], s->seg_limit[i], s->seg_attr[i],
+		         i % 2 ? "\n" : "  |");
+	log_text("  gdtr %016lx+%x  idtr %016lx+%x  dr7 %lx\n", s->gdtr_base, s->gdtr_limit,
+	         s->idtr_base, s->idtr_limit, s->dr7);
 	if (s->event_type != EVENT_NONE)
-		log_text("  while event type %u vector %u error %#x was delivered\n", s->event_type, s->event_vector,
-		         s->event_error);
+		log_text("  while event type %u vector %u error %#x was delivered\n", s->event_type,
+		         s->event_vector, s->event_error);
 }
 
 static void dump_code(struct vcpu *v)
@@ -69,7 +74,8 @@ static void dump_exits(const struct vm *vm)
 			log_text("  vCPU %u: exit %s %#lx at rip %016lx\n", r[i].vcpu,
 			         exit_name((enum exit_kind)(r[i].a & 0xff)), r[i].a >> 8, r[i].b);
 		else if (r[i].event == TRACE_VM_INJECT)
-			log_text("  vCPU %u: inject type %lu vector %lu\n", r[i].vcpu, r[i].a & 0xff, r[i].a >> 8);
+			log_text("  vCPU %u: inject type %lu vector %lu\n", r[i].vcpu,
+			         r[i].a & 0xff, r[i].a >> 8);
 	}
 }
 
@@ -98,10 +104,10 @@ void dump_last_words(const struct vm *vm)
 	char text[WORDS_SHOWN + 1];
 	uint64_t from = UINT64_MAX;
 
-	machine_console_read(&vm->machine, &from, text, 0);             /* from: the end of the log */
+	machine_console_read(&vm->machine, &from, text, 0); /* from: the end of the log */
 	from -= MIN(from, (uint64_t)WORDS_SHOWN);
 	size_t length = machine_console_read(&vm->machine, &from, text, WORDS_SHOWN);
-	for (size_t i = 0; i < length; i++)     /* a guest must not steer the terminal of the host */
+	for (size_t i = 0; i < length; i++) /* a guest must not steer the terminal of the host */
 		if (text[i] != '\n' && (text[i] < ' ' || text[i] > '~'))
 			text[i] = ' ';
 	const char *line = last_line(text, length);

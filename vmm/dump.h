@@ -8,7 +8,7 @@
 struct vcpu;
 struct vm;
 
-/* Registers, segments, control registers, the code at RIP, the last exits.  `why` is the headline. */
+/* Registers, segments, control registers, the code at RIP, the last exits; `why` above it all. */
 void dump_vcpu(struct vcpu *v, const char *why);
 
 /* The last line that the guest wrote on a console: often the reason why it stopped. */

@@ -17,7 +17,7 @@
 #include "vmm/msr.h"
 #include "vmm/vm.h"
 
-#define HYPERCALL_UNKNOWN  (-1000ll)            /* what Linux expects of a hypercall that is not there */
+#define HYPERCALL_UNKNOWN (-1000ll) /* what Linux expects of a hypercall that is not there */
 
 enum resume exit_fail(struct vcpu *v, const char *fmt, ...)
 {
@@ -106,7 +106,8 @@ static enum resume on_fault(struct vcpu *v, const struct exit *x)
 		return exit_fail(v, "RAM at %#lx is not mapped as it should be", at.v);
 	}
 	if (x->fault.walk)
-		return exit_fail(v, "a page table of the guest is at %#lx, where there is no RAM", at.v);
+		return exit_fail(v, "a page table of the guest is at %#lx, where there is no RAM",
+		                 at.v);
 	if (x->fault.fetch)
 		return exit_fail(v, "the guest runs code at %#lx, where there is no RAM", at.v);
 	return mmio_emulate(v, x);
@@ -127,7 +128,8 @@ static enum resume on_xsetbv(struct vcpu *v, const struct exit *x)
 	uint64_t value = v->gpr[GPR_RDX] << 32 | (uint32_t)v->gpr[GPR_RAX];
 
 	(void)x;
-	if ((uint32_t)v->gpr[GPR_RCX] != 0 || !cpu_state_xcr0_valid(value, v->vm->cpuid.xcr0_mask)) {
+	if ((uint32_t)v->gpr[GPR_RCX] != 0 ||
+	    !cpu_state_xcr0_valid(value, v->vm->cpuid.xcr0_mask)) {
 		vcpu_raise_error(v, VECTOR_GP, 0);
 		return RESUME_SAME;
 	}

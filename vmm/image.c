@@ -29,12 +29,17 @@ static enum err check_name(const char *name)
 	size_t n = strlen(name);
 
 	if (n == 0 || n >= IMAGE_NAME_MAX)
-		return refuse(ERR_BAD_ARGUMENT, "an image's name has 1 to %d characters", IMAGE_NAME_MAX - 1);
+		return refuse(ERR_BAD_ARGUMENT, "an image's name has 1 to %d characters",
+		              IMAGE_NAME_MAX - 1);
 	for (const char *c = name; *c; c++) {
-		bool good = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
-		            *c == '.' || *c == '-' || *c == '_' || *c == '+';
+		bool good = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+		            (*c >= '0' && *c <= '9') || *c == '.' || *c == '-' || *c == '_' ||
+		            *c == '+';
 		if (!good)
-			return refuse(ERR_BAD_ARGUMENT, "image name \"%s\": only letters, digits and . - _ + are allowed", name);
+			return refuse(
+				ERR_BAD_ARGUMENT,
+				"image name \"%s\": only letters, digits and . - _ + are allowed",
+				name);
 	}
 	return OK;
 }
@@ -97,7 +102,9 @@ enum err image_upload_begin(const char *name, uint64_t size, struct image_upload
 	e = frames_alloc_run(frames_of(size), &memory);
 	if (e != OK)
 		return e;
-	*u = (struct image_upload){ .used = true, .image = { .data = hpa_ptr(memory), .size = size, .uploaded = true } };
+	*u = (struct image_upload){
+		.used = true, .image = { .data = hpa_ptr(memory), .size = size, .uploaded = true }
+	};
 	strcpy(u->image.name, name);
 	*out = u;
 	return OK;
@@ -106,8 +113,8 @@ enum err image_upload_begin(const char *name, uint64_t size, struct image_upload
 enum err image_upload_write(struct image_upload *u, const void *data, uint64_t len)
 {
 	if (len > u->image.size - u->got)
-		return refuse(ERR_BAD_ARGUMENT, "image \"%s\": more than the %lu bytes announced", u->image.name,
-		              u->image.size);
+		return refuse(ERR_BAD_ARGUMENT, "image \"%s\": more than the %lu bytes announced",
+		              u->image.name, u->image.size);
 	memcpy(hpa_ptr(hpa(ptr_hpa(u->image.data).v + u->got)), data, len);
 	u->got += len;
 	return OK;
@@ -116,8 +123,8 @@ enum err image_upload_write(struct image_upload *u, const void *data, uint64_t l
 enum err image_upload_end(struct image_upload *u)
 {
 	if (u->got < u->image.size) {
-		enum err e = refuse(ERR_BAD_ARGUMENT, "image \"%s\": only %lu of %lu bytes came", u->image.name,
-		                    u->got, u->image.size);
+		enum err e = refuse(ERR_BAD_ARGUMENT, "image \"%s\": only %lu of %lu bytes came",
+		                    u->image.name, u->got, u->image.size);
 		image_upload_abort(u);
 		return e;
 	}

@@ -20,8 +20,10 @@ enum err image_add(const char *name, const void *data, uint64_t size);
  */
 struct image_upload;
 enum err image_upload_begin(const char *name, uint64_t size, struct image_upload **out);
-enum err image_upload_write(struct image_upload *u, const void *data, uint64_t len);   /* too much: ERR_BAD_ARGUMENT */
-enum err image_upload_end(struct image_upload *u);                                     /* too little: refused, aborted */
+/* More than announced: ERR_BAD_ARGUMENT. */
+enum err image_upload_write(struct image_upload *u, const void *data, uint64_t len);
+/* Less than announced: refused, and aborted. */
+enum err image_upload_end(struct image_upload *u);
 void     image_upload_abort(struct image_upload *u);
 
 const struct image *image_find(const char *name);       /* NULL: none */

@@ -3,8 +3,8 @@
  * vmm/insn_decode.c - the instruction behind an MMIO fault.
  *
  * Prefixes, opcode, ModRM, displacement, immediate: one cursor over at most 15 bytes.  Where the
- * memory operand is, the fault already said; only its form, size and partner are decoded.  Tables say
- * what an opcode is; what is not in them is refused.  Pure.  Called by vmm/mmio.c.
+ * memory operand is, the fault already said; only its form, size and partner are decoded.  Tables
+ * say what an opcode is; what is not in them is refused.  Pure.  Called by vmm/mmio.c.
  */
 #include "vmm/insn_decode.h"
 
@@ -29,7 +29,8 @@ enum form {
 	FORM_MOFFS_ACC,
 	FORM_STRING,            /* STOS, MOVS, LODS                                       */
 };
-enum { BYTE = 1, WORD_SOURCE = 2, DWORD_SOURCE = 3 };   /* widths of memory other than the operand size */
+/* Widths of the memory operand other than the operand size. */
+enum { BYTE = 1, WORD_SOURCE = 2, DWORD_SOURCE = 3 };
 
 struct opcode { uint8_t form, op, width; };
 
@@ -44,7 +45,8 @@ static const struct opcode one_byte[256] = {
 	ALU(0x00, INSN_ADD), ALU(0x08, INSN_OR), ALU(0x20, INSN_AND),
 	ALU(0x28, INSN_SUB), ALU(0x30, INSN_XOR), ALU(0x38, INSN_CMP),
 	[0x63] = { FORM_REG_RM, INSN_MOVSX, DWORD_SOURCE },     /* MOVSXD, 64-bit mode only */
-	[0x80] = { FORM_GROUP1_IMM, 0, BYTE }, [0x81] = { FORM_GROUP1_IMM, 0, 0 }, [0x83] = { FORM_GROUP1_IMM8, 0, 0 },
+	[0x80] = { FORM_GROUP1_IMM, 0, BYTE }, [0x81] = { FORM_GROUP1_IMM, 0, 0 },
+	[0x83] = { FORM_GROUP1_IMM8, 0, 0 },
 	[0x84] = { FORM_RM_REG, INSN_TEST, BYTE }, [0x85] = { FORM_RM_REG, INSN_TEST, 0 },
 	[0x86] = { FORM_RM_REG, INSN_XCHG, BYTE }, [0x87] = { FORM_RM_REG, INSN_XCHG, 0 },
 	[0x88] = { FORM_RM_REG, INSN_MOV, BYTE }, [0x89] = { FORM_RM_REG, INSN_MOV, 0 },
@@ -60,16 +62,22 @@ static const struct opcode one_byte[256] = {
 
 /* The same appendix, two-byte opcodes (0F xx). */
 static const struct opcode two_byte[256] = {
-	[0xb6] = { FORM_REG_RM, INSN_MOVZX, BYTE }, [0xb7] = { FORM_REG_RM, INSN_MOVZX, WORD_SOURCE },
-	[0xbe] = { FORM_REG_RM, INSN_MOVSX, BYTE }, [0xbf] = { FORM_REG_RM, INSN_MOVSX, WORD_SOURCE },
+	[0xb6] = { FORM_REG_RM, INSN_MOVZX, BYTE },
+	[0xb7] = { FORM_REG_RM, INSN_MOVZX, WORD_SOURCE },
+	[0xbe] = { FORM_REG_RM, INSN_MOVSX, BYTE },
+	[0xbf] = { FORM_REG_RM, INSN_MOVSX, WORD_SOURCE },
 	[0xba] = { FORM_GROUP8, 0, 0 },
 	[0xc3] = { FORM_RM_REG, INSN_MOV, 0 },                  /* MOVNTI */
 };
 
 /* ModRM.reg of the groups; 0xff: not ours (ADC, SBB; and no such bit operation). */
 #define NOT_OURS 0xff
-static const uint8_t group1[8] = { INSN_ADD, INSN_OR, NOT_OURS, NOT_OURS, INSN_AND, INSN_SUB, INSN_XOR, INSN_CMP };
-static const uint8_t group8[8] = { NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS, INSN_BT, INSN_BTS, INSN_BTR, INSN_BTC };
+static const uint8_t group1[8] = {
+	INSN_ADD, INSN_OR, NOT_OURS, NOT_OURS, INSN_AND, INSN_SUB, INSN_XOR, INSN_CMP,
+};
+static const uint8_t group8[8] = {
+	NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS, INSN_BT, INSN_BTS, INSN_BTR, INSN_BTC,
+};
 
 #define REX_W BIT(3)
 #define REX_R BIT(2)
@@ -78,9 +86,12 @@ static const uint8_t group8[8] = { NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS, INSN_
 #define MODRM_REG(m) ((m) >> 3 & 7)
 #define MODRM_RM(m)  ((m) & 7)
 
-enum { PREFIX_LOCK = 0xf0, PREFIX_REPNE = 0xf2, PREFIX_REP = 0xf3, PREFIX_OPSIZE = 0x66, PREFIX_ADDRSIZE = 0x67,
-       PREFIX_ES = 0x26, PREFIX_CS = 0x2e, PREFIX_SS = 0x36, PREFIX_DS = 0x3e, PREFIX_FS = 0x64, PREFIX_GS = 0x65,
-       ESCAPE = 0x0f };
+enum {
+	PREFIX_ES = 0x26, PREFIX_CS = 0x2e, PREFIX_SS = 0x36, PREFIX_DS = 0x3e,
+	PREFIX_FS = 0x64, PREFIX_GS = 0x65, PREFIX_OPSIZE = 0x66, PREFIX_ADDRSIZE = 0x67,
+	PREFIX_LOCK = 0xf0, PREFIX_REPNE = 0xf2, PREFIX_REP = 0xf3,
+	ESCAPE = 0x0f,
+};
 #define NO_SEG SEG_COUNT
 
 struct cursor {
@@ -124,7 +135,10 @@ static uint8_t segment_prefix(uint8_t byte)
 	}
 }
 
-/* SDM vol. 2, "Instruction Prefixes" and "REX Prefixes": REX counts only right before the opcode.  Returns the opcode. */
+/*
+ * SDM vol. 2, "Instruction Prefixes" and "REX Prefixes": REX counts only right before the opcode.
+ * Returns the opcode.
+ */
 static uint8_t take_prefixes(struct cursor *c, const struct cpu_mode *mode)
 {
 	bool wide = mode->cs_attr & SEG_DB, opsize = false, addrsize = false;
@@ -156,7 +170,10 @@ static uint8_t take_prefixes(struct cursor *c, const struct cpu_mode *mode)
 	return byte;
 }
 
-/* Skip SIB and displacement; the base register decides the default segment.  False: no memory operand. */
+/*
+ * Skip SIB and displacement; the base register decides the default segment.  False: no memory
+ * operand.
+ */
 static bool take_modrm_tail(struct cursor *c, uint8_t modrm)
 {
 	uint8_t mod = MODRM_MOD(modrm), rm = MODRM_RM(modrm);
@@ -172,7 +189,8 @@ static bool take_modrm_tail(struct cursor *c, uint8_t modrm)
 		if (rm == GPR_RSP)                      /* a SIB byte follows */
 			base = MODRM_RM(take(c));
 		bool no_base = mod == 0 && base == GPR_RBP;
-		stack = !(c->rex & REX_B) && ((base == GPR_RSP && rm == GPR_RSP) || (base == GPR_RBP && !no_base));
+		stack = !(c->rex & REX_B) &&
+		        ((base == GPR_RSP && rm == GPR_RSP) || (base == GPR_RBP && !no_base));
 		take_signed(c, mod == 2 || no_base ? 4 : mod);
 	}
 	if (c->seg == NO_SEG)
@@ -262,7 +280,8 @@ static bool decode(struct cursor *c, const struct cpu_mode *mode, struct insn *o
 		return false;
 	out->op = o->op;
 	out->reg_size = c->op_size;
-	out->size = o->width == BYTE ? 1 : o->width == WORD_SOURCE ? 2 : o->width == DWORD_SOURCE ? 4 : c->op_size;
+	out->size = o->width == BYTE ? 1 : o->width == WORD_SOURCE ? 2 :
+	            o->width == DWORD_SOURCE ? 4 : c->op_size;
 	if (o->op != INSN_MOVZX && o->op != INSN_MOVSX)
 		out->reg_size = out->size;
 	out->addr_size = c->addr_size;
@@ -289,7 +308,8 @@ enum err insn_decode(const uint8_t *bytes, size_t n, const struct cpu_mode *mode
 	memset(out, 0, sizeof(*out));
 	bool known = decode(&c, mode, out);
 	if (c.short_of_bytes)
-		return refuse_bytes(bytes, c.n, "the instruction is longer than what can be read of it");
+		return refuse_bytes(bytes, c.n,
+		                    "the instruction is longer than what can be read of it");
 	if (!known)
 		return refuse_bytes(bytes, c.n, "no instruction that is emulated");
 	out->len = (uint8_t)c.at;
@@ -298,7 +318,9 @@ enum err insn_decode(const uint8_t *bytes, size_t n, const struct cpu_mode *mode
 
 /* --- Lengths ---------------------------------------------------------------------------------- */
 
-/* Operand bytes after the opcode of an instruction that always exits; -1: not such an instruction. */
+/*
+ * Operand bytes after the opcode of an instruction that always exits; -1: not such an instruction.
+ */
 static int tail_one_byte(uint8_t opcode)
 {
 	switch (opcode) {
@@ -321,7 +343,7 @@ static int tail_two_byte(uint8_t opcode)
 	case 0x30: case 0x31: case 0x32: case 0x33:             /* WRMSR, RDTSC, RDMSR, RDPMC */
 	case 0xa2:                                              /* CPUID                      */
 		return 0;
-	case 0x01:                                              /* VMMCALL, XSETBV, MONITOR ... : ModRM names them */
+	case 0x01:                                              /* VMMCALL, XSETBV ..., by ModRM  */
 	case 0x20: case 0x21: case 0x22: case 0x23:             /* MOV to and from CR, DR     */
 		return 1;
 	default:

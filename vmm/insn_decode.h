@@ -2,8 +2,9 @@
 /*
  * vmm/insn_decode.h - the instruction behind an MMIO fault (SDM vol. 2, "Instruction Format").
  *
- * Knows the forms with which kernels touch device registers: MOV, MOVZX, MOVSX, MOVSXD, MOVNTI, AND,
- * OR, XOR, ADD, SUB, CMP, TEST, XCHG, BT/BTS/BTR/BTC with immediates, STOS, MOVS, LODS, in 16-, 32- and 64-bit code.
+ * Knows the forms with which kernels touch device registers: MOV, MOVZX, MOVSX, MOVSXD, MOVNTI,
+ * AND, OR, XOR, ADD, SUB, CMP, TEST, XCHG, BT, BTS, BTR and BTC with immediates, STOS, MOVS, LODS,
+ * in 16-, 32- and 64-bit code.
  * Also lengths of the instructions whose exits carry none on CPUs without next-RIP support.
  */
 #ifndef VMM_INSN_DECODE_H
@@ -14,8 +15,11 @@
 
 #define INSN_LEN_MAX 15
 
-enum insn_op { INSN_MOV, INSN_MOVZX, INSN_MOVSX, INSN_AND, INSN_OR, INSN_XOR, INSN_ADD, INSN_SUB, INSN_CMP, INSN_TEST,
-               INSN_XCHG, INSN_BT, INSN_BTS, INSN_BTR, INSN_BTC, INSN_STOS, INSN_MOVS, INSN_LODS };
+enum insn_op {
+	INSN_MOV, INSN_MOVZX, INSN_MOVSX, INSN_AND, INSN_OR, INSN_XOR, INSN_ADD, INSN_SUB, INSN_CMP,
+	INSN_TEST, INSN_XCHG, INSN_BT, INSN_BTS, INSN_BTR, INSN_BTC, INSN_STOS, INSN_MOVS,
+	INSN_LODS,
+};
 
 struct insn {
 	uint8_t  op;            /* enum insn_op                                              */
@@ -32,12 +36,16 @@ struct insn {
 	int64_t  imm;
 };
 
-/* `n` bytes at RIP (up to INSN_LEN_MAX).  ERR_NOT_SUPPORTED (refused, sentence with the bytes) for anything else. */
+/*
+ * `n` bytes at RIP (up to INSN_LEN_MAX).  ERR_NOT_SUPPORTED (refused, with the bytes) for anything
+ * else.
+ */
 enum err insn_decode(const uint8_t *bytes, size_t n, const struct cpu_mode *mode, struct insn *out);
 
 /*
- * Length of an instruction that exits by itself (CPUID, HLT, IN, OUT, INS, OUTS, RDMSR, WRMSR, XSETBV, VMMCALL,
- * PAUSE, WBINVD, MOV CR ...), for a CPU whose exits do not give it.  ERR_NOT_SUPPORTED (refused) for others.
+ * Length of an instruction that exits by itself (CPUID, HLT, IN, OUT, INS, OUTS, RDMSR, WRMSR,
+ * XSETBV, VMMCALL, PAUSE, WBINVD, MOV CR ...), for a CPU whose exits do not give it.
+ * ERR_NOT_SUPPORTED (refused) for others.
  */
 enum err insn_length(const uint8_t *bytes, size_t n, const struct cpu_mode *mode, uint8_t *len);
 

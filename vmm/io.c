@@ -36,14 +36,16 @@ static bool string_step(struct vcpu *v, const struct exit *x, const struct cpu_m
 
 	if (x->io.in) {
 		/* The page is checked first: what a device gave cannot be put back. */
-		if (!pagewalk_check(&vm->mem, mode, linear, x->io.size, WALK_WRITE, &fault, &error)) {
+		if (!pagewalk_check(&vm->mem, mode, linear, x->io.size, WALK_WRITE, &fault,
+		                    &error)) {
 			vcpu_raise_page_fault(v, fault, error);
 			return false;
 		}
 		value = bus_read(&vm->bus, BUS_IO, &a);
 		pagewalk_write(&vm->mem, mode, linear, &value, x->io.size, &fault, &error);
 	} else {
-		if (!pagewalk_read(&vm->mem, mode, linear, &value, x->io.size, WALK_READ, &fault, &error)) {
+		if (!pagewalk_read(&vm->mem, mode, linear, &value, x->io.size, WALK_READ, &fault,
+		                   &error)) {
 			vcpu_raise_page_fault(v, fault, error);
 			return false;
 		}

@@ -73,7 +73,8 @@ bool kvmclock_set_system_time(struct vcpu *v, uint64_t value)
 {
 	gpa_t at = gpa(value & ~KVM_SYSTEM_TIME_ENABLE);
 
-	if ((value & KVM_SYSTEM_TIME_ENABLE) && !mem_is_ram(&v->vm->mem, at, sizeof(struct time_record)))
+	if ((value & KVM_SYSTEM_TIME_ENABLE) &&
+	    !mem_is_ram(&v->vm->mem, at, sizeof(struct time_record)))
 		return false;
 	v->pvclock_gpa = value;
 	kvmclock_update(v, false);
@@ -83,7 +84,8 @@ bool kvmclock_set_system_time(struct vcpu *v, uint64_t value)
 bool kvmclock_write_wall_clock(struct vcpu *v, uint64_t gpa_value)
 {
 	uint64_t wall = v->vm->clock.wall_ns;
-	struct wall_record r = { .sec = (uint32_t)(wall / NS_PER_S), .nsec = (uint32_t)(wall % NS_PER_S) };
+	struct wall_record r = { .sec = (uint32_t)(wall / NS_PER_S),
+		                 .nsec = (uint32_t)(wall % NS_PER_S) };
 
 	if (!mem_is_ram(&v->vm->mem, gpa(gpa_value), sizeof(r)))
 		return false;

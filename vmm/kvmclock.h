@@ -33,7 +33,10 @@ void kvmclock_scale(uint64_t tsc_khz, uint32_t *mul, int8_t *shift);
 bool kvmclock_set_system_time(struct vcpu *v, uint64_t value);
 bool kvmclock_write_wall_clock(struct vcpu *v, uint64_t gpa_value);
 
-/* Time's parameters changed, or it ran on after a stop (`was_stopped`: the guest's watchdogs shall not complain). */
+/*
+ * Time's parameters changed, or it goes on after a stop (`was_stopped`: the guest's watchdogs shall
+ * not complain).
+ */
 void kvmclock_update(struct vcpu *v, bool was_stopped);
 
 #endif

@@ -4,8 +4,8 @@
  * (Linux, Documentation/arch/x86/boot.rst, "64-bit Boot Protocol").
  *
  * The CPU enters the kernel 0x200 behind its start in 64-bit mode, with RSI at the zero page.  Low
- * memory holds what the kernel reads before it has tables of its own; the initrd goes as high as it may.
- * Everything in the file's header is checked before a byte is written.
+ * memory holds what the kernel reads before it has tables of its own; the initrd goes as high as it
+ * may. Everything in the file's header is checked before a byte is written.
  */
 #include "vmm/loader.h"
 
@@ -96,19 +96,22 @@ struct plan {
 static enum err check_header(const struct image *k, struct setup_header *h)
 {
 	if (k->size < HEADER_END_MAX)
-		return fail(ERR_BAD_FORMAT, "%s: %lu bytes are too few for a Linux kernel", k->name, k->size);
+		return fail(ERR_BAD_FORMAT, "%s: %lu bytes are too few for a Linux kernel", k->name,
+		            k->size);
 	memcpy(h, k->data + HEADER_AT, sizeof(*h));
 	if (h->boot_flag != BOOT_FLAG || h->header != HEADER_MAGIC)
 		return fail(ERR_BAD_FORMAT, "%s: it has no Linux boot header: no bzImage", k->name);
 	if (h->version < VERSION_MIN)
-		return fail(ERR_NOT_SUPPORTED, "%s: boot protocol %u.%02u is older than 2.12", k->name, h->version >> 8,
-		            h->version & 0xff);
+		return fail(ERR_NOT_SUPPORTED, "%s: boot protocol %u.%02u is older than 2.12",
+		            k->name, h->version >> 8, h->version & 0xff);
 	if (!(h->loadflags & LOADED_HIGH))
 		return fail(ERR_NOT_SUPPORTED, "%s: a zImage, which loads below 1 MiB", k->name);
 	if (!(h->xloadflags & XLF_KERNEL_64))
-		return fail(ERR_NOT_SUPPORTED, "%s: a 32-bit kernel (xloadflags %#x)", k->name, h->xloadflags);
+		return fail(ERR_NOT_SUPPORTED, "%s: a 32-bit kernel (xloadflags %#x)", k->name,
+		            h->xloadflags);
 	if (h->kernel_alignment == 0 || (h->kernel_alignment & (h->kernel_alignment - 1)))
-		return fail(ERR_BAD_FORMAT, "%s: kernel_alignment is %#x", k->name, h->kernel_alignment);
+		return fail(ERR_BAD_FORMAT, "%s: kernel_alignment is %#x", k->name,
+		            h->kernel_alignment);
 	return OK;
 }
 
@@ -116,10 +119,12 @@ static enum err check_header(const struct image *k, struct setup_header *h)
 static enum err place_kernel(struct plan *p, uint64_t ram_end)
 {
 	const struct setup_header *h = &p->h;
-	uint64_t setup = (uint64_t)(h->setup_sects ? h->setup_sects : SETUP_SECTS_OLD) * SECTOR + SECTOR;
+	uint64_t setup =
+		(uint64_t)(h->setup_sects ? h->setup_sects : SETUP_SECTS_OLD) * SECTOR + SECTOR;
 
 	if (setup >= p->kernel->size)
-		return fail(ERR_BAD_FORMAT, "%s: setup_sects says %u, but the file ends before", p->kernel->name, h->setup_sects);
+		return fail(ERR_BAD_FORMAT, "%s: setup_sects says %u, but the file ends before",
+		            p->kernel->name, h->setup_sects);
 	p->code_at = setup;
 	p->code_len = p->kernel->size - setup;
 	uint64_t room = MAX(p->code_len, h->init_size);
@@ -130,8 +135,9 @@ static enum err place_kernel(struct plan *p, uint64_t ram_end)
 		fits = p->load < ram_end && room <= ram_end - p->load;
 	}
 	if (!fits)
-		return fail(ERR_NO_MEMORY, "%s: the kernel needs %llu MiB at %#lx, the guest's RAM ends at %#lx", p->kernel->name,
-		            (room + MIB - 1) / MIB, p->load, ram_end);
+		return fail(ERR_NO_MEMORY,
+		            "%s: the kernel needs %llu MiB at %#lx, the guest's RAM ends at %#lx",
+		            p->kernel->name, (room + MIB - 1) / MIB, p->load, ram_end);
 	return OK;
 }
 
@@ -143,8 +149,9 @@ static enum err place_initrd(struct plan *p, uint64_t ram_end)
 	if (!p->initrd)
 		return OK;
 	if (p->initrd->size > top || ALIGN_DOWN(top - p->initrd->size, PAGE_SIZE) < kernel_end)
-		return fail(ERR_NO_MEMORY, "%s: %lu bytes do not fit between the kernel's end at %#lx and %#lx", p->initrd->name,
-		            p->initrd->size, kernel_end, top);
+		return fail(ERR_NO_MEMORY,
+		            "%s: %lu bytes do not fit between the kernel's end at %#lx and %#lx",
+		            p->initrd->name, p->initrd->size, kernel_end, top);
 	p->initrd_load = ALIGN_DOWN(top - p->initrd->size, PAGE_SIZE);
 	return OK;
 }
@@ -153,10 +160,12 @@ static enum err find_images(const struct vm_config *c, struct plan *p)
 {
 	p->kernel = image_find(c->kernel);
 	if (!p->kernel)
-		return fail(ERR_NOT_FOUND, "%s: there is no image \"%s\" on this node", c->name, c->kernel);
+		return fail(ERR_NOT_FOUND, "%s: there is no image \"%s\" on this node", c->name,
+		            c->kernel);
 	p->initrd = c->initrd[0] ? image_find(c->initrd) : NULL;
 	if (c->initrd[0] && !p->initrd)
-		return fail(ERR_NOT_FOUND, "%s: there is no image \"%s\" on this node", c->name, c->initrd);
+		return fail(ERR_NOT_FOUND, "%s: there is no image \"%s\" on this node", c->name,
+		            c->initrd);
 	return OK;
 }
 
@@ -173,12 +182,13 @@ static enum err make_plan(const struct vm *vm, struct plan *p)
 	if (e == OK)
 		e = place_initrd(p, ram_end);
 	if (e == OK && cmdline > p->h.cmdline_size)
-		e = fail(ERR_BAD_ARGUMENT, "%s: the command line has %zu characters, the kernel takes %u", vm->config.name, cmdline,
-		         p->h.cmdline_size);
+		e = fail(ERR_BAD_ARGUMENT,
+		         "%s: the command line has %zu characters, the kernel takes %u",
+		         vm->config.name, cmdline, p->h.cmdline_size);
 	return e;
 }
 
-/* --- Writing: the places were checked, and RAM below 1 MiB is always there ----------------------- */
+/* --- Writing: the places were checked, and RAM below 1 MiB is always there -------------------- */
 
 static void put(struct vm *vm, uint64_t at, const void *from, uint64_t len)
 {

@@ -15,7 +15,7 @@
 #include "vmm/memmap.h"
 #include "vmm/vm.h"
 
-#define HEADER_SEARCH       8192u               /* "OS image format": the header lies in the first bytes */
+#define HEADER_SEARCH 8192u /* "OS image format": the header lies in the first bytes */
 #define HEADER_MAGIC        0x1badb002u
 #define LOADER_MAGIC        0x2badb002u
 #define HEADER_VIDEO        BIT(2)
@@ -39,8 +39,9 @@ struct mb_header {
 };
 
 struct mb_info {
-	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length, mmap_addr,
-	         drives_length, drives_addr, config_table, boot_loader_name, apm_table;
+	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4],
+		mmap_length, mmap_addr, drives_length, drives_addr, config_table, boot_loader_name,
+		apm_table;
 };
 _Static_assert(offsetof(struct mb_info, boot_loader_name) == 64, "\"Boot information format\"");
 
@@ -63,19 +64,28 @@ struct elf_segment { uint32_t type, offset, vaddr, paddr, filesz, memsz, flags, 
 
 struct boot { struct vm *vm; const struct image *image; uint64_t end; uint32_t entry; };
 
-/* One piece of the image: `file_len` bytes of the file at `offset`, then zeros, at guest address `to`. */
-static enum err place(struct boot *b, uint64_t to, uint64_t offset, uint64_t file_len, uint64_t mem_len)
+/*
+ * One piece of the image: `file_len` bytes of the file at `offset`, then zeros, at guest address
+ * `to`.
+ */
+static enum err place(struct boot *b, uint64_t to, uint64_t offset, uint64_t file_len,
+                      uint64_t mem_len)
 {
 	const struct image *k = b->image;
 	uint64_t ram_end = memmap_low_ram_end(&b->vm->mem);
 
 	if (offset > k->size || file_len > k->size - offset || file_len > mem_len)
-		return fail(ERR_BAD_FORMAT, "%s: a segment of %lu bytes at %#lx of the file is not in it", k->name, file_len, offset);
+		return fail(ERR_BAD_FORMAT,
+		            "%s: a segment of %lu bytes at %#lx of the file is not in it", k->name,
+		            file_len, offset);
 	if (to >= ram_end || mem_len > ram_end - to)
-		return fail(ERR_NO_MEMORY, "%s: a segment goes to %#lx to %#lx, the guest's RAM ends at %#lx", k->name, to,
-		            to + mem_len, ram_end);
+		return fail(ERR_NO_MEMORY,
+		            "%s: a segment goes to %#lx to %#lx, the guest's RAM ends at %#lx",
+		            k->name, to, to + mem_len, ram_end);
 	if (to < INFO_END && to + mem_len > INFO_AT)
-		return fail(ERR_NOT_SUPPORTED, "%s: a segment covers %#llx, where the boot information goes", k->name, INFO_AT);
+		return fail(ERR_NOT_SUPPORTED,
+		            "%s: a segment covers %#llx, where the boot information goes", k->name,
+		            INFO_AT);
 	enum err e = mem_write(&b->vm->mem, gpa(to), k->data + offset, file_len);
 	if (e == OK)
 		e = mem_fill(&b->vm->mem, gpa(to + file_len), 0, mem_len - file_len);
@@ -94,7 +104,8 @@ static enum err find_header(const struct image *k, struct mb_header *h, uint64_t
 		if (h->magic == HEADER_MAGIC && h->magic + h->flags + h->checksum == 0)
 			return OK;
 	}
-	return fail(ERR_BAD_FORMAT, "%s: no multiboot header in its first %u bytes", k->name, HEADER_SEARCH);
+	return fail(ERR_BAD_FORMAT, "%s: no multiboot header in its first %u bytes", k->name,
+	            HEADER_SEARCH);
 }
 
 static enum err check_flags(const struct image *k, const struct mb_header *h)
@@ -102,9 +113,12 @@ static enum err check_flags(const struct image *k, const struct mb_header *h)
 	uint32_t unknown = h->flags & HEADER_REQUIRED & ~HEADER_UNDERSTOOD;
 
 	if (unknown & HEADER_VIDEO)
-		return fail(ERR_NOT_SUPPORTED, "%s: it wants a video mode, and there is no screen", k->name);
+		return fail(ERR_NOT_SUPPORTED, "%s: it wants a video mode, and there is no screen",
+		            k->name);
 	if (unknown)
-		return fail(ERR_NOT_SUPPORTED, "%s: it needs multiboot features %#x, which are unknown", k->name, unknown);
+		return fail(ERR_NOT_SUPPORTED,
+		            "%s: it needs multiboot features %#x, which are unknown", k->name,
+		            unknown);
 	return OK;
 }
 
@@ -114,10 +128,12 @@ static enum err load_by_addresses(struct boot *b, const struct mb_header *h, uin
 	const struct image *k = b->image;
 
 	if (h->header_addr < h->load_addr || h->header_addr - h->load_addr > header_at)
-		return fail(ERR_BAD_FORMAT, "%s: header_addr %#x and load_addr %#x do not fit the file", k->name, h->header_addr,
-		            h->load_addr);
+		return fail(ERR_BAD_FORMAT,
+		            "%s: header_addr %#x and load_addr %#x do not fit the file", k->name,
+		            h->header_addr, h->load_addr);
 	uint64_t offset = header_at - (h->header_addr - h->load_addr);
-	uint64_t file_len = h->load_end_addr ? (uint64_t)h->load_end_addr - h->load_addr : k->size - offset;
+	uint64_t file_len =
+		h->load_end_addr ? (uint64_t)h->load_end_addr - h->load_addr : k->size - offset;
 	uint64_t mem_len = h->bss_end_addr ? (uint64_t)h->bss_end_addr - h->load_addr : file_len;
 	b->entry = h->entry_addr;
 	return place(b, h->load_addr, offset, file_len, MAX(mem_len, file_len));
@@ -130,15 +146,20 @@ static enum err load_elf(struct boot *b)
 	enum err e = OK;
 
 	if (k->size < sizeof(h))
-		return fail(ERR_BAD_FORMAT, "%s: %lu bytes are too few for an ELF file", k->name, k->size);
+		return fail(ERR_BAD_FORMAT, "%s: %lu bytes are too few for an ELF file", k->name,
+		            k->size);
 	memcpy(&h, k->data, sizeof(h));
 	if (memcmp(h.ident, "\177ELF", 4))
-		return fail(ERR_BAD_FORMAT, "%s: neither an ELF file nor a header with addresses", k->name);
+		return fail(ERR_BAD_FORMAT, "%s: neither an ELF file nor a header with addresses",
+		            k->name);
 	if (h.ident[ELF_CLASS_AT] != ELF_CLASS_32 || h.machine != ELF_MACHINE_386)
-		return fail(ERR_NOT_SUPPORTED, "%s: multiboot wants 32-bit x86 ELF (objcopy -O elf32-i386)", k->name);
+		return fail(ERR_NOT_SUPPORTED,
+		            "%s: multiboot wants 32-bit x86 ELF (objcopy -O elf32-i386)", k->name);
 	if (h.phentsize != sizeof(struct elf_segment) || h.phnum > ELF_SEGMENTS_MAX ||
 	    h.phoff > k->size || (uint64_t)h.phnum * h.phentsize > k->size - h.phoff)
-		return fail(ERR_BAD_FORMAT, "%s: its program headers (%u at %#x) are not in the file", k->name, h.phnum, h.phoff);
+		return fail(ERR_BAD_FORMAT,
+		            "%s: its program headers (%u at %#x) are not in the file", k->name,
+		            h.phnum, h.phoff);
 	for (unsigned i = 0; i < h.phnum && e == OK; i++) {
 		struct elf_segment s;
 		memcpy(&s, k->data + h.phoff + i * sizeof(s), sizeof(s));
@@ -149,9 +170,12 @@ static enum err load_elf(struct boot *b)
 	return e;
 }
 
-/* --- The boot information ------------------------------------------------------------------------ */
+/* --- The boot information --------------------------------------------------------------------- */
 
-/* Appends to the area of the information; returns the address, 0 when it is full (then `*e` says so). */
+/*
+ * Appends to the area of the information; returns the address, 0 when it is full (then `*e` says
+ * so).
+ */
 static uint32_t append(struct boot *b, uint64_t *at, const void *data, uint64_t len, enum err *e)
 {
 	uint64_t here = ALIGN_UP(*at, 8);
@@ -159,7 +183,9 @@ static uint32_t append(struct boot *b, uint64_t *at, const void *data, uint64_t 
 	if (*e != OK)
 		return 0;
 	if (len > INFO_END - here) {
-		*e = fail(ERR_BAD_ARGUMENT, "%s: command lines and modules fill more than the boot information may", b->image->name);
+		*e = fail(ERR_BAD_ARGUMENT,
+		          "%s: command lines and modules fill more than the boot information may",
+		          b->image->name);
 		return 0;
 	}
 	*e = mem_write(&b->vm->mem, gpa(here), data, len);
@@ -172,17 +198,22 @@ static enum err load_modules(struct boot *b, uint64_t *at, struct mb_info *info)
 {
 	const struct vm_config *c = &b->vm->config;
 	struct mb_module mods[VM_MODULES_MAX] = { 0 };
-	uint64_t ram_end = memmap_low_ram_end(&b->vm->mem), to = ALIGN_UP(MAX(b->end, MIB), PAGE_SIZE);
+	uint64_t ram_end = memmap_low_ram_end(&b->vm->mem),
+		 to = ALIGN_UP(MAX(b->end, MIB), PAGE_SIZE);
 	enum err e = OK;
 
 	for (unsigned i = 0; i < c->nmodules && e == OK; i++) {
 		const struct image *m = image_find(c->module[i]);
 		if (!m)
-			return fail(ERR_NOT_FOUND, "%s: there is no image \"%s\" on this node", c->name, c->module[i]);
+			return fail(ERR_NOT_FOUND, "%s: there is no image \"%s\" on this node",
+			            c->name, c->module[i]);
 		if (to >= ram_end || m->size > ram_end - to)
-			return fail(ERR_NO_MEMORY, "%s: module %s with %lu bytes does not fit at %#lx", c->name, m->name, m->size, to);
+			return fail(ERR_NO_MEMORY,
+			            "%s: module %s with %lu bytes does not fit at %#lx", c->name,
+			            m->name, m->size, to);
 		e = mem_write(&b->vm->mem, gpa(to), m->data, m->size);
-		mods[i] = (struct mb_module){ .start = (uint32_t)to, .end = (uint32_t)(to + m->size) };
+		mods[i] = (struct mb_module){ .start = (uint32_t)to,
+			                      .end = (uint32_t)(to + m->size) };
 		mods[i].string = append(b, at, m->name, strlen(m->name) + 1, &e);
 		to = ALIGN_UP(to + m->size, PAGE_SIZE);
 	}
@@ -197,14 +228,16 @@ static enum err write_info(struct boot *b)
 	const struct vm_config *c = &b->vm->config;
 	struct memmap_range map[MEMMAP_MAX];
 	struct mb_mmap mmap[MEMMAP_MAX];
-	struct mb_info info = { .flags = INFO_MEMORY | INFO_CMDLINE | INFO_MODULES | INFO_MMAP | INFO_LOADER_NAME };
+	struct mb_info info = { .flags = INFO_MEMORY | INFO_CMDLINE | INFO_MODULES | INFO_MMAP |
+		                         INFO_LOADER_NAME };
 	unsigned n = memmap_make(&b->vm->mem, map);
 	uint64_t at = INFO_AT + sizeof(info);
 	char cmdline[IMAGE_NAME_MAX + VM_CMDLINE_MAX + 1];
 	enum err e;
 
 	for (unsigned i = 0; i < n; i++)
-		mmap[i] = (struct mb_mmap){ sizeof(mmap[i]) - sizeof(mmap[i].size), map[i].base, map[i].len, map[i].type };
+		mmap[i] = (struct mb_mmap){ sizeof(mmap[i]) - sizeof(mmap[i].size), map[i].base,
+			                    map[i].len, map[i].type };
 	e = load_modules(b, &at, &info);
 	/* The kernel's name comes first, as GRUB has it; kernels skip it. */
 	int len = fmt_format(cmdline, sizeof(cmdline), "%s %s", b->image->name, c->cmdline);
@@ -226,12 +259,14 @@ enum err loader_multiboot(struct vm *vm)
 	gpa_t rsdp;
 
 	if (!b.image)
-		return fail(ERR_NOT_FOUND, "%s: there is no image \"%s\" on this node", vm->config.name, vm->config.kernel);
+		return fail(ERR_NOT_FOUND, "%s: there is no image \"%s\" on this node",
+		            vm->config.name, vm->config.kernel);
 	enum err e = find_header(b.image, &h, &header_at);
 	if (e == OK)
 		e = check_flags(b.image, &h);
 	if (e == OK)
-		e = h.flags & HEADER_ADDRESSES ? load_by_addresses(&b, &h, header_at) : load_elf(&b);
+		e = h.flags & HEADER_ADDRESSES ? load_by_addresses(&b, &h, header_at)
+		                               : load_elf(&b);
 	if (e == OK)
 		e = write_info(&b);
 	if (e == OK)

@@ -12,7 +12,8 @@ unsigned memmap_make(const struct mem *m, struct memmap_range out[MEMMAP_MAX])
 	unsigned n = 0;
 
 	out[n++] = (struct memmap_range){ 0, MEMMAP_LOW_END, MEMMAP_RAM };
-	out[n++] = (struct memmap_range){ MACHINE_ACPI_BASE, MACHINE_ACPI_END - MACHINE_ACPI_BASE, MEMMAP_RESERVED };
+	out[n++] = (struct memmap_range){ MACHINE_ACPI_BASE, MACHINE_ACPI_END - MACHINE_ACPI_BASE,
+		                          MEMMAP_RESERVED };
 	out[n++] = (struct memmap_range){ MIB, low - MIB, MEMMAP_RAM };
 	if (m->ram_bytes > low)
 		out[n++] = (struct memmap_range){ 4 * GIB, m->ram_bytes - low, MEMMAP_RAM };

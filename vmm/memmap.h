@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmm/memmap.h - what a guest is told about its physical memory (ACPI, "System Address Map Interfaces").
+ * vmm/memmap.h - what a guest is told about its physical memory (ACPI, "System Address Map
+ * Interfaces").
  */
 #ifndef VMM_MEMMAP_H
 #define VMM_MEMMAP_H
@@ -18,6 +19,9 @@ struct memmap_range { uint64_t base, len; uint32_t type; };
 unsigned memmap_make(const struct mem *m, struct memmap_range out[MEMMAP_MAX]);
 
 /* End of the RAM that lies below 4 GiB. */
-static inline uint64_t memmap_low_ram_end(const struct mem *m) { return MIN(m->ram_bytes, MEM_LOW_TOP); }
+static inline uint64_t memmap_low_ram_end(const struct mem *m)
+{
+	return MIN(m->ram_bytes, MEM_LOW_TOP);
+}
 
 #endif

@@ -42,7 +42,8 @@ static uint64_t result_flags(uint64_t r, unsigned size)
 
 uint64_t mmio_compute(enum insn_op op, uint64_t a, uint64_t b, unsigned size, uint64_t *rflags)
 {
-	const uint64_t arithmetic = RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF;
+	const uint64_t arithmetic =
+		RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF;
 	uint64_t mask = mask_of(size), r, flags = 0;
 
 	a &= mask;
@@ -60,13 +61,15 @@ uint64_t mmio_compute(enum insn_op op, uint64_t a, uint64_t b, unsigned size, ui
 		break;
 	case INSN_ADD:
 		r = (a + b) & mask;
-		flags = (r < a ? RFLAGS_CF : 0) | ((a ^ r) & (b ^ r) & sign_of(size) ? RFLAGS_OF : 0) |
+		flags = (r < a ? RFLAGS_CF : 0) |
+		        ((a ^ r) & (b ^ r) & sign_of(size) ? RFLAGS_OF : 0) |
 		        ((a ^ b ^ r) & BIT(4) ? RFLAGS_AF : 0);
 		break;
 	case INSN_SUB:
 	case INSN_CMP:
 		r = (a - b) & mask;
-		flags = (a < b ? RFLAGS_CF : 0) | ((a ^ b) & (a ^ r) & sign_of(size) ? RFLAGS_OF : 0) |
+		flags = (a < b ? RFLAGS_CF : 0) |
+		        ((a ^ b) & (a ^ r) & sign_of(size) ? RFLAGS_OF : 0) |
 		        ((a ^ b ^ r) & BIT(4) ? RFLAGS_AF : 0);
 		break;
 	default:
@@ -77,7 +80,8 @@ uint64_t mmio_compute(enum insn_op op, uint64_t a, uint64_t b, unsigned size, ui
 }
 
 /* BT, BTS, BTR, BTC: the bit goes to CF, then it stays, is set, cleared or flipped. */
-static uint64_t compute_bit(enum insn_op op, uint64_t a, uint64_t bit_number, unsigned size, uint64_t *rflags)
+static uint64_t compute_bit(enum insn_op op, uint64_t a, uint64_t bit_number, unsigned size,
+                            uint64_t *rflags)
 {
 	uint64_t bit = BIT(bit_number % (8 * size));
 
@@ -100,7 +104,10 @@ static uint64_t lapic_read(struct vcpu *v, gpa_t at, unsigned size, uint64_t now
 	return (uint64_t)vlapic_read(&v->lapic, offset, now) >> shift & mask_of(size);
 }
 
-/* Registers are written whole (SDM vol. 3, "The Local APIC Block Diagram"): narrower writes are undefined, and dropped. */
+/*
+ * Registers are written whole (SDM vol. 3, "The Local APIC Block Diagram"): narrower writes are
+ * undefined, and dropped.
+ */
 static void lapic_write(struct vcpu *v, gpa_t at, unsigned size, uint64_t value, uint64_t now)
 {
 	if (size >= LAPIC_REG_SIZE && at.v % LAPIC_REG_SIZE == 0)
@@ -117,7 +124,8 @@ static uint64_t read_at(struct vcpu *v, gpa_t at, unsigned size)
 		return lapic_read(v, at, size, now);
 	if (mem_read(&vm->mem, at, &value, size) == OK)         /* the other side of MOVS */
 		return value;
-	return bus_read(&vm->bus, BUS_MMIO, &(struct access){ at.v, (uint8_t)size, (uint8_t)v->id, now });
+	return bus_read(&vm->bus, BUS_MMIO,
+	                &(struct access){ at.v, (uint8_t)size, (uint8_t)v->id, now });
 }
 
 static void write_at(struct vcpu *v, gpa_t at, unsigned size, uint64_t value)
@@ -128,7 +136,8 @@ static void write_at(struct vcpu *v, gpa_t at, unsigned size, uint64_t value)
 	if (vlapic_mmio_at(&v->lapic, at.v))
 		lapic_write(v, at, size, value, now);
 	else if (mem_write(&vm->mem, at, &value, size) != OK)
-		bus_write(&vm->bus, BUS_MMIO, &(struct access){ at.v, (uint8_t)size, (uint8_t)v->id, now }, value);
+		bus_write(&vm->bus, BUS_MMIO,
+		          &(struct access){ at.v, (uint8_t)size, (uint8_t)v->id, now }, value);
 }
 
 static uint64_t operand(const struct vcpu *v, const struct insn *in)
@@ -188,7 +197,8 @@ static void do_plain(struct vcpu *v, const struct insn *in, gpa_t at)
 		return;
 	}
 	uint64_t other = operand(v, in);
-	result = mmio_compute(in->op, in->to_memory ? memory : other, in->to_memory ? other : memory, in->size, &v->rflags);
+	result = mmio_compute(in->op, in->to_memory ? memory : other,
+	                      in->to_memory ? other : memory, in->size, &v->rflags);
 	if (in->op == INSN_CMP || in->op == INSN_TEST)
 		return;
 	if (in->to_memory)
@@ -204,8 +214,12 @@ static void advance(struct vcpu *v, enum gpr index, const struct insn *in)
 	gpr_put(&v->gpr[index], v->gpr[index] + step, in->addr_size);
 }
 
-/* MOVS: the faulting side is known, the other one is translated here.  False: that one faults in the guest. */
-static bool do_movs(struct vcpu *v, const struct insn *in, const struct exit *x, const struct cpu_mode *mode)
+/*
+ * MOVS: the faulting side is known, the other one is translated here.  False: that one faults in
+ * the guest.
+ */
+static bool do_movs(struct vcpu *v, const struct insn *in, const struct exit *x,
+                    const struct cpu_mode *mode)
 {
 	bool faulted_on_write = x->fault.write;
 	enum gpr index = faulted_on_write ? GPR_RSI : GPR_RDI;
@@ -214,11 +228,13 @@ static bool do_movs(struct vcpu *v, const struct insn *in, const struct exit *x,
 	uint32_t error;
 	gpa_t other;
 
-	if (!pagewalk(&v->vm->mem, mode, linear, faulted_on_write ? WALK_READ : WALK_WRITE, &other, &error)) {
+	if (!pagewalk(&v->vm->mem, mode, linear, faulted_on_write ? WALK_READ : WALK_WRITE, &other,
+	              &error)) {
 		vcpu_raise_page_fault(v, linear, error);
 		return false;
 	}
-	gpa_t from = faulted_on_write ? other : x->fault.addr, to = faulted_on_write ? x->fault.addr : other;
+	gpa_t from = faulted_on_write ? other : x->fault.addr,
+	      to = faulted_on_write ? x->fault.addr : other;
 	write_at(v, to, in->size, read_at(v, from, in->size));
 	advance(v, GPR_RSI, in);
 	advance(v, GPR_RDI, in);
@@ -226,7 +242,8 @@ static bool do_movs(struct vcpu *v, const struct insn *in, const struct exit *x,
 }
 
 /* One repetition; with REP, RIP stays until the count is used up. */
-static enum resume do_string(struct vcpu *v, const struct insn *in, const struct exit *x, const struct cpu_mode *mode)
+static enum resume do_string(struct vcpu *v, const struct insn *in, const struct exit *x,
+                             const struct cpu_mode *mode)
 {
 	uint64_t count = v->gpr[GPR_RCX] & mask_of(in->addr_size);
 
@@ -252,7 +269,8 @@ static unsigned fetch(struct vcpu *v, const struct cpu_mode *mode, uint8_t bytes
 	uint64_t linear = pagewalk_linear(mode, SEG_CS, v->rip, 8), fault = linear;
 	uint32_t error;
 
-	if (pagewalk_read(&v->vm->mem, mode, linear, bytes, INSN_LEN_MAX, WALK_FETCH, &fault, &error))
+	if (pagewalk_read(&v->vm->mem, mode, linear, bytes, INSN_LEN_MAX, WALK_FETCH, &fault,
+	                  &error))
 		return INSN_LEN_MAX;
 	return (unsigned)(fault - linear);
 }
@@ -266,9 +284,12 @@ enum resume mmio_emulate(struct vcpu *v, const struct exit *x)
 
 	virt->get_mode(v, &mode);
 	if (insn_decode(bytes, fetch(v, &mode, bytes), &mode, &in) != OK)
-		return exit_fail(v, "access to %#lx, where there is no RAM, by %s", at.v, err_reason());
+		return exit_fail(v, "access to %#lx, where there is no RAM, by %s", at.v,
+		                 err_reason());
 	if ((at.v & (PAGE_SIZE - 1)) + in.size > PAGE_SIZE)
-		return exit_fail(v, "access of %u bytes to %#lx, where there is no RAM, crosses a page", in.size, at.v);
+		return exit_fail(
+			v, "access of %u bytes to %#lx, where there is no RAM, crosses a page",
+			in.size, at.v);
 	v->insn_len = in.len;
 	if (in.op == INSN_STOS || in.op == INSN_MOVS || in.op == INSN_LODS)
 		return do_string(v, &in, x, &mode);

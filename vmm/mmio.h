@@ -9,14 +9,15 @@
 #include "vmm/insn_decode.h"
 
 /*
- * x is an EXIT_FAULT outside RAM.  Sets v->insn_len.  String instructions do one repetition an exit.
- * What cannot be emulated stops the VM, with a sentence.
+ * x is an EXIT_FAULT outside RAM.  Sets v->insn_len.  String instructions do one repetition an
+ * exit.  What cannot be emulated stops the VM, with a sentence.
  */
 enum resume mmio_emulate(struct vcpu *v, const struct exit *x);
 
 /*
- * a op b for operands of `size` bytes as the CPU computes it; sets CF, PF, AF, ZF, SF, OF in *rflags as the
- * instruction does.  For MOV and XCHG the result is b.  Returns the result, cut to `size`.
+ * a op b for operands of `size` bytes as the CPU computes it; sets CF, PF, AF, ZF, SF, OF in
+ * *rflags as the instruction does.  For MOV and XCHG the result is b.  Returns the result, cut to
+ * `size`.
  */
 uint64_t mmio_compute(enum insn_op op, uint64_t a, uint64_t b, unsigned size, uint64_t *rflags);
 

@@ -3,9 +3,10 @@
  * vmm/msr.c - what a guest may read and write of the model-specific registers: one table.
  *
  * Sorted by number and searched by halves.  A row without a function refuses with #GP: such rows
- * are there for registers that kernels are known to probe, so that the log stays quiet; anything not
- * in the table is #GP and a line in the log, up to a limit.  Registers that the hardware keeps for the
- * guest (SYSCALL's, bases, PAT ...) normally do not exit; the rows for them serve vendors that let them.
+ * are there for registers that kernels are known to probe, so that the log stays quiet; anything
+ * not in the table is #GP and a line in the log, up to a limit.  Registers that the hardware keeps
+ * for the guest (SYSCALL's, bases, PAT ...) normally do not exit; the rows for them serve vendors
+ * that let them.
  */
 #include "vmm/msr.h"
 
@@ -19,11 +20,15 @@
 
 #define UNKNOWN_LOGGED_MAX  16
 #define MTRR_VARIABLE       8
-#define MTRR_CAP            (MTRR_VARIABLE | BIT(8) /* fixed ranges */ | BIT(10) /* write-combining */)
+#define MTRR_PHYS_LAST      (MSR_MTRR_PHYS_BASE0 + 2 * MTRR_VARIABLE - 1)
+#define MTRR_CAP_FIXED      BIT(8)
+#define MTRR_CAP_WC         BIT(10)
+#define MTRR_CAP            (MTRR_VARIABLE | MTRR_CAP_FIXED | MTRR_CAP_WC)
 #define MTRR_DEF_TYPE_VALID (MTRR_DEF_ENABLE | MTRR_DEF_FIXED | MTRR_DEF_TYPE)
 #define MTRR_BASE_VALID     (MASK(51, 12) | MASK(7, 0))
 #define MTRR_MASK_VALID     (MASK(51, 12) | BIT(11))
-#define MISC_ENABLE_WRITABLE (MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_LIMIT_CPUID | MISC_ENABLE_XD_DISABLE)
+#define MISC_ENABLE_WRITABLE \
+	(MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_LIMIT_CPUID | MISC_ENABLE_XD_DISABLE)
 #define MICROCODE_REVISION  PUT(MASK(63, 32), 1ull)
 #define DEBUGCTL_BTF        BIT(1)
 #define EFER_WRITABLE       (EFER_SCE | EFER_LME | EFER_NXE)
@@ -175,7 +180,7 @@ static bool write_tsc_deadline(struct vcpu *v, uint32_t msr, uint64_t value)
 	return write_lapic(v, msr, value ? value - v->tsc_adjust : 0);
 }
 
-/* --- Memory types: kept for the guest, without effect (all of its RAM is write-back) ----------- */
+/* --- Memory types: kept for the guest, without effect (all of its RAM is write-back) ---------- */
 
 static bool is_memory_type(uint64_t type)
 {
@@ -234,11 +239,11 @@ static bool write_mtrr(struct vcpu *v, uint32_t msr, uint64_t value)
 /* --- Registers that the hardware keeps -------------------------------------------------------- */
 
 static const struct { uint32_t msr; enum cpu_msr slot; } hardware_msrs[] = {
-	{ MSR_SYSENTER_CS, CPU_MSR_SYSENTER_CS }, { MSR_SYSENTER_ESP, CPU_MSR_SYSENTER_ESP },
-	{ MSR_SYSENTER_EIP, CPU_MSR_SYSENTER_EIP }, { MSR_DEBUGCTL, CPU_MSR_DEBUGCTL }, { MSR_PAT, CPU_MSR_PAT },
-	{ MSR_EFER, CPU_MSR_EFER }, { MSR_STAR, CPU_MSR_STAR }, { MSR_LSTAR, CPU_MSR_LSTAR },
-	{ MSR_CSTAR, CPU_MSR_CSTAR }, { MSR_FMASK, CPU_MSR_FMASK }, { MSR_KERNEL_GS_BASE, CPU_MSR_KERNEL_GS_BASE },
-	{ MSR_TSC_AUX, CPU_MSR_TSC_AUX },
+#define KEPT(name) { MSR_##name, CPU_MSR_##name }
+	KEPT(SYSENTER_CS), KEPT(SYSENTER_ESP), KEPT(SYSENTER_EIP), KEPT(DEBUGCTL), KEPT(PAT),
+	KEPT(EFER), KEPT(STAR), KEPT(LSTAR), KEPT(CSTAR), KEPT(FMASK), KEPT(KERNEL_GS_BASE),
+	KEPT(TSC_AUX),
+#undef KEPT
 };
 
 /* Its value in v->state, which is brought up to date. */
@@ -290,61 +295,61 @@ static bool write_debugctl(struct vcpu *v, uint32_t msr, uint64_t value)
 #define ONE(msr, read, write)         { msr, msr, read, write }
 #define RANGE(first, last, read, write) { first, last, read, write }
 
-/* Numbers without a name in defs/msr.h are registers that a guest does not have: their names are here. */
+/* Numbers without a name in defs/msr.h are of registers that a guest does not have. */
 static const struct msr_row rows[] = {
-	RANGE(0x0, 0x1, read_zero, write_ignored),                      /* P5_MC_ADDR, P5_MC_TYPE        */
+	RANGE(0x0, 0x1, read_zero, write_ignored),              /* P5_MC_ADDR, P5_MC_TYPE */
 	ONE(MSR_TSC, read_tsc, write_tsc),
 	ONE(MSR_KVM_WALL_CLOCK_OLD, read_zero, write_wall_clock),
 	ONE(MSR_KVM_SYSTEM_TIME_OLD, read_system_time, write_system_time),
 	ONE(MSR_PLATFORM_ID, read_zero, NULL),
 	ONE(MSR_APIC_BASE, read_lapic, write_lapic),
-	ONE(0x2a, read_zero, write_ignored),                            /* EBL_CR_POWERON                */
-	ONE(0x33, NULL, NULL),                                          /* TEST_CTRL                     */
-	ONE(0x34, read_zero, NULL),                                     /* SMI_COUNT                     */
+	ONE(0x2a, read_zero, write_ignored),                    /* EBL_CR_POWERON */
+	ONE(0x33, NULL, NULL),                                  /* TEST_CTRL */
+	ONE(0x34, read_zero, NULL),                             /* SMI_COUNT */
 	ONE(MSR_FEATURE_CONTROL, read_feature_control, NULL),
 	ONE(MSR_TSC_ADJUST, read_tsc_adjust, write_tsc_adjust),
 	RANGE(MSR_SPEC_CTRL, MSR_PRED_CMD, NULL, NULL),
-	RANGE(0x4e, 0x4f, NULL, NULL),                                  /* PPIN_CTL, PPIN                */
-	ONE(0x79, NULL, write_ignored),                                 /* BIOS_UPDT_TRIG                */
+	RANGE(0x4e, 0x4f, NULL, NULL),                          /* PPIN_CTL, PPIN */
+	ONE(0x79, NULL, write_ignored),                         /* BIOS_UPDT_TRIG */
 	ONE(MSR_BIOS_SIGN_ID, read_microcode, write_ignored),
-	ONE(0x9b, read_zero, NULL),                                     /* SMM_MONITOR_CTL               */
-	RANGE(0xc1, 0xc8, NULL, NULL),                                  /* PMC0 .. PMC7                  */
-	ONE(0xcd, read_zero, NULL),                                     /* FSB_FREQ                      */
-	ONE(0xce, read_zero, NULL),                                     /* PLATFORM_INFO                 */
-	ONE(0xcf, NULL, NULL),                                          /* CORE_CAPABILITIES             */
-	ONE(0xe2, read_zero, write_ignored),                            /* PKG_CST_CONFIG_CONTROL        */
-	RANGE(0xe7, 0xe8, NULL, NULL),                                  /* MPERF, APERF                  */
+	ONE(0x9b, read_zero, NULL),                             /* SMM_MONITOR_CTL */
+	RANGE(0xc1, 0xc8, NULL, NULL),                          /* PMC0 .. PMC7 */
+	ONE(0xcd, read_zero, NULL),                             /* FSB_FREQ */
+	ONE(0xce, read_zero, NULL),                             /* PLATFORM_INFO */
+	ONE(0xcf, NULL, NULL),                                  /* CORE_CAPABILITIES */
+	ONE(0xe2, read_zero, write_ignored),                    /* PKG_CST_CONFIG_CONTROL */
+	RANGE(0xe7, 0xe8, NULL, NULL),                          /* MPERF, APERF */
 	ONE(MSR_MTRR_CAP, read_mtrr_cap, NULL),
-	RANGE(MSR_ARCH_CAPABILITIES, 0x10b, NULL, NULL),                /* and FLUSH_CMD                 */
-	ONE(0x11e, read_zero, write_ignored),                           /* BBL_CR_CTL3                   */
-	ONE(0x122, NULL, NULL),                                         /* TSX_CTRL                      */
-	ONE(0x140, NULL, NULL),                                         /* MISC_FEATURES_ENABLES         */
+	RANGE(MSR_ARCH_CAPABILITIES, 0x10b, NULL, NULL),        /* and FLUSH_CMD */
+	ONE(0x11e, read_zero, write_ignored),                   /* BBL_CR_CTL3 */
+	ONE(0x122, NULL, NULL),                                 /* TSX_CTRL */
+	ONE(0x140, NULL, NULL),                                 /* MISC_FEATURES_ENABLES */
 	RANGE(MSR_SYSENTER_CS, MSR_SYSENTER_EIP, read_hardware, write_hardware),
-	RANGE(MSR_MCG_CAP, 0x17b, read_zero, write_ignored),            /* and MCG_STATUS, MCG_CTL       */
-	RANGE(0x186, 0x189, NULL, NULL),                                /* PERFEVTSEL0 .. 3              */
-	RANGE(0x198, 0x199, read_zero, write_ignored),                  /* PERF_STATUS, PERF_CTL         */
-	RANGE(0x19a, 0x19d, read_zero, write_ignored),                  /* clock modulation, thermal     */
+	RANGE(MSR_MCG_CAP, 0x17b, read_zero, write_ignored),    /* and MCG_STATUS, MCG_CTL */
+	RANGE(0x186, 0x189, NULL, NULL),                        /* PERFEVTSEL0 .. 3 */
+	RANGE(0x198, 0x199, read_zero, write_ignored),          /* PERF_STATUS, PERF_CTL */
+	RANGE(0x19a, 0x19d, read_zero, write_ignored),          /* clock modulation, thermal */
 	ONE(MSR_MISC_ENABLE, read_misc_enable, write_misc_enable),
-	RANGE(0x1a1, 0x1af, NULL, NULL),                                /* turbo, temperature, offcore   */
-	RANGE(0x1b0, 0x1b2, NULL, NULL),                                /* ENERGY_PERF_BIAS, package     */
-	ONE(0x1c8, NULL, NULL),                                         /* LBR_SELECT                    */
+	RANGE(0x1a1, 0x1af, NULL, NULL),                        /* turbo, temperature, offcore */
+	RANGE(0x1b0, 0x1b2, NULL, NULL),                        /* ENERGY_PERF_BIAS, package */
+	ONE(0x1c8, NULL, NULL),                                 /* LBR_SELECT */
 	ONE(MSR_DEBUGCTL, read_hardware, write_debugctl),
-	RANGE(0x1db, 0x1de, read_zero, NULL),                           /* last branch and interrupt     */
-	RANGE(MSR_MTRR_PHYS_BASE0, MSR_MTRR_PHYS_BASE0 + 2 * MTRR_VARIABLE - 1, read_mtrr, write_mtrr),
+	RANGE(0x1db, 0x1de, read_zero, NULL),                   /* last branch and interrupt */
+	RANGE(MSR_MTRR_PHYS_BASE0, MTRR_PHYS_LAST, read_mtrr, write_mtrr),
 	ONE(MSR_MTRR_FIX64K_00000, read_mtrr, write_mtrr),
 	RANGE(MSR_MTRR_FIX16K_80000, MSR_MTRR_FIX16K_A0000, read_mtrr, write_mtrr),
 	RANGE(MSR_MTRR_FIX4K_C0000, MSR_MTRR_FIX4K_F8000, read_mtrr, write_mtrr),
 	ONE(MSR_PAT, read_hardware, write_hardware),
 	ONE(MSR_MTRR_DEF_TYPE, read_mtrr, write_mtrr),
-	RANGE(0x309, 0x30b, NULL, NULL),                                /* FIXED_CTR0 .. 2               */
-	ONE(0x345, NULL, NULL),                                         /* PERF_CAPABILITIES             */
-	RANGE(0x38d, 0x390, NULL, NULL),                                /* PERF_GLOBAL_*                 */
-	RANGE(0x3f0, 0x3ff, NULL, NULL),                                /* PEBS, residency counters      */
-	RANGE(0x480, 0x491, NULL, NULL),                                /* VMX capabilities              */
-	RANGE(0x600, 0x64f, NULL, NULL),                                /* DS_AREA, RAPL, C-states       */
-	RANGE(0x680, 0x6df, NULL, NULL),                                /* last branch records           */
+	RANGE(0x309, 0x30b, NULL, NULL),                        /* FIXED_CTR0 .. 2 */
+	ONE(0x345, NULL, NULL),                                 /* PERF_CAPABILITIES */
+	RANGE(0x38d, 0x390, NULL, NULL),                        /* PERF_GLOBAL_* */
+	RANGE(0x3f0, 0x3ff, NULL, NULL),                        /* PEBS, residency counters */
+	RANGE(0x480, 0x491, NULL, NULL),                        /* VMX capabilities */
+	RANGE(0x600, 0x64f, NULL, NULL),                        /* DS_AREA, RAPL, C-states */
+	RANGE(0x680, 0x6df, NULL, NULL),                        /* last branch records */
 	ONE(MSR_TSC_DEADLINE, read_tsc_deadline, write_tsc_deadline),
-	RANGE(0x770, 0x777, NULL, NULL),                                /* HWP                           */
+	RANGE(0x770, 0x777, NULL, NULL),                        /* HWP */
 	RANGE(MSR_X2APIC_BASE, MSR_X2APIC_LAST, read_lapic, write_lapic),
 	ONE(MSR_XSS, NULL, NULL),
 	ONE(MSR_KVM_WALL_CLOCK, read_zero, write_wall_clock),
@@ -353,10 +358,10 @@ static const struct msr_row rows[] = {
 	RANGE(MSR_STAR, MSR_FMASK, read_hardware, write_hardware),
 	ONE(MSR_KERNEL_GS_BASE, read_hardware, write_hardware),
 	ONE(MSR_TSC_AUX, read_hardware, write_hardware),
-	RANGE(0xc0010000, 0xc0010007, read_zero, write_ignored),        /* AMD: performance counters     */
-	RANGE(0xc0010010, 0xc001001f, read_zero, write_ignored),        /* AMD: SYSCFG, HWCR, NB_CFG ... */
-	RANGE(0xc0010111, 0xc0010117, NULL, NULL),                      /* AMD: SMM, VM_CR, VM_HSAVE_PA  */
-	RANGE(0xc0011020, 0xc001102f, read_zero, write_ignored),        /* AMD: LS_CFG, DE_CFG ...       */
+	RANGE(0xc0010000, 0xc0010007, read_zero, write_ignored), /* AMD: performance counters */
+	RANGE(0xc0010010, 0xc001001f, read_zero, write_ignored), /* AMD: SYSCFG, HWCR, NB_CFG ... */
+	RANGE(0xc0010111, 0xc0010117, NULL, NULL),              /* AMD: SMM, VM_CR, VM_HSAVE_PA */
+	RANGE(0xc0011020, 0xc001102f, read_zero, write_ignored), /* AMD: LS_CFG, DE_CFG ... */
 };
 
 static const struct msr_row *find(uint32_t msr)
@@ -376,9 +381,10 @@ static const struct msr_row *find(uint32_t msr)
 static enum resume refuse_access(struct vcpu *v, const char *what, bool known)
 {
 	if (!known && v->msrs_unknown++ < UNKNOWN_LOGGED_MAX)
-		log_line("%s vCPU %u: %s of unknown MSR %#x at rip %#lx: #GP%s", v->vm->config.name, v->id, what,
-		         (uint32_t)v->gpr[GPR_RCX], v->rip,
-		         v->msrs_unknown == UNKNOWN_LOGGED_MAX ? "; further ones are not logged" : "");
+		log_line("%s vCPU %u: %s of unknown MSR %#x at rip %#lx: #GP%s", v->vm->config.name,
+		         v->id, what, (uint32_t)v->gpr[GPR_RCX], v->rip,
+		         v->msrs_unknown == UNKNOWN_LOGGED_MAX ? "; further ones are not logged"
+		                                               : "");
 	vcpu_raise_error(v, VECTOR_GP, 0);
 	return RESUME_SAME;
 }

@@ -13,7 +13,9 @@
 
 #define USER_CPL        3
 
-/* How a mode's tables are laid out; `top` is the level of the first one, level 0 maps 4 KiB pages. */
+/*
+ * How a mode's tables are laid out; `top` is the level of the first one, level 0 maps 4 KiB pages.
+ */
 struct paging {
 	uint64_t root, address;         /* where the first table is; the address bits of an entry */
 	unsigned top, bits, entry_size; /* bits of the address that index a table                 */
@@ -26,7 +28,8 @@ bool pagewalk_is_64bit(const struct cpu_mode *mode)
 	return (mode->efer & EFER_LMA) && (mode->cs_attr & SEG_L);
 }
 
-uint64_t pagewalk_linear(const struct cpu_mode *mode, enum seg seg, uint64_t offset, unsigned addr_size)
+uint64_t pagewalk_linear(const struct cpu_mode *mode, enum seg seg, uint64_t offset,
+                         unsigned addr_size)
 {
 	bool is_64bit = pagewalk_is_64bit(mode);
 	uint64_t base = is_64bit && seg != SEG_FS && seg != SEG_GS ? 0 : mode->seg_base[seg];
@@ -43,7 +46,8 @@ static struct paging paging_of(const struct cpu_mode *mode)
 		return (struct paging){ mode->cr3 & PTE_ADDRESS, PTE_ADDRESS, 3, 9, 8, 2, nx };
 	if (mode->cr4 & CR4_PAE)        /* the first table has 4 entries and 32-byte alignment */
 		return (struct paging){ mode->cr3 & MASK(31, 5), PTE_ADDRESS, 2, 9, 8, 1, nx };
-	return (struct paging){ mode->cr3 & MASK(31, 12), MASK(31, 12), 1, 10, 4, mode->cr4 & CR4_PSE ? 1 : 0, false };
+	unsigned large = mode->cr4 & CR4_PSE ? 1 : 0;
+	return (struct paging){ mode->cr3 & MASK(31, 12), MASK(31, 12), 1, 10, 4, large, false };
 }
 
 /* One load: the guest may write there meanwhile.  Entries are aligned, so they lie in one piece. */
@@ -54,12 +58,14 @@ static bool read_entry(const struct mem *m, uint64_t at, unsigned size, uint64_t
 
 	if (!p)
 		return false;
-	*entry = size == sizeof(uint64_t) ? *(const volatile uint64_t *)p : *(const volatile uint32_t *)p;
+	*entry = size == sizeof(uint64_t) ? *(const volatile uint64_t *)p
+	                                  : *(const volatile uint32_t *)p;
 	return true;
 }
 
 /* The CPU sets these when it walks; we stand in for it. */
-static inline void set_bits(struct mem *m, uint64_t at, unsigned size, uint64_t entry, uint64_t bits)
+static inline void set_bits(struct mem *m, uint64_t at, unsigned size, uint64_t entry,
+                            uint64_t bits)
 {
 	if ((entry & bits) == bits)
 		return;
@@ -68,7 +74,8 @@ static inline void set_bits(struct mem *m, uint64_t at, unsigned size, uint64_t 
 }
 
 /* Does the CPU let this access through, given the rights gathered on the way? */
-static inline bool permitted(const struct cpu_mode *mode, enum walk_access access, uint64_t rights, bool nx)
+static inline bool permitted(const struct cpu_mode *mode, enum walk_access access, uint64_t rights,
+                             bool nx)
 {
 	bool user = mode->cpl == USER_CPL;
 
@@ -79,7 +86,9 @@ static inline bool permitted(const struct cpu_mode *mode, enum walk_access acces
 	return access != WALK_FETCH || !nx;
 }
 
-/* Where a leaf of 2^shift bytes points to; 4 MiB pages hold address bits 39:32 in 20:13 (PSE-36). */
+/*
+ * Where a leaf of 2^shift bytes points to; 4 MiB pages hold address bits 39:32 in 20:13 (PSE-36).
+ */
 static uint64_t leaf_base(uint64_t entry, unsigned shift, unsigned entry_size)
 {
 	if (entry_size == 4 && shift > PAGE_SHIFT)
@@ -87,8 +96,8 @@ static uint64_t leaf_base(uint64_t entry, unsigned shift, unsigned entry_size)
 	return entry & PTE_ADDRESS & ~(BIT(shift) - 1);
 }
 
-bool pagewalk(struct mem *m, const struct cpu_mode *mode, uint64_t linear, enum walk_access access, gpa_t *out,
-              uint32_t *error)
+bool pagewalk(struct mem *m, const struct cpu_mode *mode, uint64_t linear, enum walk_access access,
+              gpa_t *out, uint32_t *error)
 {
 	*error = 0;
 	if (!(mode->cr0 & CR0_PG)) {
@@ -120,8 +129,10 @@ bool pagewalk(struct mem *m, const struct cpu_mode *mode, uint64_t linear, enum 
 				*error |= PF_PRESENT;
 				return false;
 			}
-			set_bits(m, at, p.entry_size, entry, PTE_ACCESSED | (access == WALK_WRITE ? PTE_DIRTY : 0));
-			*out = gpa(leaf_base(entry, shift, p.entry_size) | (linear & (BIT(shift) - 1)));
+			set_bits(m, at, p.entry_size, entry,
+			         PTE_ACCESSED | (access == WALK_WRITE ? PTE_DIRTY : 0));
+			*out = gpa(leaf_base(entry, shift, p.entry_size) |
+			           (linear & (BIT(shift) - 1)));
 			return true;
 		}
 		set_bits(m, at, p.entry_size, entry, PTE_ACCESSED);
@@ -132,8 +143,9 @@ bool pagewalk(struct mem *m, const struct cpu_mode *mode, uint64_t linear, enum 
 /* --- Copies ----------------------------------------------------------------------------------- */
 
 /* Translate the piece at `linear` that lies in one page; its length in *run. */
-static bool piece(struct mem *m, const struct cpu_mode *mode, uint64_t linear, uint64_t len, enum walk_access access,
-                  gpa_t *at, uint64_t *run, uint64_t *fault, uint32_t *error)
+static bool piece(struct mem *m, const struct cpu_mode *mode, uint64_t linear, uint64_t len,
+                  enum walk_access access, gpa_t *at, uint64_t *run, uint64_t *fault,
+                  uint32_t *error)
 {
 	*run = MIN(len, PAGE_SIZE - (linear & (PAGE_SIZE - 1)));
 	*fault = linear;
@@ -142,8 +154,8 @@ static bool piece(struct mem *m, const struct cpu_mode *mode, uint64_t linear, u
 	return mem_is_ram(m, *at, *run);
 }
 
-bool pagewalk_read(struct mem *m, const struct cpu_mode *mode, uint64_t linear, void *to, uint64_t len,
-                   enum walk_access access, uint64_t *fault, uint32_t *error)
+bool pagewalk_read(struct mem *m, const struct cpu_mode *mode, uint64_t linear, void *to,
+                   uint64_t len, enum walk_access access, uint64_t *fault, uint32_t *error)
 {
 	gpa_t at;
 
@@ -166,8 +178,8 @@ bool pagewalk_check(struct mem *m, const struct cpu_mode *mode, uint64_t linear,
 	return true;
 }
 
-bool pagewalk_write(struct mem *m, const struct cpu_mode *mode, uint64_t linear, const void *from, uint64_t len,
-                    uint64_t *fault, uint32_t *error)
+bool pagewalk_write(struct mem *m, const struct cpu_mode *mode, uint64_t linear, const void *from,
+                    uint64_t len, uint64_t *fault, uint32_t *error)
 {
 	gpa_t at;
 

@@ -14,27 +14,32 @@
 enum walk_access { WALK_READ, WALK_WRITE, WALK_FETCH };
 
 /*
- * Translate.  False: a page fault with `*error` as its error code.  Sets accessed and dirty bits, as
- * the CPU would have done.  Privilege is that of mode->cpl; SMAP, SMEP and protection keys are not looked at.
+ * Translate.  False: a page fault with `*error` as its error code.  Sets accessed and dirty bits,
+ * as the CPU would have done.  Privilege is that of mode->cpl; SMAP, SMEP and protection keys are
+ * not looked at.
  */
-bool pagewalk(struct mem *m, const struct cpu_mode *mode, uint64_t linear, enum walk_access access, gpa_t *out,
-              uint32_t *error);
+bool pagewalk(struct mem *m, const struct cpu_mode *mode, uint64_t linear, enum walk_access access,
+              gpa_t *out, uint32_t *error);
 
 /*
  * Copies by linear address, across page ends.  False: `*fault` is the linear address that faults,
  * `*error` the code.  A page outside RAM counts as not present.
  */
-bool pagewalk_read(struct mem *m, const struct cpu_mode *mode, uint64_t linear, void *to, uint64_t len,
-                   enum walk_access access, uint64_t *fault, uint32_t *error);
-bool pagewalk_write(struct mem *m, const struct cpu_mode *mode, uint64_t linear, const void *from, uint64_t len,
-                    uint64_t *fault, uint32_t *error);
+bool pagewalk_read(struct mem *m, const struct cpu_mode *mode, uint64_t linear, void *to,
+                   uint64_t len, enum walk_access access, uint64_t *fault, uint32_t *error);
+bool pagewalk_write(struct mem *m, const struct cpu_mode *mode, uint64_t linear, const void *from,
+                    uint64_t len, uint64_t *fault, uint32_t *error);
 
 /* As if copying, without doing it. */
 bool pagewalk_check(struct mem *m, const struct cpu_mode *mode, uint64_t linear, uint64_t len,
                     enum walk_access access, uint64_t *fault, uint32_t *error);
 
-/* seg:offset as a linear address; offset is cut to addr_size bytes, bases count in 64-bit mode only for FS and GS. */
-uint64_t pagewalk_linear(const struct cpu_mode *mode, enum seg seg, uint64_t offset, unsigned addr_size);
+/*
+ * seg:offset as a linear address; offset is cut to addr_size bytes, bases count in 64-bit mode only
+ * for FS and GS.
+ */
+uint64_t pagewalk_linear(const struct cpu_mode *mode, enum seg seg, uint64_t offset,
+                         unsigned addr_size);
 
 /* 64-bit mode: long mode is active, and CS.L is set. */
 bool pagewalk_is_64bit(const struct cpu_mode *mode);

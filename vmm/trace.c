@@ -7,7 +7,8 @@
  */
 #include "vmm/trace.h"
 
-_Static_assert((TRACE_RECORDS & (TRACE_RECORDS - 1)) == 0, "a record's place is its number, masked");
+_Static_assert((TRACE_RECORDS & (TRACE_RECORDS - 1)) == 0,
+               "a record's place is its number, masked");
 
 void trace_init(struct trace *t, struct trace_record *ring)
 {

@@ -35,14 +35,23 @@ struct trace {
 void     trace_init(struct trace *t, struct trace_record *ring);
 
 /* In the path of every exit, so here. */
-static inline void trace_add(struct trace *t, enum trace_event event, uint32_t vcpu, uint64_t a, uint64_t b)
+static inline void trace_add(struct trace *t, enum trace_event event, uint32_t vcpu, uint64_t a,
+                             uint64_t b)
 {
 	struct trace_record *r = &t->ring[t->next++ & (TRACE_RECORDS - 1)];
 
-	*r = (struct trace_record){ .tsc = time_tsc(), .event = (uint16_t)event, .vcpu = vcpu, .a = a, .b = b };
+	r->tsc = time_tsc();
+	r->event = (uint16_t)event;
+	r->cpu = 0;
+	r->vcpu = vcpu;
+	r->a = a;
+	r->b = b;
 }
 
-/* Copy records with numbers from *from on, oldest first, at most `max`; *from becomes the next number. */
+/*
+ * Copy records with numbers from *from on, oldest first, at most `max`; *from becomes the next
+ * number.
+ */
 unsigned trace_read(const struct trace *t, uint64_t *from, struct trace_record *out, unsigned max);
 
 #endif

@@ -28,7 +28,7 @@
 /* As firmware leaves them: on, and everything write-back. */
 #define MTRR_POWER_UP           (MTRR_DEF_ENABLE | PAT_WB)
 #define SIPI_PAGE_SHIFT         12              /* the vector is a page number      */
-#define MISC_ENABLE_POWER_UP    (MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS)
+#define MISC_ENABLE_POWER_UP (MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS)
 
 /* Whose registers are in this CPU; they stay there until another vCPU needs it. */
 static struct vcpu *loaded;
@@ -117,10 +117,12 @@ static enum err state_check(const void *object)
 {
 	const struct vcpu *v = object;
 
-	if ((v->exception.type != EVENT_NONE && v->exception.type != EVENT_EXCEPTION) || v->exception.vector > VECTOR_LAST)
+	if ((v->exception.type != EVENT_NONE && v->exception.type != EVENT_EXCEPTION) ||
+	    v->exception.vector > VECTOR_LAST)
 		return fail(ERR_BAD_FORMAT, "vCPU: the pending exception is none");
 	if (!is_bool(&v->nmi_pending) || !is_bool(&v->halted) || !is_bool(&v->wait_sipi) ||
-	    !is_bool(&v->init_pending) || !is_bool(&v->sipi_pending) || !is_bool(&v->exception.has_error))
+	    !is_bool(&v->init_pending) || !is_bool(&v->sipi_pending) ||
+	    !is_bool(&v->exception.has_error))
 		return fail(ERR_BAD_FORMAT, "vCPU: a flag is neither 0 nor 1");
 	return cpu_state_check(&v->state, virt_caps.xcr0_mask);
 }
@@ -133,17 +135,21 @@ static void state_resume(void *object)
 #define STATE(m)  FIELD(struct vcpu, state.m)
 #define STATES(m) FIELDS(struct vcpu, state.m)
 static const struct field vcpu_fields[] = {
-	STATES(gpr), STATE(rip), STATE(rflags), STATE(cr0), STATE(cr2), STATE(cr3), STATE(cr4), STATE(xcr0),
-	STATES(dr), STATE(dr6), STATE(dr7), STATES(seg_base), STATES(seg_limit), STATES(seg_attr), STATES(seg_sel),
-	STATE(gdtr_base), STATE(idtr_base), STATE(gdtr_limit), STATE(idtr_limit), STATES(msr), STATES(pdpte),
-	STATE(pending_debug), STATE(block_sti), STATE(block_mov_ss), STATE(block_nmi),
-	STATE(event_type), STATE(event_vector), STATE(event_has_error), STATE(event_insn_len), STATE(event_error),
-	STATES(xsave),
+	STATES(gpr), STATE(rip), STATE(rflags),
+	STATE(cr0), STATE(cr2), STATE(cr3), STATE(cr4), STATE(xcr0),
+	STATES(dr), STATE(dr6), STATE(dr7),
+	STATES(seg_base), STATES(seg_limit), STATES(seg_attr), STATES(seg_sel),
+	STATE(gdtr_base), STATE(idtr_base), STATE(gdtr_limit), STATE(idtr_limit),
+	STATES(msr), STATES(pdpte), STATE(pending_debug),
+	STATE(block_sti), STATE(block_mov_ss), STATE(block_nmi),
+	STATE(event_type), STATE(event_vector), STATE(event_has_error), STATE(event_insn_len),
+	STATE(event_error), STATES(xsave),
 	FIELD(struct vcpu, exception.type), FIELD(struct vcpu, exception.vector),
 	FIELD(struct vcpu, exception.has_error), FIELD(struct vcpu, exception.error),
 	FIELD(struct vcpu, nmi_pending), FIELD(struct vcpu, halted), FIELD(struct vcpu, wait_sipi),
-	FIELD(struct vcpu, init_pending), FIELD(struct vcpu, sipi_pending), FIELD(struct vcpu, sipi_vector),
-	FIELD(struct vcpu, tsc_adjust), FIELD(struct vcpu, pvclock_gpa), FIELD(struct vcpu, misc_enable),
+	FIELD(struct vcpu, init_pending), FIELD(struct vcpu, sipi_pending),
+	FIELD(struct vcpu, sipi_vector), FIELD(struct vcpu, tsc_adjust),
+	FIELD(struct vcpu, pvclock_gpa), FIELD(struct vcpu, misc_enable),
 	FIELD(struct vcpu, mtrr_def_type), FIELDS(struct vcpu, mtrr_fixed),
 	FIELDS(struct vcpu, mtrr_base), FIELDS(struct vcpu, mtrr_mask),
 };
@@ -172,7 +178,9 @@ void vcpu_raise(struct vcpu *v, uint8_t vector)
 
 void vcpu_raise_error(struct vcpu *v, uint8_t vector, uint32_t error)
 {
-	v->exception = (struct inject){ .type = EVENT_EXCEPTION, .vector = vector, .has_error = true, .error = error };
+	v->exception = (struct inject){
+		.type = EVENT_EXCEPTION, .vector = vector, .has_error = true, .error = error
+	};
 }
 
 void vcpu_raise_page_fault(struct vcpu *v, uint64_t linear, uint32_t error)
@@ -183,7 +191,10 @@ void vcpu_raise_page_fault(struct vcpu *v, uint64_t linear, uint32_t error)
 	vcpu_raise_error(v, VECTOR_PF, error);
 }
 
-/* SDM vol. 3, "Valid Interrupt Vectors" and "Interrupt Command Register": what each delivery mode does. */
+/*
+ * SDM vol. 3, "Valid Interrupt Vectors" and "Interrupt Command Register": what each delivery mode
+ * does.
+ */
 void vcpu_apic_message(struct vcpu *v, const struct apic_msg *msg)
 {
 	switch (msg->delivery) {
@@ -206,7 +217,7 @@ void vcpu_apic_message(struct vcpu *v, const struct apic_msg *msg)
 		v->sipi_pending = true;
 		v->sipi_vector = msg->vector;
 		break;
-	default:                                        /* SMI: there is no SMM here; ExtINT is a wire */
+	default: /* SMI: there is no SMM here; ExtINT is a wire */
 		return;
 	}
 	vcpu_kick(v);
@@ -309,7 +320,8 @@ static bool irq_waiting(const struct vcpu *v)
 
 static void inject(struct vcpu *v, const struct inject *event)
 {
-	trace_add(&v->vm->trace, TRACE_VM_INJECT, v->id, event->type | (uint64_t)event->vector << 8, event->error);
+	trace_add(&v->vm->trace, TRACE_VM_INJECT, v->id, event->type | (uint64_t)event->vector << 8,
+	          event->error);
 	virt->inject(v, event);
 }
 
@@ -324,7 +336,10 @@ static void inject_irq(struct vcpu *v)
 	inject(v, &(struct inject){ .type = EVENT_IRQ, .vector = (uint8_t)vector });
 }
 
-/* Everything but plain interrupts, most urgent first.  An NMI that must wait is the vendor's to hold back. */
+/*
+ * Everything but plain interrupts, most urgent first.  An NMI that must wait is the vendor's to
+ * hold back.
+ */
 static void deliver_event(struct vcpu *v)
 {
 	struct inject event = { .type = EVENT_NMI, .vector = VECTOR_NMI };
@@ -395,15 +410,20 @@ static bool may_run(const struct vcpu *v)
 {
 	const struct vm *vm = v->vm;
 
-	return vm->run == VM_RUNNING && !vm->stun && !vm->reset_wanted && !vm->ending && !v->wait_sipi && !v->init_pending;
+	return vm->run == VM_RUNNING && !vm->stun && !vm->reset_wanted && !vm->ending &&
+	       !v->wait_sipi && !v->init_pending;
 }
 
 static bool woken(const struct vcpu *v)
 {
-	return v->again.type || v->exception.type || v->nmi_pending || (!v->irq_blocked && irq_waiting(v));
+	return v->again.type || v->exception.type || v->nmi_pending ||
+	       (!v->irq_blocked && irq_waiting(v));
 }
 
-/* INIT: wait for SIPI (SDM vol. 3, "MP Initialization Protocol").  There is no firmware for the first vCPU to go to. */
+/*
+ * INIT: wait for SIPI (SDM vol. 3, "MP Initialization Protocol").  There is no firmware for the
+ * first vCPU to go to.
+ */
 static void act_on_init(struct vcpu *v)
 {
 	v->init_pending = false;
@@ -433,7 +453,8 @@ static void act_on_sipi(struct vcpu *v)
 /* Not to run now: wait until somebody says that something has changed. */
 static void park(struct vcpu *v)
 {
-	bool alive = v->vm->run == VM_RUNNING && !v->vm->stun && !v->vm->reset_wanted && !v->vm->ending;
+	bool alive =
+		v->vm->run == VM_RUNNING && !v->vm->stun && !v->vm->reset_wanted && !v->vm->ending;
 
 	if (alive && v->init_pending)
 		act_on_init(v);
@@ -462,7 +483,10 @@ static void halt(struct vcpu *v)
 		event_wait(&v->wake, clock_host_ns(&v->vm->clock, due));
 }
 
-/* In the guest until something else is to be done with this vCPU; whoever wants that calls vcpu_kick(). */
+/*
+ * In the guest until something else is to be done with this vCPU; whoever wants that calls
+ * vcpu_kick().
+ */
 static void run(struct vcpu *v)
 {
 	uint64_t began = time_tsc();
@@ -498,5 +522,5 @@ void vcpu_task(void *arg)
 				task_yield();
 		}
 	}
-	vm_task_ended(vm);                              /* the last one takes `vm` and `v` with it */
+	vm_task_ended(vm); /* the last one takes `vm` and `v` with it */
 }

@@ -48,7 +48,7 @@ struct vcpu {
 	struct cpu_state state;         /* o  scratch for save, load and reset                */
 
 	uint64_t      xcr0;             /* o  copy of the hardware's, for CPUID               */
-	uint64_t      tsc_adjust;       /* o  IA32_TSC_ADJUST: this vCPU's TSC minus the VM clock's */
+	uint64_t      tsc_adjust;       /* o  IA32_TSC_ADJUST: its TSC minus the VM clock's */
 	uint64_t      pvclock_gpa;      /* o  kvm-clock: MSR value, 0 when off                */
 	uint64_t      misc_enable;      /* o  IA32_MISC_ENABLE as the guest sees it           */
 	uint64_t      mtrr_def_type;    /* o                                                  */
@@ -63,11 +63,11 @@ struct vcpu {
 /* Everything of a vCPU that travels, apart from its local APIC: cpu_state and the fields above. */
 extern const struct section vcpu_state;
 
-/* State as after power-up, nothing in hardware yet; then the vendor's part.  destroy undoes both. */
+/* State as after power-up, then the vendor's part; destroy undoes both. */
 enum err vcpu_create(struct vcpu *v, struct vm *vm, unsigned id);
 void     vcpu_destroy(struct vcpu *v);
 
-/* Power-up: v->state is the state after RESET, which a loader may change before vcpu_state_apply(). */
+/* Power-up: v->state is as after RESET; a loader may change it before vcpu_state_apply(). */
 void vcpu_reset(struct vcpu *v);
 
 /* v->state to the hardware and back; the vCPU is not inside. */
@@ -86,7 +86,7 @@ void vcpu_lapic_changed(struct vcpu *v);
 /* A message of an APIC arrives at this vCPU. */
 void vcpu_apic_message(struct vcpu *v, const struct apic_msg *msg);
 
-/* The task's body: runs the guest while the VM is running, waits otherwise, ends when it is deleted. */
+/* The task's body: runs the guest while the VM is running, waits otherwise, ends with the VM. */
 void vcpu_task(void *v);
 
 /* From anywhere: something that this vCPU must look at has changed (interrupt, pause). */

@@ -83,7 +83,8 @@ static enum err check_name(const char *name)
 		bool letter = name[i] >= 'a' && name[i] <= 'z';
 		bool other = (name[i] >= '0' && name[i] <= '9') || name[i] == '-';
 		if (!letter && (i == 0 || !other))
-			return refuse(ERR_BAD_ARGUMENT, "name: a letter, then letters, digits and -, all lower case");
+			return refuse(ERR_BAD_ARGUMENT,
+			              "name: a letter, then letters, digits and -, all lower case");
 	}
 	return OK;
 }
@@ -96,10 +97,12 @@ static enum err check_nics(const struct vm_config *c)
 		static const uint8_t none[MAC_LEN];
 		const uint8_t *mac = c->nic[i].mac;
 		if ((mac[0] & 1) || !memcmp(mac, none, sizeof(none)))
-			return refuse(ERR_BAD_ARGUMENT, "nics[%u].mac: it must be a unicast address", i);
+			return refuse(ERR_BAD_ARGUMENT,
+			              "nics[%u].mac: it must be a unicast address", i);
 		for (unsigned k = 0; k < i; k++)
 			if (!memcmp(mac, c->nic[k].mac, MAC_LEN))
-				return refuse(ERR_BAD_ARGUMENT, "nics[%u].mac: the same as of nics[%u]", i, k);
+				return refuse(ERR_BAD_ARGUMENT,
+				              "nics[%u].mac: the same as of nics[%u]", i, k);
 	}
 	return OK;
 }
@@ -130,14 +133,16 @@ enum err vm_config_check(const struct vm_config *c)
 	if (e != OK)
 		return e;
 	if (c->ram_bytes < VM_RAM_MIN_BYTES || c->ram_bytes > VM_RAM_MAX_BYTES)
-		return refuse(ERR_BAD_ARGUMENT, "memory: %llu MiB is not between %llu and %llu", c->ram_bytes / MIB,
-		              VM_RAM_MIN_BYTES / MIB, VM_RAM_MAX_BYTES / MIB);
+		return refuse(ERR_BAD_ARGUMENT, "memory: %llu MiB is not between %llu and %llu",
+		              c->ram_bytes / MIB, VM_RAM_MIN_BYTES / MIB, VM_RAM_MAX_BYTES / MIB);
 	if (c->cpus < 1 || c->cpus > VCPUS_MAX)
-		return refuse(ERR_BAD_ARGUMENT, "cpus: %u is not between 1 and %d", c->cpus, VCPUS_MAX);
+		return refuse(ERR_BAD_ARGUMENT, "cpus: %u is not between 1 and %d", c->cpus,
+		              VCPUS_MAX);
 	if (c->boot != BOOT_LINUX && c->boot != BOOT_MULTIBOOT)
 		return refuse(ERR_BAD_ARGUMENT, "boot: neither kernel nor multiboot");
 	if (c->nmodules > VM_MODULES_MAX)
-		return refuse(ERR_BAD_ARGUMENT, "boot.modules: %u are more than %d", c->nmodules, VM_MODULES_MAX);
+		return refuse(ERR_BAD_ARGUMENT, "boot.modules: %u are more than %d", c->nmodules,
+		              VM_MODULES_MAX);
 	for (unsigned i = 0; i < c->nmodules && e == OK; i++)
 		e = check_text("boot.modules", c->module[i], sizeof(c->module[i]), true);
 	return e;
@@ -250,7 +255,8 @@ static enum err make_arena(const struct vm_config *c, struct vm **out)
 {
 	const uint64_t vm_bytes = ALIGN_UP(sizeof(struct vm), PAGE_SIZE);
 	const uint64_t vcpu_bytes = ALIGN_UP(sizeof(struct vcpu), PAGE_SIZE);
-	const uint64_t total = vm_bytes + c->cpus * vcpu_bytes + TRACE_RECORDS * sizeof(struct trace_record);
+	const uint64_t total =
+		vm_bytes + c->cpus * vcpu_bytes + TRACE_RECORDS * sizeof(struct trace_record);
 	unsigned n = (unsigned)((total + FRAME_SIZE - 1) / FRAME_SIZE);
 	hpa_t arena;
 	enum err e = frames_alloc_run(n, &arena);
@@ -314,7 +320,8 @@ static enum err take_slot(const char *name, unsigned *slot)
 	return refuse(ERR_NO_MEMORY, "there are already %d VMs", VMS_MAX);
 }
 
-static enum err create(const struct vm_config *c, const struct cpuid_table *cpuid, enum vm_run run, struct vm **out)
+static enum err create(const struct vm_config *c, const struct cpuid_table *cpuid, enum vm_run run,
+                       struct vm **out)
 {
 	uint64_t before = pages_stats().pages_used;
 	unsigned slot, made = 0;
@@ -333,7 +340,7 @@ static enum err create(const struct vm_config *c, const struct cpuid_table *cpui
 	bus_init(&vm->bus);
 	clock_create(&vm->clock, 0);
 	vm->cpuid = *cpuid;
-	cpuid_state.resume(&vm->cpuid);                 /* builds the index, which does not travel */
+	cpuid_state.resume(&vm->cpuid); /* builds the index, which does not travel */
 	while (made < COUNT(parts) && (e = parts[made].make(vm)) == OK)
 		made++;
 	if (e != OK) {
@@ -357,7 +364,10 @@ void vm_host_cpuid(struct cpuid_table *out, unsigned cpus)
 	cpuid_table_make(out, vm_hooks.cpuid, virt_caps.xcr0_mask, cpus, time_tsc_khz());
 }
 
-/* Hosts that booted alike must not make the same: the definition goes in, and the moment (RFC 9562, version 4). */
+/*
+ * Hosts that booted alike must not make the same: the definition goes in, and the moment (RFC 9562,
+ * version 4).
+ */
 static void make_uuid(struct vm_config *c)
 {
 	uint64_t tsc = time_tsc();
@@ -383,11 +393,13 @@ enum err vm_create(const struct vm_config *c, struct vm **out)
 	if (e == OK)
 		make_uuid(&(*out)->config);
 	if (e == OK)
-		log_line("%s: created, %llu MiB, %u CPU%s", c->name, c->ram_bytes / MIB, c->cpus, c->cpus > 1 ? "s" : "");
+		log_line("%s: created, %llu MiB, %u CPU%s", c->name, c->ram_bytes / MIB, c->cpus,
+		         c->cpus > 1 ? "s" : "");
 	return e;
 }
 
-enum err vm_create_ghost(const struct vm_config *c, const struct cpuid_table *cpuid, struct vm **out)
+enum err vm_create_ghost(const struct vm_config *c, const struct cpuid_table *cpuid,
+                         struct vm **out)
 {
 	enum err e = cpuid_state.check(cpuid);
 
@@ -403,7 +415,8 @@ static enum err refuse_owned(const struct vm *vm, const char *what)
 
 static enum err refuse_run(const struct vm *vm, const char *what)
 {
-	return refuse(ERR_BUSY, "VM \"%s\" is %s: no %s now", vm->config.name, vm_run_name(vm->run), what);
+	return refuse(ERR_BUSY, "VM \"%s\" is %s: no %s now", vm->config.name, vm_run_name(vm->run),
+	              what);
 }
 
 enum err vm_delete(struct vm *vm)
@@ -422,7 +435,7 @@ static void resume_time(struct vm *vm, uint64_t advance_ns, bool was_stopped)
 	clock_resume(&vm->clock, advance_ns);
 	for (unsigned i = 0; i < vm->config.cpus; i++)
 		vcpu_clock_changed(vm->vcpu[i], was_stopped);
-	vm->bus.deadline_ns = 0;                        /* nobody knows the deadlines: the next turn asks */
+	vm->bus.deadline_ns = 0; /* nobody knows the deadlines: the next turn asks */
 	gate(vm, true);
 	kick_all(vm);
 }
@@ -514,8 +527,8 @@ enum err vm_stun(struct vm *vm)
 		vm->stun = false;
 		gate(vm, vm->run == VM_RUNNING);
 		kick_all(vm);
-		return fail(ERR_TIMEOUT, "%s: %u of its vCPUs did not stop within %llu s", vm->config.name, vm->inside,
-		            STUN_WAIT_MAX_NS / NS_PER_S);
+		return fail(ERR_TIMEOUT, "%s: %u of its vCPUs did not stop within %llu s",
+		            vm->config.name, vm->inside, STUN_WAIT_MAX_NS / NS_PER_S);
 	}
 	clock_pause(&vm->clock);
 	return OK;
@@ -592,7 +605,7 @@ void vm_reset(struct vm *vm, const char *why)
 	vm->reset_wanted = true;
 	if (vm->inside == 0)
 		reboot(vm);
-	else                                            /* it comes from a vCPU: when the last has left */
+	else /* it comes from a vCPU: when the last has left */
 		kick_all(vm);
 }
 
@@ -607,7 +620,10 @@ void vm_quiet(struct vm *vm)
 
 bool vm_section(struct vm *vm, unsigned i, struct section_ref *out)
 {
-	/* The CPU that the guest sees and its time come first: devices and timers are checked against them. */
+	/*
+	 * The CPU that the guest sees and its time come first: devices and timers are checked
+	 * against them.
+	 */
 	if (i == 0) {
 		*out = (struct section_ref){ &cpuid_state, &vm->cpuid, 0 };
 		return true;
@@ -632,7 +648,9 @@ bool vm_section(struct vm *vm, unsigned i, struct section_ref *out)
 	return true;
 }
 
-/* A lowest-priority message goes to one of those it names; any will do, so the first that listens. */
+/*
+ * A lowest-priority message goes to one of those it names; any will do, so the first that listens.
+ */
 void vm_apic_send(struct vm *vm, const struct apic_msg *msg)
 {
 	for (unsigned i = 0; i < vm->config.cpus; i++) {

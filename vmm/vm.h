@@ -48,7 +48,7 @@ enum vm_run {
 	VM_NRUNS
 };
 
-/* Who may touch a field:  I fixed after create   t any task (no task is preempted)   a any, atomic */
+/* Who may touch a field:  I fixed after create   t any task (none is preempted)   a any, atomic */
 struct vm {
 	struct vm_config config;                /* I                                         */
 	enum vm_run      run;                   /* t                                         */
@@ -64,7 +64,7 @@ struct vm {
 	struct mem       mem;
 	struct stage2    s2;
 	uint64_t         flushes;               /* a  TLB flushes asked for: tests read it   */
-	uint32_t         asid;                  /* I  VPID or ASID of vCPU 0, not 0; vCPU i has asid + i */
+	uint32_t         asid;                  /* I  VPID or ASID of vCPU 0; of vCPU i: + i   */
 	struct bus       bus;
 	struct clock     clock;
 	struct cpuid_table cpuid;               /* I  frozen at create; travels              */
@@ -72,7 +72,7 @@ struct vm {
 	struct vcpu     *vcpu[VCPUS_MAX];       /* I                                         */
 	struct trace     trace;
 	uint64_t         bytes_used;            /* t  host memory that is not guest RAM      */
-	hpa_t            arena;                 /* I  frames that hold this struct, the vCPUs and the trace ring */
+	hpa_t            arena;                 /* I  holds this struct, the vCPUs, the trace  */
 	unsigned         narena;                /* I  how many                               */
 	bool             reset_wanted;          /* t  boot again as soon as no vCPU is inside */
 	uint64_t         starts;                /* t  how often it was booted                */
@@ -92,27 +92,31 @@ struct vm_hooks {
 };
 extern struct vm_hooks vm_hooks;
 
-enum err vm_config_check(const struct vm_config *c);            /* names the field                  */
+enum err vm_config_check(const struct vm_config *c);    /* names the field */
 
 /* All or nothing.  A ghost has memory and devices in reset state and no payload in it. */
 enum err vm_create(const struct vm_config *c, struct vm **out);
-enum err vm_create_ghost(const struct vm_config *c, const struct cpuid_table *cpuid, struct vm **out);
-enum err vm_delete(struct vm *vm);                              /* STOPPED, FAILED, MOVED, GHOST    */
+enum err vm_create_ghost(const struct vm_config *c, const struct cpuid_table *cpuid,
+                         struct vm **out);
+enum err vm_delete(struct vm *vm);                      /* STOPPED, FAILED, MOVED, GHOST */
 
-enum err vm_start(struct vm *vm);                               /* loads payloads, resets, runs     */
+enum err vm_start(struct vm *vm);                       /* loads payloads, resets, runs */
 enum err vm_pause(struct vm *vm);
 enum err vm_resume(struct vm *vm);
-enum err vm_stop(struct vm *vm, const char *why);               /* at once, as pulling the plug     */
+enum err vm_stop(struct vm *vm, const char *why);       /* at once, as pulling the plug */
 
 /*
- * Let the vCPUs stand still for so many thousandths of the time, in slices of a few ms, so that the
- * guest writes less; 0: not at all.  VM time goes on meanwhile: to the guest it is a busy host.
+ * Let the vCPUs stand still for so many thousandths of the time, in slices of a few ms, so that
+ * the guest writes less; 0: not at all.  VM time goes on meanwhile: to the guest it is a busy host.
  */
 #define PERMILLE        1000u
 #define VM_THROTTLE_MAX 990u
 void     vm_throttle(struct vm *vm, unsigned permille);
 
-/* For a migration.  stun: returns when no vCPU is inside; ports closed, clock stopped.  unstun: as if nothing had happened. */
+/*
+ * For a migration.  stun: returns when no vCPU is inside; ports closed, clock stopped.  unstun: as
+ * if nothing had happened.
+ */
 enum err vm_stun(struct vm *vm);
 void     vm_unstun(struct vm *vm, uint64_t advance_ns);
 void     vm_become_running(struct vm *vm, uint64_t advance_ns); /* a ghost with all state loaded */
@@ -125,8 +129,8 @@ void vm_reset(struct vm *vm, const char *why);                  /* boots again f
 /* The CPU that a guest with this many vCPUs would be given here. */
 void vm_host_cpuid(struct cpuid_table *out, unsigned cpus);
 
-struct vm *vm_find(const char *name);                           /* NULL: none                       */
-struct vm *vm_at(unsigned i);                                   /* i < VMS_MAX; NULL: slot is empty */
+struct vm *vm_find(const char *name);                   /* NULL: none */
+struct vm *vm_at(unsigned i);                           /* i < VMS_MAX; NULL: slot is empty */
 const char *vm_run_name(enum vm_run run);
 
 /* All sections in load order (clock, interrupt controllers, devices, vCPUs); false at the end. */
@@ -139,7 +143,7 @@ void vm_apic_send(struct vm *vm, const struct apic_msg *msg);
 void vm_quiet(struct vm *vm);
 void vm_task_ended(struct vm *vm);
 
-/* Time: run the tick of every device whose deadline has come; returns the next deadline (VM time). */
+/* Time: run the tick of every device whose deadline has come; returns the next one (VM time). */
 uint64_t vm_tick(struct vm *vm, uint64_t now_ns);
 
 #endif

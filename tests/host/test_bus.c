@@ -42,7 +42,9 @@ static uint64_t box_deadline(const void *dev)
 }
 
 static const struct dev_ops box_ops = { .name = "box", .read = box_read, .write = box_write };
-static const struct dev_ops timer_ops = { .name = "timer", .read = box_read, .write = box_write, .deadline = box_deadline };
+static const struct dev_ops timer_ops = {
+	.name = "timer", .read = box_read, .write = box_write, .deadline = box_deadline
+};
 
 static struct bus bus;
 static struct box one, two;
@@ -79,7 +81,9 @@ static void each_range_finds_its_device(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 20; i++)       /* in an order that is not sorted */
-		assert_int_equal(bus_map(&bus, BUS_IO, 0x100 + (i * 7 % 20) * 0x10, 8, &box_ops, i % 2 ? &one : &two), OK);
+		assert_int_equal(bus_map(&bus, BUS_IO, 0x100 + (i * 7 % 20) * 0x10, 8, &box_ops,
+		                         i % 2 ? &one : &two),
+		                 OK);
 	assert_int_equal(bus_map(&bus, BUS_MMIO, 0x100, 8, &box_ops, &one), OK);
 	for (unsigned i = 0; i < 20; i++) {
 		struct box *owner = i % 2 ? &one : &two;
@@ -99,7 +103,8 @@ static void values_are_cut_to_the_access(void **state)
 	out(0x100, 1, 0x12345678);
 	assert_int_equal(one.value, 0x78);
 	assert_int_equal(in(0x100, 4), 0x78);
-	assert_int_equal(bus_read(&bus, BUS_IO, &(struct access){ .addr = 0x100, .size = 8 }), ~0ull << 32 | 0x78);
+	assert_int_equal(bus_read(&bus, BUS_IO, &(struct access){ .addr = 0x100, .size = 8 }),
+	                 ~0ull << 32 | 0x78);
 }
 
 static void an_access_across_devices_is_split(void **state)
@@ -150,7 +155,7 @@ static void ranges_that_come_and_go_are_noticed(void **state)
 	assert_int_equal(two.reads, 0);
 	bus_unmap(&bus, BUS_IO, 0x100, &one);
 	bus_unmap(&bus, BUS_IO, 0x200, &one);
-	assert_int_equal(in(0, 1), 0xff);               /* an empty table answers nothing, not even at 0 */
+	assert_int_equal(in(0, 1), 0xff); /* an empty table answers nothing, not even at 0 */
 }
 
 static void an_access_brings_the_deadline_nearer_but_not_farther(void **state)

@@ -58,7 +58,8 @@ static void the_offset_gives_the_guests_tsc(void **state)
 	clock_resume(&c, 0);
 	for (int i = 0; i < 50; i++) {
 		support_now_ns += 987654321;
-		uint64_t host_tsc = (uint64_t)((unsigned __int128)support_now_ns * support_tsc_khz / 1000000);
+		uint64_t host_tsc =
+			(uint64_t)((unsigned __int128)support_now_ns * support_tsc_khz / 1000000);
 		assert_int_equal(clock_guest_tsc(&c), host_tsc + clock_tsc_offset(&c));
 		if (i % 10 == 9) {
 			clock_pause(&c);
@@ -92,12 +93,15 @@ static void time_goes_on_across_hosts_of_different_rates(void **state)
 	support_now_ns = 999;
 	clock_resume(&there, 20 * NS_PER_MS);
 	assert_int_equal(clock_now_ns(&there), 10 * NS_PER_S + 20 * NS_PER_MS);
-	assert_int_equal(clock_guest_tsc(&there), 30000000000 + 60000000);      /* at the rate it was told */
+	assert_int_equal(clock_guest_tsc(&there),
+	                 30000000000 + 60000000); /* at the rate it was told */
 	support_now_ns += NS_PER_S;
 	assert_int_equal(clock_now_ns(&there), 11 * NS_PER_S + 20 * NS_PER_MS);
-	assert_int_equal(clock_guest_tsc(&there), 30060000000 + 2100000000);    /* at the rate it gets */
+	assert_int_equal(clock_guest_tsc(&there),
+	                 30060000000 + 2100000000); /* at the rate it gets */
 	/* A deadline one second ahead by this host's TSC is one second of VM time ahead. */
-	assert_int_equal(clock_tsc_to_ns(&there, clock_guest_tsc(&there) + 2100000000), 12 * NS_PER_S + 20 * NS_PER_MS);
+	assert_int_equal(clock_tsc_to_ns(&there, clock_guest_tsc(&there) + 2100000000),
+	                 12 * NS_PER_S + 20 * NS_PER_MS);
 }
 
 static void deadlines_past_and_far_are_no_surprise(void **state)
@@ -139,7 +143,8 @@ static uint64_t guest_ns(uint64_t ticks, uint32_t mul, int8_t shift)
 
 static void kvmclock_is_right_to_a_billionth_and_never_ahead(void **state)
 {
-	static const uint64_t khz[] = { 1000, 4000, 50000, 999999, 1000000, 1000001, 2100000, 2893202, 3000000, 5700000 };
+	static const uint64_t khz[] = { 1000,    4000,    50000,   999999,  1000000,
+		                        1000001, 2100000, 2893202, 3000000, 5700000 };
 
 	(void)state;
 	for (unsigned i = 0; i < COUNT(khz); i++) {
@@ -147,7 +152,7 @@ static void kvmclock_is_right_to_a_billionth_and_never_ahead(void **state)
 		int8_t shift;
 		kvmclock_scale(khz[i], &mul, &shift);
 		assert_true(mul >= 1u << 31);
-		uint64_t ns = guest_ns(khz[i] * 1000, mul, shift);      /* the ticks of one second */
+		uint64_t ns = guest_ns(khz[i] * 1000, mul, shift); /* the ticks of one second */
 		assert_true(ns <= NS_PER_S);
 		assert_true(ns >= NS_PER_S - 2 - (shift < 0 ? NS_PER_MS / khz[i] << -shift : 0));
 	}

@@ -46,9 +46,11 @@ static struct cpuid_regs ask(uint32_t leaf, uint32_t subleaf)
 
 static void what_must_not_be_seen_is_not_there(void **state)
 {
-	const uint32_t hidden_1_ecx = (uint32_t)(CPUID1_ECX_VMX | CPUID1_ECX_MONITOR | CPUID1_ECX_PDCM | CPUID1_ECX_SMX);
-	const uint32_t hidden_7_ebx = (uint32_t)(CPUID7_EBX_SGX | CPUID7_EBX_HLE | CPUID7_EBX_RTM | CPUID7_EBX_MPX |
-	                                         CPUID7_EBX_AVX512F | CPUID7_EBX_PT);
+	const uint32_t hidden_1_ecx =
+		(uint32_t)(CPUID1_ECX_VMX | CPUID1_ECX_MONITOR | CPUID1_ECX_PDCM | CPUID1_ECX_SMX);
+	const uint32_t hidden_7_ebx =
+		(uint32_t)(CPUID7_EBX_SGX | CPUID7_EBX_HLE | CPUID7_EBX_RTM | CPUID7_EBX_MPX |
+	                   CPUID7_EBX_AVX512F | CPUID7_EBX_PT);
 
 	(void)state;
 	assert_int_equal(ask(1, 0).ecx & hidden_1_ecx, 0);
@@ -58,8 +60,11 @@ static void what_must_not_be_seen_is_not_there(void **state)
 	assert_int_equal(ask(7, 0).edx & (CPUID7_EDX_SPEC_CTRL | CPUID7_EDX_ARCH_CAP), 0);
 	assert_int_equal(ask(CPUID_EXT_FEATURES, 0).ecx & CPUID80000001_ECX_SVM, 0);
 	assert_int_equal(ask(CPUID_EXT_POWER, 0).edx, 0);
-	static const uint32_t empty[] = { 3, CPUID_MWAIT, 8, 9, CPUID_PERFMON, 0xf, 0x10, 0x12, 0x14, 0x15, 0x16, 0x1f,
-	                                  0x40000002, 0x40000100, 0x8000001f, 0x80000020, 0xc0000000, 0xffffffff };
+	static const uint32_t empty[] = {
+		3,          CPUID_MWAIT, 8,          9,          CPUID_PERFMON, 0xf,
+		0x10,       0x12,        0x14,       0x15,       0x16,          0x1f,
+		0x40000002, 0x40000100,  0x8000001f, 0x80000020, 0xc0000000,    0xffffffff
+	};
 	for (unsigned i = 0; i < COUNT(empty); i++) {
 		struct cpuid_regs r = ask(empty[i], 0);
 		assert_int_equal(r.eax | r.ebx | r.ecx | r.edx, 0);
@@ -145,7 +150,8 @@ static void what_is_missing_has_a_name(void **state)
 	*column(&have, 7, have.ebx) &= ~(uint32_t)CPUID7_EBX_AVX2;
 	have.xcr0_mask &= ~XCR0_AVX;
 	*column(&have, CPUID_EXT_ADDRESS, have.eax) = 0x3024;
-	*column(&want, 7, want.ebx) |= (uint32_t)CPUID7_EBX_AVX512F;    /* from a program that offers more */
+	*column(&want, 7, want.ebx) |=
+		(uint32_t)CPUID7_EBX_AVX512F; /* from a program that offers more */
 	assert_int_equal(cpuid_compare(&want, &have, note, NULL), 4);
 	assert_string_equal(missing[0], "AVX2 (leaf 0x7, EBX bit 5)");
 	assert_string_equal(missing[1], "unknown features 0x10000 (leaf 0x7, EBX)");
@@ -181,7 +187,7 @@ static void a_foreign_table_is_checked(void **state)
 
 static bool rdmsr(uint32_t msr, uint64_t *value)
 {
-	v->gpr[GPR_RCX] = 0xdead00000000 | msr;                 /* the upper half is not looked at */
+	v->gpr[GPR_RCX] = 0xdead00000000 | msr; /* the upper half is not looked at */
 	v->gpr[GPR_RAX] = v->gpr[GPR_RDX] = ~0ull;
 	v->exception.type = EVENT_NONE;
 	enum resume r = msr_read(v);
@@ -204,7 +210,9 @@ static void unknown_msrs_are_gp(void **state)
 	uint64_t value;
 
 	(void)state;
-	static const uint32_t none[] = { 2, MSR_SPEC_CTRL, MSR_ARCH_CAPABILITIES, 0x480, 0x12345678, 0xc0000104, 0xffffffff };
+	static const uint32_t none[] = { 2,         MSR_SPEC_CTRL, MSR_ARCH_CAPABILITIES,
+		                         0x480,     0x12345678,    0xc0000104,
+		                         0xffffffff };
 	for (unsigned i = 0; i < COUNT(none); i++) {
 		assert_false(rdmsr(none[i], &value));
 		assert_int_equal(v->exception.vector, VECTOR_GP);
@@ -217,10 +225,43 @@ static void unknown_msrs_are_gp(void **state)
 /* The table is searched by halves: every row must be found, so it must be sorted. */
 static void msrs_that_kernels_touch_are_found(void **state)
 {
-	static const uint32_t readable[] = { 0, 1, MSR_TSC, MSR_PLATFORM_ID, MSR_APIC_BASE, 0x34, MSR_FEATURE_CONTROL, MSR_TSC_ADJUST,
-		MSR_BIOS_SIGN_ID, 0xce, MSR_MTRR_CAP, MSR_SYSENTER_CS, MSR_MCG_CAP, 0x198, MSR_MISC_ENABLE, MSR_DEBUGCTL, 0x1db,
-		0x200, 0x20f, 0x250, 0x258, 0x259, 0x268, 0x26f, MSR_PAT, MSR_MTRR_DEF_TYPE, MSR_TSC_DEADLINE, MSR_KVM_SYSTEM_TIME,
-		MSR_EFER, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX, 0xc0010015, 0xc0011029 };
+	static const uint32_t readable[] = { 0,
+		                             1,
+		                             MSR_TSC,
+		                             MSR_PLATFORM_ID,
+		                             MSR_APIC_BASE,
+		                             0x34,
+		                             MSR_FEATURE_CONTROL,
+		                             MSR_TSC_ADJUST,
+		                             MSR_BIOS_SIGN_ID,
+		                             0xce,
+		                             MSR_MTRR_CAP,
+		                             MSR_SYSENTER_CS,
+		                             MSR_MCG_CAP,
+		                             0x198,
+		                             MSR_MISC_ENABLE,
+		                             MSR_DEBUGCTL,
+		                             0x1db,
+		                             0x200,
+		                             0x20f,
+		                             0x250,
+		                             0x258,
+		                             0x259,
+		                             0x268,
+		                             0x26f,
+		                             MSR_PAT,
+		                             MSR_MTRR_DEF_TYPE,
+		                             MSR_TSC_DEADLINE,
+		                             MSR_KVM_SYSTEM_TIME,
+		                             MSR_EFER,
+		                             MSR_STAR,
+		                             MSR_LSTAR,
+		                             MSR_CSTAR,
+		                             MSR_FMASK,
+		                             MSR_KERNEL_GS_BASE,
+		                             MSR_TSC_AUX,
+		                             0xc0010015,
+		                             0xc0011029 };
 	uint64_t value;
 
 	(void)state;
@@ -316,10 +357,18 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, done)
 	const struct CMUnitTest tests[] = {
-		T(what_must_not_be_seen_is_not_there), T(what_we_make_is_there), T(some_answers_depend_on_now),
-		T(the_topology_is_told_the_same_everywhere), T(what_is_missing_has_a_name), T(a_foreign_table_is_checked),
-		T(unknown_msrs_are_gp), T(msrs_that_kernels_touch_are_found), T(the_tsc_can_be_moved),
-		T(mtrrs_keep_what_is_valid), T(registers_of_the_hardware_are_checked_too), T(kvmclock_by_both_pairs_of_msrs),
+		T(what_must_not_be_seen_is_not_there),
+		T(what_we_make_is_there),
+		T(some_answers_depend_on_now),
+		T(the_topology_is_told_the_same_everywhere),
+		T(what_is_missing_has_a_name),
+		T(a_foreign_table_is_checked),
+		T(unknown_msrs_are_gp),
+		T(msrs_that_kernels_touch_are_found),
+		T(the_tsc_can_be_moved),
+		T(mtrrs_keep_what_is_valid),
+		T(registers_of_the_hardware_are_checked_too),
+		T(kvmclock_by_both_pairs_of_msrs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

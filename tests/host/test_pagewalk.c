@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tests/host/test_pagewalk.c - a guest's page tables as vmm/pagewalk.c walks them
- * (SDM vol. 3, "32-Bit Paging", "PAE Paging", "4-Level Paging and 5-Level Paging", "Access Rights").
+ * (SDM vol. 3, "32-Bit Paging", "PAE Paging", "4-Level Paging and 5-Level Paging", "Access
+ * Rights").
  */
 #include "tests/host/support.h"
 
@@ -19,9 +20,14 @@
 #define RWU    (RW | PTE_USER)
 
 static struct mem mem;
-static const struct cpu_mode long_mode = { .cr0 = CR0_PE | CR0_PG | CR0_WP, .cr3 = ROOT | 0x18, .cr4 = CR4_PAE,
-                                           .efer = EFER_LME | EFER_LMA | EFER_NXE, .cs_attr = SEG_L };
-static const struct cpu_mode pae = { .cr0 = CR0_PE | CR0_PG, .cr3 = 0x1020, .cr4 = CR4_PAE, .efer = EFER_NXE };
+static const struct cpu_mode long_mode = { .cr0 = CR0_PE | CR0_PG | CR0_WP,
+	                                   .cr3 = ROOT | 0x18,
+	                                   .cr4 = CR4_PAE,
+	                                   .efer = EFER_LME | EFER_LMA | EFER_NXE,
+	                                   .cs_attr = SEG_L };
+static const struct cpu_mode pae = {
+	.cr0 = CR0_PE | CR0_PG, .cr3 = 0x1020, .cr4 = CR4_PAE, .efer = EFER_NXE
+};
 static const struct cpu_mode old = { .cr0 = CR0_PE | CR0_PG, .cr3 = ROOT, .cr4 = CR4_PSE };
 
 static void put(uint64_t table, unsigned index, uint64_t entry)
@@ -107,7 +113,7 @@ static void faults_say_why(void **state)
 	assert_int_equal(error, PF_PRESENT | PF_USER);
 	map_4k(RWU);
 	assert_true(pagewalk(&mem, &user, HIGH, WALK_WRITE, &at, &error));
-	put(0x3000, 0, 0x4000 | PTE_PRESENT | PTE_USER);                /* one level read-only: all is */
+	put(0x3000, 0, 0x4000 | PTE_PRESENT | PTE_USER); /* one level read-only: all is */
 	assert_false(pagewalk(&mem, &user, HIGH, WALK_WRITE, &at, &error));
 	assert_int_equal(error, PF_PRESENT | PF_USER | PF_WRITE);
 	assert_false(pagewalk(&mem, &long_mode, HIGH, WALK_WRITE, &at, &error));
@@ -139,12 +145,12 @@ static void pae_has_four_entries_at_32_bytes(void **state)
 	gpa_t at;
 
 	(void)state;
-	put(0x1020, 3, 0x2000 | PTE_PRESENT);                           /* 0xc0000000: no rights here */
+	put(0x1020, 3, 0x2000 | PTE_PRESENT); /* 0xc0000000: no rights here */
 	put(0x2000, 0, 0x3000 | RW);
 	put(0x3000, 1, 0x7000 | RW);
 	assert_true(pagewalk(&mem, &pae, 0xc0001abc, WALK_WRITE, &at, &error));
 	assert_int_equal(at.v, 0x7abc);
-	assert_int_equal(get(0x1020, 3), 0x2000 | PTE_PRESENT);         /* no accessed bit in a PDPTE */
+	assert_int_equal(get(0x1020, 3), 0x2000 | PTE_PRESENT); /* no accessed bit in a PDPTE */
 	put(0x2000, 1, 0x400000 | RW | PTE_LARGE);
 	assert_true(pagewalk(&mem, &pae, 0xc0234567, WALK_READ, &at, &error));
 	assert_int_equal(at.v, 0x400000 + 0x34567);

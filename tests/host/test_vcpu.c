@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/host/test_vcpu.c - the run loop of a vCPU against a CPU on paper: what it delivers and when, how
- * long it lets the guest run, how it halts, yields, parks, and what travels.
+ * tests/host/test_vcpu.c - the run loop of a vCPU against a CPU on paper: what it delivers and
+ * when, how long it lets the guest run, how it halts, yields, parks, and what travels.
  */
 #include "tests/host/support.h"
 
@@ -77,7 +77,7 @@ static void the_order_is_again_exception_nmi_interrupt(void **state)
 	for (int i = 0; i < 4; i++) {
 		vcpu_turn(v);
 		assert_int_equal(fake_cpu.ninjected, i + 1);            /* one an entry */
-		assert_int_equal(fake_cpu.window, i < 3);               /* while the interrupt waits */
+		assert_int_equal(fake_cpu.window, i < 3); /* while the interrupt waits */
 	}
 	assert_int_equal(fake_cpu.injected[0].vector, 0x80);
 	assert_int_equal(fake_cpu.injected[1].vector, VECTOR_GP);
@@ -121,9 +121,13 @@ static void the_8259_passes_through_lint0(void **state)
 	for (int i = 0; i < 3; i++)
 		fake_push(insn(EXIT_WBINVD, 2));
 	/* ICW1 to ICW4: vectors 0x20; then all lines but 0 masked. */
-	static const struct { uint16_t port; uint8_t value; } init[] = { { 0x20, 0x11 }, { 0x21, 0x20 }, { 0x21, 4 }, { 0x21, 1 }, { 0x21, 0xfe } };
+	static const struct {
+		uint16_t port;
+		uint8_t value;
+	} init[] = { { 0x20, 0x11 }, { 0x21, 0x20 }, { 0x21, 4 }, { 0x21, 1 }, { 0x21, 0xfe } };
 	for (unsigned i = 0; i < COUNT(init); i++)
-		bus_write(&vm->bus, BUS_IO, &(struct access){ .addr = init[i].port, .size = 1 }, init[i].value);
+		bus_write(&vm->bus, BUS_IO, &(struct access){ .addr = init[i].port, .size = 1 },
+		          init[i].value);
 	vpic_set_line(pic, 0, true);
 	vcpu_turn(v);
 	assert_int_equal(fake_cpu.injected[0].vector, 0x20);
@@ -153,14 +157,16 @@ static void rip_moves_by_what_the_handler_says(void **state)
 	assert_int_equal(v->exception.vector, VECTOR_UD);
 	vcpu_turn(v);
 	assert_int_equal(v->rip, rip + 2);
-	assert_int_equal(vcpu_turn(v), RESUME_WAIT);            /* STI; HLT: the shadow ends with HLT */
+	assert_int_equal(vcpu_turn(v), RESUME_WAIT); /* STI; HLT: the shadow ends with HLT */
 	assert_int_equal(v->rip, rip + 3);
 	assert_false(v->irq_blocked);
 }
 
 static void port_input_changes_only_what_it_should(void **state)
 {
-	struct exit x = { .kind = EXIT_IO, .insn_len = 1, .io = { .port = 0x999, .size = 1, .in = true } };
+	struct exit x = { .kind = EXIT_IO,
+		          .insn_len = 1,
+		          .io = { .port = 0x999, .size = 1, .in = true } };
 
 	(void)state;
 	v->gpr[GPR_RAX] = 0x1122334455667788;
@@ -179,8 +185,14 @@ static void port_input_changes_only_what_it_should(void **state)
 
 static void rep_outs_goes_on_where_it_stopped(void **state)
 {
-	struct exit x = { .kind = EXIT_IO, .insn_len = 2,
-	                  .io = { .port = 0x3f8, .size = 1, .string = true, .rep = true, .addr_size = 4, .seg = SEG_DS } };
+	struct exit x = { .kind = EXIT_IO,
+		          .insn_len = 2,
+		          .io = { .port = 0x3f8,
+		                  .size = 1,
+		                  .string = true,
+		                  .rep = true,
+		                  .addr_size = 4,
+		                  .seg = SEG_DS } };
 	char text[100], got[200];
 	uint64_t from = 0, rip = v->rip;
 
@@ -219,13 +231,14 @@ static void xsetbv_takes_only_what_is_offered(void **state)
 
 static struct exit fault(uint64_t addr, bool write)
 {
-	return (struct exit){ .kind = EXIT_FAULT, .fault = { .addr = gpa(addr), .read = !write, .write = write } };
+	return (struct exit){ .kind = EXIT_FAULT,
+		              .fault = { .addr = gpa(addr), .read = !write, .write = write } };
 }
 
 static void the_local_apic_is_reached_by_mmio(void **state)
 {
-	static const uint8_t code[] = { 0xa1, 0x30, 0x00, 0xe0, 0xfe };         /* mov 0xfee00030, %eax */
-	static const uint8_t store[] = { 0xa3, 0x80, 0x00, 0xe0, 0xfe };        /* mov %eax, 0xfee00080 */
+	static const uint8_t code[] = { 0xa1, 0x30, 0x00, 0xe0, 0xfe }; /* mov 0xfee00030, %eax */
+	static const uint8_t store[] = { 0xa3, 0x80, 0x00, 0xe0, 0xfe }; /* mov %eax, 0xfee00080 */
 
 	(void)state;
 	mem_write(&vm->mem, gpa(0x100000), code, sizeof(code));
@@ -268,7 +281,7 @@ static void rep_movs_from_a_device_lands_in_ram(void **state)
 
 static void what_cannot_be_emulated_stops_this_vm_with_a_sentence(void **state)
 {
-	static const uint8_t code[] = { 0x0f, 0x11, 0x07 };                     /* movups %xmm0, (%edi) */
+	static const uint8_t code[] = { 0x0f, 0x11, 0x07 }; /* movups %xmm0, (%edi) */
 
 	(void)state;
 	mem_write(&vm->mem, gpa(0x100000), code, sizeof(code));
@@ -314,7 +327,8 @@ static void the_slice_ends_with_the_nearest_deadline(void **state)
 	for (int i = 0; i < 6; i++)
 		fake_push(insn(EXIT_WBINVD, 2));
 	vcpu_turn(v);
-	assert_int_equal(fake_cpu.slice_tsc, support_now_ns + 10 * NS_PER_MS);   /* nobody wants anything */
+	assert_int_equal(fake_cpu.slice_tsc,
+	                 support_now_ns + 10 * NS_PER_MS); /* nobody wants anything */
 
 	fake_tasks.sched_deadline_ns = support_now_ns + NS_PER_MS;
 	v->slice_stale = true;
@@ -338,7 +352,7 @@ static void the_slice_ends_with_the_nearest_deadline(void **state)
 	assert_int_equal(fake_cpu.slice_tsc, support_now_ns + 50000);
 	assert_int_equal(fake_cpu.ninjected, 0);
 	support_now_ns += 50000;
-	vcpu_turn(v);                                           /* it has come: the interrupt goes in */
+	vcpu_turn(v); /* it has come: the interrupt goes in */
 	assert_int_equal(fake_cpu.ninjected, 1);
 	assert_int_equal(fake_cpu.injected[0].vector, VECTOR);
 }
@@ -361,7 +375,14 @@ static void the_tsc_offset_follows_the_clock(void **state)
 /* The guest's formula (Linux, pvclock). */
 static uint64_t guest_reads_time(uint64_t at, uint64_t guest_tsc)
 {
-	struct { uint32_t version, pad; uint64_t tsc, ns; uint32_t mul; int8_t shift; uint8_t flags; uint8_t pad2[2]; } r;
+	struct {
+		uint32_t version, pad;
+		uint64_t tsc, ns;
+		uint32_t mul;
+		int8_t shift;
+		uint8_t flags;
+		uint8_t pad2[2];
+	} r;
 
 	mem_read(&vm->mem, gpa(at), &r, sizeof(r));
 	assert_int_equal(r.version & 1, 0);
@@ -378,14 +399,16 @@ static void kvmclock_says_vm_time_before_and_after_a_stop(void **state)
 	assert_true(kvmclock_set_system_time(v, 0x7000 | KVM_SYSTEM_TIME_ENABLE));
 	assert_false(kvmclock_set_system_time(v, 0x7fffffff00 | KVM_SYSTEM_TIME_ENABLE));
 	support_now_ns += 123456789;
-	assert_in_range(guest_reads_time(0x7000, clock_guest_tsc(&vm->clock)), clock_now_ns(&vm->clock) - 1, clock_now_ns(&vm->clock));
+	assert_in_range(guest_reads_time(0x7000, clock_guest_tsc(&vm->clock)),
+	                clock_now_ns(&vm->clock) - 1, clock_now_ns(&vm->clock));
 	mem_read(&vm->mem, gpa(0x7000), &version[0], 4);
 	assert_int_equal(vm_stun(vm), OK);
 	support_now_ns += NS_PER_S;
 	support_tsc_khz = 2000000;                              /* as if it had moved */
 	vm_unstun(vm, 30 * NS_PER_MS);
 	support_now_ns += 55555;
-	assert_in_range(guest_reads_time(0x7000, clock_guest_tsc(&vm->clock)), clock_now_ns(&vm->clock) - 2, clock_now_ns(&vm->clock));
+	assert_in_range(guest_reads_time(0x7000, clock_guest_tsc(&vm->clock)),
+	                clock_now_ns(&vm->clock) - 2, clock_now_ns(&vm->clock));
 	mem_read(&vm->mem, gpa(0x7000), &version[1], 4);
 	assert_true(version[1] > version[0]);
 	uint64_t dirty = 0;
@@ -406,7 +429,7 @@ static void hlt_sleeps_until_the_timer(void **state)
 	fake_push(insn(EXIT_HLT, 1));
 	uint64_t before = support_now_ns;
 	fake_run(vm, 0);
-	assert_int_equal(fake_tasks.waited_until_ns, NEVER_NS);         /* at the end of the script */
+	assert_int_equal(fake_tasks.waited_until_ns, NEVER_NS); /* at the end of the script */
 	assert_int_equal(support_now_ns - before, 3000000);
 	assert_int_equal(fake_cpu.injected[0].vector, VECTOR);
 }
@@ -499,9 +522,14 @@ static void a_second_vcpu_waits_for_sipi(void **state)
 	fake_run(vm, 1);
 	assert_int_equal(fake_cpu.entries, 0);
 	ap->lapic.svr |= APIC_SVR_ENABLE;
-	v->lapic.out.send(v->lapic.out.to, &(struct apic_msg){ .delivery = APIC_MODE_INIT, .shorthand = 3 });
-	v->lapic.out.send(v->lapic.out.to, &(struct apic_msg){ .delivery = APIC_MODE_STARTUP, .vector = 0x9f, .shorthand = 3 });
-	v->lapic.out.send(v->lapic.out.to, &(struct apic_msg){ .delivery = APIC_MODE_STARTUP, .vector = 0x10, .dest = 1 });
+	v->lapic.out.send(v->lapic.out.to,
+	                  &(struct apic_msg){ .delivery = APIC_MODE_INIT, .shorthand = 3 });
+	v->lapic.out.send(v->lapic.out.to, &(struct apic_msg){ .delivery = APIC_MODE_STARTUP,
+	                                                       .vector = 0x9f,
+	                                                       .shorthand = 3 });
+	v->lapic.out.send(
+		v->lapic.out.to,
+		&(struct apic_msg){ .delivery = APIC_MODE_STARTUP, .vector = 0x10, .dest = 1 });
 	assert_int_equal(vm->run, VM_RUNNING);
 	fake_push(insn(EXIT_CPUID, 2));
 	fake_run(vm, 1);
@@ -541,19 +569,30 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, done)
 	const struct CMUnitTest tests[] = {
-		T(an_interrupt_is_injected_once), T(the_order_is_again_exception_nmi_interrupt),
-		T(a_blocked_interrupt_asks_for_a_window), T(an_idle_path_asks_nobody_for_a_window),
+		T(an_interrupt_is_injected_once),
+		T(the_order_is_again_exception_nmi_interrupt),
+		T(a_blocked_interrupt_asks_for_a_window),
+		T(an_idle_path_asks_nobody_for_a_window),
 		T(the_8259_passes_through_lint0),
-		T(rip_moves_by_what_the_handler_says), T(port_input_changes_only_what_it_should),
-		T(rep_outs_goes_on_where_it_stopped), T(xsetbv_takes_only_what_is_offered),
-		T(the_local_apic_is_reached_by_mmio), T(rep_movs_from_a_device_lands_in_ram),
-		T(what_cannot_be_emulated_stops_this_vm_with_a_sentence), T(code_outside_ram_is_the_end),
+		T(rip_moves_by_what_the_handler_says),
+		T(port_input_changes_only_what_it_should),
+		T(rep_outs_goes_on_where_it_stopped),
+		T(xsetbv_takes_only_what_is_offered),
+		T(the_local_apic_is_reached_by_mmio),
+		T(rep_movs_from_a_device_lands_in_ram),
+		T(what_cannot_be_emulated_stops_this_vm_with_a_sentence),
+		T(code_outside_ram_is_the_end),
 		T(a_triple_fault_stops_only_this_vm),
-		T(the_slice_ends_with_the_nearest_deadline), T(the_tsc_offset_follows_the_clock),
+		T(the_slice_ends_with_the_nearest_deadline),
+		T(the_tsc_offset_follows_the_clock),
 		T(kvmclock_says_vm_time_before_and_after_a_stop),
-		T(hlt_sleeps_until_the_timer), T(hlt_with_a_pending_interrupt_does_not_sleep),
-		T(it_yields_when_others_want_the_cpu), T(a_throttled_vm_runs_in_a_part_of_the_time),
-		T(a_throttle_that_is_taken_off_is_forgotten), T(nothing_enters_a_stunned_vm), T(a_second_vcpu_waits_for_sipi),
+		T(hlt_sleeps_until_the_timer),
+		T(hlt_with_a_pending_interrupt_does_not_sleep),
+		T(it_yields_when_others_want_the_cpu),
+		T(a_throttled_vm_runs_in_a_part_of_the_time),
+		T(a_throttle_that_is_taken_off_is_forgotten),
+		T(nothing_enters_a_stunned_vm),
+		T(a_second_vcpu_waits_for_sipi),
 		T(a_state_from_outside_is_checked),
 	};
 

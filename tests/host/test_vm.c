@@ -161,7 +161,8 @@ static void a_reset_boots_again(void **state)
 	assert_int_equal(vm_start(vm), OK);
 	mem_write(&vm->mem, gpa(MIB), &word, 4);        /* the guest overwrites its kernel */
 	vm->vcpu[0]->gpr[GPR_RBX] = 0;
-	fake_push_step((struct fake_step){ .x = { .kind = EXIT_CPUID, .insn_len = 2 }, .before = press_reset });
+	fake_push_step((struct fake_step){ .x = { .kind = EXIT_CPUID, .insn_len = 2 },
+	                                   .before = press_reset });
 	fake_run(vm, 0);
 	assert_int_equal(vm->starts, 2);
 	assert_int_equal(fake_cpu.entries, 2);          /* the second one ends the script */
@@ -183,7 +184,8 @@ static void the_exit_port_ends_it(void **state)
 
 	(void)state;
 	assert_int_equal(vm_start(vm), OK);
-	fake_push_step((struct fake_step){ .x = { .kind = EXIT_CPUID, .insn_len = 2 }, .before = write_exit_code });
+	fake_push_step((struct fake_step){ .x = { .kind = EXIT_CPUID, .insn_len = 2 },
+	                                   .before = write_exit_code });
 	fake_run(vm, 0);
 	assert_int_equal(vm->run, VM_STOPPED);
 	assert_non_null(strstr(vm->why, "code 3"));
@@ -223,12 +225,14 @@ static void sections_come_in_order_and_once(void **state)
 
 	(void)state;
 	for (; vm_section(vm, n, &ref); n++) {
-		fmt_format(order + strlen(order), sizeof(order) - strlen(order), "%s.%u ", ref.section->name, ref.instance);
+		fmt_format(order + strlen(order), sizeof(order) - strlen(order), "%s.%u ",
+		           ref.section->name, ref.instance);
 		assert_true(strlen(ref.section->name) <= 15);
 		assert_int_equal(ref.section->object_size > 0, 1);
 		for (unsigned i = 0; i < ref.section->nfields; i++) {
 			const struct field *f = &ref.section->fields[i];
-			assert_true(f->offset + (uint64_t)f->size * f->count <= ref.section->object_size);
+			assert_true(f->offset + (uint64_t)f->size * f->count <=
+			            ref.section->object_size);
 			assert_true(f->size == 1 || f->size == 2 || f->size == 4 || f->size == 8);
 		}
 	}
@@ -253,7 +257,8 @@ static void messages_find_their_apics(void **state)
 	vm_apic_send(vm, &(struct apic_msg){ .vector = 0x51, .dest = 0xa, .logical = true });
 	assert_int_equal(vlapic_pending(&vm->vcpu[1]->lapic), 0x51);
 	assert_int_equal(vlapic_pending(&vm->vcpu[3]->lapic), 0x51);
-	vm_apic_send(vm, &(struct apic_msg){ .vector = 0x60, .delivery = 1, .dest = 0xf, .logical = true });
+	vm_apic_send(vm, &(struct apic_msg){
+				 .vector = 0x60, .delivery = 1, .dest = 0xf, .logical = true });
 	unsigned got = 0;
 	for (unsigned i = 0; i < 4; i++)
 		got += vlapic_pending(&vm->vcpu[i]->lapic) == 0x60;
@@ -285,7 +290,7 @@ static void make_bzimage(void)
 	bzimage[0x234] = 1;
 	put16(0x236, 0x7f);                             /* xloadflags */
 	put32(0x238, 2047);                             /* cmdline_size */
-	put64(0x258, 0x1000000);                        /* pref_address: 16 MiB, which is not there */
+	put64(0x258, 0x1000000); /* pref_address: 16 MiB, which is not there */
 	put32(0x260, 0x200000);                         /* init_size */
 }
 
@@ -392,7 +397,9 @@ static uint8_t elf[0x200];
 static void make_elf(void)
 {
 	static const uint8_t ident[] = { 0x7f, 'E', 'L', 'F', 1, 1, 1 };
-	uint32_t words[] = { 1, 0x100200, 0x34, 0, 0, 0x00200034, 1 };  /* version, entry, phoff ... phnum */
+	uint32_t words[] = {
+		1, 0x100200, 0x34, 0, 0, 0x00200034, 1
+	}; /* version, entry, phoff ... phnum */
 	uint32_t ph[] = { 1, 0x100, 0, 0x100000, 0x100, 0x3000, 5, 0x1000 };
 	uint32_t mb[] = { 0x1badb002, 3, -(0x1badb002u + 3) };
 	uint16_t machine = 3;
@@ -489,12 +496,20 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, done)
 	const struct CMUnitTest tests[] = {
-		T(bad_configurations_name_the_field), T(a_failure_at_any_step_leaves_nothing), T(names_are_taken_once),
+		T(bad_configurations_name_the_field),
+		T(a_failure_at_any_step_leaves_nothing),
+		T(names_are_taken_once),
 		T(each_vcpu_has_a_number_of_its_own_for_the_tlb),
-		T(verbs_fit_the_state), T(a_reset_boots_again), T(the_exit_port_ends_it), T(a_ghost_comes_to_life),
-		T(sections_come_in_order_and_once), T(messages_find_their_apics),
-		T(linux_is_loaded_by_the_64_bit_protocol), T(kernels_that_do_not_fit_are_refused_with_a_sentence),
-		T(multiboot_gives_what_it_promises), T(bad_multiboot_files_are_refused),
+		T(verbs_fit_the_state),
+		T(a_reset_boots_again),
+		T(the_exit_port_ends_it),
+		T(a_ghost_comes_to_life),
+		T(sections_come_in_order_and_once),
+		T(messages_find_their_apics),
+		T(linux_is_loaded_by_the_64_bit_protocol),
+		T(kernels_that_do_not_fit_are_refused_with_a_sentence),
+		T(multiboot_gives_what_it_promises),
+		T(bad_multiboot_files_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
