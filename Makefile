@@ -8,48 +8,65 @@ V      ?= @
 
 # --- The image: godwit.elf -------------------------------------------------------------------
 
-boot-objs := boot/multiboot2.o boot/main.o                        # first instructions; the boot list
-boot-objs += boot/mbinfo.o boot/cmdline.o boot/memmap.o boot/memory.o   # what GRUB gave us: words, modules, RAM
-boot-objs += boot/vendor.o boot/selftest.o boot/crashtest.o       # what this machine can do; breaking it on purpose
-boot-objs += boot/virttest.o boot/virttest_guest.o                # the vendor's door by itself
-boot-objs += boot/bench_net.o                                     # frames against TCP
-boot-objs += boot/wire.o boot/vmdef.o                             # modules meet each other; VM definitions
-boot-objs += boot/commands.o boot/describe.o                      # control requests, and the form of the answers
+boot-objs := boot/multiboot2.o boot/main.o                      # first instructions; the boot list
+boot-objs += boot/mbinfo.o boot/cmdline.o                       # what GRUB gave us: modules, words
+boot-objs += boot/memmap.o boot/memory.o                        # which RAM is there, and for whom
+boot-objs += boot/vendor.o boot/selftest.o                      # what this machine can do
+boot-objs += boot/crashtest.o                                   # breaking it on purpose
+boot-objs += boot/virttest.o boot/virttest_guest.o              # the vendor's door by itself
+boot-objs += boot/bench_net.o                                   # frames against TCP
+boot-objs += boot/wire.o boot/vmdef.o                           # modules meet; VM definitions
+boot-objs += boot/commands.o boot/describe.o                    # control requests, and answers
 
-arch-objs := arch/x86_64/cpu.o arch/x86_64/trap.o arch/x86_64/idt.o arch/x86_64/panic.o   # segments, exceptions, the last screen
-arch-objs += arch/x86_64/paging.o arch/x86_64/stack.o arch/x86_64/switch.o arch/x86_64/memops.o   # our own map, stacks, memory moves
-arch-objs += arch/x86_64/acpi.o arch/x86_64/apic.o arch/x86_64/ioapic.o arch/x86_64/irq.o # where chips are; interrupts
-arch-objs += arch/x86_64/calibrate.o arch/x86_64/timer.o arch/x86_64/entropy.o            # the clock; random numbers
+arch-objs := arch/x86_64/cpu.o arch/x86_64/trap.o               # segments, exceptions
+arch-objs += arch/x86_64/idt.o arch/x86_64/panic.o              # and the last screen
+arch-objs += arch/x86_64/paging.o arch/x86_64/stack.o           # our own map, stacks
+arch-objs += arch/x86_64/switch.o arch/x86_64/memops.o          # tasks; memory moves
+arch-objs += arch/x86_64/acpi.o arch/x86_64/apic.o              # where chips are
+arch-objs += arch/x86_64/ioapic.o arch/x86_64/irq.o             # interrupts
+arch-objs += arch/x86_64/calibrate.o arch/x86_64/timer.o        # the clock
+arch-objs += arch/x86_64/entropy.o                              # random numbers
 
-vmx-objs  := arch/x86_64/vmx/vmx_probe.o arch/x86_64/vmx/vmx.o    # what is there; the ops
-vmx-objs  += arch/x86_64/vmx/vmx_resolve.o arch/x86_64/vmx/vmcs.o # exits of VT-x's own; building a VMCS from data
-vmx-objs  += arch/x86_64/vmx/vmx_decode.o arch/x86_64/vmx/vmx_check.o   # raw fields to struct exit; entry rules as text
+vmx-objs  := arch/x86_64/vmx/vmx_probe.o arch/x86_64/vmx/vmx.o  # what is there; the ops
+vmx-objs  += arch/x86_64/vmx/vmx_resolve.o                      # exits of VT-x's own
+vmx-objs  += arch/x86_64/vmx/vmcs.o                             # a VMCS, built from data
+vmx-objs  += arch/x86_64/vmx/vmx_decode.o                       # raw fields to struct exit
+vmx-objs  += arch/x86_64/vmx/vmx_check.o                        # entry rules, as text
 vmx-objs  += arch/x86_64/vmx/ept.o arch/x86_64/vmx/vmx_state.o arch/x86_64/vmx/vmx_entry.o
 
-vmm-objs  := vmm/vm.o vmm/vcpu.o vmm/exit.o vmm/virt.o vmm/dump.o # life of a VM: create, run, why it stopped
-vmm-objs  += vmm/cpu_state.o                                      # what a CPU is: reset, flat entry, check
-vmm-objs  += vmm/mem.o vmm/stage2.o vmm/dirty.o                   # its memory, and which pages changed
-vmm-objs  += vmm/io.o vmm/bus.o vmm/machine.o vmm/acpi_tables.o vmm/acpi_dsdt.o vmm/acpi_writer.o  # its board
-vmm-objs  += vmm/cpuid.o vmm/msr.o vmm/insn_decode.o vmm/mmio.o vmm/pagewalk.o   # its CPU
-vmm-objs  += vmm/clock.o vmm/kvmclock.o vmm/trace.o               # its time, and what happened
-vmm-objs  += vmm/image.o vmm/memmap.o vmm/load_linux.o vmm/load_multiboot.o   # payloads, and how a guest gets them
+vmm-objs  := vmm/vm.o vmm/vcpu.o vmm/exit.o                     # life of a VM: create, run,
+vmm-objs  += vmm/virt.o vmm/dump.o                              # why it stopped
+vmm-objs  += vmm/cpu_state.o                                    # what a CPU is
+vmm-objs  += vmm/mem.o vmm/stage2.o vmm/dirty.o                 # its memory; changed pages
+vmm-objs  += vmm/io.o vmm/bus.o vmm/machine.o                   # its board,
+vmm-objs  += vmm/acpi_tables.o vmm/acpi_dsdt.o vmm/acpi_writer.o # its board
+vmm-objs  += vmm/cpuid.o vmm/msr.o vmm/insn_decode.o vmm/mmio.o vmm/pagewalk.o  # its CPU
+vmm-objs  += vmm/clock.o vmm/kvmclock.o vmm/trace.o             # its time, and what happened
+vmm-objs  += vmm/image.o vmm/memmap.o                           # payloads,
+vmm-objs  += vmm/load_linux.o vmm/load_multiboot.o              # and how a guest gets them
 
 dev-objs  := vmm/dev/vlapic.o vmm/dev/vlapic_timer.o vmm/dev/vpic.o vmm/dev/vioapic.o  # interrupts
-dev-objs  += vmm/dev/vpit.o vmm/dev/vrtc.o vmm/dev/vpm.o          # time and power
-dev-objs  += vmm/dev/console.o vmm/dev/vuart.o vmm/dev/exitport.o # what a guest says
-dev-objs  += vmm/dev/pci.o vmm/dev/msix.o                         # PCI: configuration space, MSI-X
-dev-objs  += vmm/dev/vring.o vmm/dev/virtio.o                     # virtio: queues, transport
-dev-objs  += vmm/dev/vnet.o vmm/dev/vconsole.o vmm/dev/vrng.o     # and its devices
+dev-objs  += vmm/dev/vpit.o vmm/dev/vrtc.o vmm/dev/vpm.o        # time and power
+dev-objs  += vmm/dev/console.o vmm/dev/vuart.o vmm/dev/exitport.o  # what a guest says
+dev-objs  += vmm/dev/pci.o vmm/dev/msix.o                       # PCI: configuration space, MSI-X
+dev-objs  += vmm/dev/vring.o vmm/dev/virtio.o                   # virtio: queues, transport
+dev-objs  += vmm/dev/vnet.o vmm/dev/vconsole.o vmm/dev/vrng.o   # and its devices
 
-net-objs  := net/nic.o net/vswitch.o net/announce.o net/netif.o net/rxq.o net/endpoint.o net/chan_tcp.o
-net-objs  += net/ctl.o net/session.o net/route.o net/http.o       # the control service
-net-objs  += net/lwip_port/port.o net/lwip_port/checksum.o        # what lwIP asks of us
-mig-objs  := mig/mig.o mig/state.o mig/source.o mig/precopy.o mig/dest.o            # who owns the guest; the two sides
-mig-objs  += mig/stream.o mig/wire.o mig/hello.o mig/section.o mig/compat.o mig/ramhash.o  # bytes, devices, checks
-drv-objs  := drivers/pci.o drivers/uart.o drivers/rtc.o drivers/screen.o drivers/font.o drivers/e1000.o drivers/nics.o
-lib-objs  := lib/string.o lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o lib/task.o lib/random.o
+net-objs  := net/nic.o net/vswitch.o net/announce.o net/netif.o
+net-objs  += net/rxq.o net/endpoint.o net/chan_tcp.o
+net-objs  += net/ctl.o net/session.o net/route.o net/http.o     # the control service
+net-objs  += net/lwip_port/port.o net/lwip_port/checksum.o      # what lwIP asks of us
+mig-objs  := mig/mig.o mig/state.o                              # who owns the guest
+mig-objs  += mig/source.o mig/precopy.o mig/dest.o              # the two sides
+mig-objs  += mig/stream.o mig/wire.o mig/hello.o                # bytes
+mig-objs  += mig/section.o mig/compat.o mig/ramhash.o           # devices, checks
+drv-objs  := drivers/pci.o drivers/uart.o drivers/rtc.o
+drv-objs  += drivers/screen.o drivers/font.o drivers/e1000.o drivers/nics.o
+lib-objs  := lib/string.o lib/fmt.o lib/log.o lib/err.o lib/bitmap.o
+lib-objs  += lib/crc32c.o lib/json.o lib/pages.o lib/task.o lib/random.o
 
-objs := $(boot-objs) $(arch-objs) $(vmx-objs) $(vmm-objs) $(dev-objs) $(net-objs) $(mig-objs) $(drv-objs) $(lib-objs)
+objs := $(boot-objs) $(arch-objs) $(vmx-objs) $(vmm-objs) $(dev-objs)
+objs += $(net-objs) $(mig-objs) $(drv-objs) $(lib-objs)
 
 # --- How it is compiled ----------------------------------------------------------------------
 
@@ -58,13 +75,16 @@ gccinc   := $(shell $(CC) -print-file-name=include)
 tp       := $(BUILD)/third_party
 warn     := -Wall -Wextra -Werror -Wmissing-prototypes -Wshadow -Wpointer-arith -Wundef
 # The guest's FPU registers stay live while the host runs: general registers only, everywhere.
-target   := -std=gnu11 -O2 -g -ffreestanding -fbuiltin -nostdinc -isystem $(gccinc) -isystem lib/libc \
-            -mno-red-zone -mgeneral-regs-only -mcmodel=small -fno-pic -fno-pie -fno-stack-protector \
+target   := -std=gnu11 -O2 -g -ffreestanding -fbuiltin -nostdinc \
+            -isystem $(gccinc) -isystem lib/libc \
+            -mno-red-zone -mgeneral-regs-only -mcmodel=small -fno-pic -fno-pie \
+            -fno-stack-protector \
             -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-strict-aliasing \
             -ffunction-sections -fdata-sections -fcf-protection=none
 includes := -I. -I$(tp)/jsmn -I$(tp)/picohttpparser -I$(tp)/lwip/src/include -Inet/lwip_port
 CFLAGS   := $(target) $(warn) $(includes)
-LDFLAGS  := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
+LDFLAGS  := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
+            -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 
 .DEFAULT_GOAL := all
 .PHONY: all help clean
@@ -93,7 +113,8 @@ $(tp)/.fetched: tools/fetch
 lwip-core := init def inet_chksum ip mem memp netif pbuf stats tcp tcp_in tcp_out timeouts udp
 lwip-ipv4 := dhcp etharp icmp ip4_frag ip4 ip4_addr
 lwip-ipv6 := ethip6 icmp6 inet6 ip6 ip6_addr ip6_frag mld6 nd6
-lwip-objs := $(patsubst %,$(tp)/lwip/src/core/%.o,$(lwip-core) $(lwip-ipv4:%=ipv4/%) $(lwip-ipv6:%=ipv6/%))
+lwip-objs := $(patsubst %,$(tp)/lwip/src/core/%.o,\
+             $(lwip-core) $(lwip-ipv4:%=ipv4/%) $(lwip-ipv6:%=ipv6/%))
 tp-objs   := $(lwip-objs) $(tp)/lwip/src/netif/ethernet.o $(tp)/picohttpparser/picohttpparser.o
 
 # Foreign code is compiled as ours is, without our warnings.
@@ -115,7 +136,8 @@ $(BUILD)/godwit.elf: $(BUILD)/godwit.debug
 
 # --- Host tests: every pure file under AddressSanitizer and UBSan, one program a test file ----
 
-host-cflags  := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+host-cflags  := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+                -fno-omit-frame-pointer \
                 -mcrc32 $(warn) -I. -I$(tp)/jsmn -I$(tp)/picohttpparser
 host-sources := $(wildcard tests/host/test_*.c)
 host-tests   := $(host-sources:tests/host/%.c=$(BUILD)/host/%)
@@ -123,14 +145,16 @@ host-tests   := $(host-sources:tests/host/%.c=$(BUILD)/host/%)
 pure-objs    := lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o
 pure-objs    += vmm/bus.o vmm/clock.o vmm/kvmclock.o vmm/trace.o vmm/image.o vmm/memmap.o
 pure-objs    += vmm/cpuid.o vmm/msr.o vmm/insn_decode.o vmm/mmio.o vmm/pagewalk.o vmm/io.o
-pure-objs    += vmm/vm.o vmm/vcpu.o vmm/exit.o vmm/virt.o vmm/dump.o vmm/load_linux.o vmm/load_multiboot.o
+pure-objs    += vmm/vm.o vmm/vcpu.o vmm/exit.o vmm/virt.o vmm/dump.o
+pure-objs    += vmm/load_linux.o vmm/load_multiboot.o
 pure-objs    += net/vswitch.o net/announce.o net/nic.o net/endpoint.o net/lwip_port/checksum.o
 pure-objs    += net/session.o net/route.o net/http.o
 pure-objs    += mig/state.o mig/wire.o mig/section.o mig/hello.o mig/compat.o mig/ramhash.o
 pure-objs    += vmm/cpu_state.o vmm/mem.o vmm/stage2.o vmm/dirty.o
 pure-objs    += $(dev-objs) lib/random.o
 pure-objs    += vmm/machine.o vmm/acpi_tables.o vmm/acpi_dsdt.o vmm/acpi_writer.o
-pure-objs    += boot/mbinfo.o boot/cmdline.o boot/memmap.o arch/x86_64/acpi.o arch/x86_64/calibrate.o
+pure-objs    += boot/mbinfo.o boot/cmdline.o boot/memmap.o
+pure-objs    += arch/x86_64/acpi.o arch/x86_64/calibrate.o
 pure-objs    += arch/x86_64/vmx/vmx_decode.o arch/x86_64/vmx/vmx_check.o
 pure-objs    += tests/host/support.o tests/host/fake_guest.o
 pure-files   := $(wildcard $(pure-objs:.o=.c))
@@ -151,7 +175,7 @@ $(host-archive): $(addprefix $(BUILD)/host/obj/,$(pure-files:.c=.o) picohttppars
 	@rm -f $@
 	$(V)ar rcs $@ $^
 
-# Whole migrations bring a scheduler and a toy VM layer of their own, which come before the archive's.
+# Whole migrations bring a scheduler and a toy VM layer of their own, before the archive's.
 two-hosts    := $(mig-objs) lib/task.o tests/host/two_hosts.o tests/host/chan_mem.o
 $(BUILD)/host/test_mig: $(addprefix $(BUILD)/host/obj/,$(two-hosts))
 
@@ -179,15 +203,15 @@ $(BUILD)/gwctl: $(gwctl-sources) $(wildcard tools/gwctl/*.h)
 	@mkdir -p $(@D)
 	$(V)$(CC) -std=gnu11 -O2 -g $(warn) -I. $(gwctl-sources) -lcurl -ljansson -o $@
 
-demo: setup                              ## two hosts, a Linux guest, a migration: the story as it happens
+demo: setup                              ## two hosts, a Linux guest, a migration: the story
 	$(V)$(MAKE) --no-print-directory all gwctl linux
 	$(V)tools/demo --build $(BUILD)
 
-check: setup                             ## every test that always runs; ends with "N passed, N failed"
+check: setup                             ## every test; ends with "N passed, N failed"
 	$(V)$(MAKE) --no-print-directory all gwctl linux guests host-tests
 	$(V)tools/check --build $(BUILD)
 
-bench: setup                             ## figures, as instruction counts and ratios: build/bench.json
+bench: setup                             ## figures: instructions, ratios; build/bench.json
 	$(V)$(MAKE) --no-print-directory all gwctl linux guests
 	$(V)tools/bench --build $(BUILD)
 
