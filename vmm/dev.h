@@ -26,14 +26,15 @@ struct access {
 
 struct dev_ops {
 	const char         *name;
-	const struct range *ranges;     /* fixed ranges; those in BARs are mapped by vmm/dev/pci.c */
+	const struct range *ranges;     /* fixed ones; those in BARs are mapped by vmm/dev/pci.c */
 	unsigned            nranges;
 	void     (*reset)(void *dev);
 	uint64_t (*read)(void *dev, const struct access *a);
 	void     (*write)(void *dev, const struct access *a, uint64_t value);
-	uint64_t (*deadline)(const void *dev);            /* VM time of the next tick(), NEVER_NS; may be NULL */
-	void     (*tick)(void *dev, uint64_t now_ns);     /* time has reached the deadline; may be NULL        */
-	const struct section *state;                      /* what travels when the VM moves; may be NULL       */
+	/* VM time of the next tick(), NEVER_NS; and what it does then.  May be NULL. */
+	uint64_t (*deadline)(const void *dev);
+	void     (*tick)(void *dev, uint64_t now_ns);
+	const struct section *state;    /* what travels when the VM moves; may be NULL */
 };
 
 /* An interrupt wire: level-triggered in meaning; the receiver decides about edges. */
@@ -51,11 +52,11 @@ static inline void wire_set(const struct wire *w, bool level)
 /* What travels between IOAPIC, MSI and local APICs (SDM vol. 3, "Message Signalled Interrupts"). */
 struct apic_msg {
 	uint8_t  vector;
-	uint8_t  delivery;      /* 0 fixed, 1 lowest priority, 2 SMI, 4 NMI, 5 INIT, 6 SIPI, 7 ExtINT */
+	uint8_t  delivery;      /* 0 fixed, 1 lowest, 2 SMI, 4 NMI, 5 INIT, 6 SIPI, 7 ExtINT     */
 	bool     logical;
-	bool     level;         /* trigger mode                                                       */
+	bool     level;         /* trigger mode                                                  */
 	bool     assert;
-	uint8_t  shorthand;     /* 0 none, 1 self, 2 all, 3 all but self (from a local APIC only)     */
+	uint8_t  shorthand;     /* 0 none, 1 self, 2 all, 3 all but self (only from a local APIC) */
 	uint32_t dest;
 };
 struct msg_wire {

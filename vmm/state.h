@@ -11,7 +11,10 @@
 #include "lib/err.h"
 #include "lib/types.h"
 
-/* An unsigned or signed integer of 1, 2, 4 or 8 bytes, `count` of them in a row; a bool only takes 0 and 1. */
+/*
+ * An unsigned or signed integer of 1, 2, 4 or 8 bytes, `count` of them in a row; a bool only takes 0
+ * and 1.
+ */
 struct field {
 	const char *name;
 	uint32_t    offset;
@@ -20,19 +23,24 @@ struct field {
 	bool        boolean;
 };
 #define FIELD_BOOL(m)    _Generic((m), bool: true, default: false)
-#define FIELD(type, m)   { #m, offsetof(type, m), sizeof(((type *)0)->m), 1, FIELD_BOOL(((type *)0)->m) }
-#define FIELDS(type, m)  { #m, offsetof(type, m), sizeof(((type *)0)->m[0]), COUNT(((type *)0)->m), \
+#define FIELD(type, m)   { #m, offsetof(type, m), sizeof(((type *)0)->m), 1, \
+                           FIELD_BOOL(((type *)0)->m) }
+#define FIELDS(type, m)  { #m, offsetof(type, m), sizeof(((type *)0)->m[0]), \
+                           COUNT(((type *)0)->m), \
                            FIELD_BOOL(((type *)0)->m[0]) }
 
 struct section {
-	const char         *name;       /* up to 15 characters; with `instance` the identity on the wire */
-	uint16_t            version;    /* the one version that this program reads and writes             */
+	const char         *name;       /* up to 15 characters; with `instance` its identity      */
+	uint16_t            version;    /* the one version that this program reads and writes     */
 	const struct field *fields;
 	uint16_t            nfields;
 	uint32_t            object_size;
-	void     (*save)(void *object);                /* before reading fields: bring them up to date; may be NULL */
-	enum err (*check)(const void *object);         /* a staged copy: may refuse, names the field; may be NULL   */
-	void     (*resume)(void *object);              /* after commit: rebuild what is derived; cannot fail; may be NULL */
+	/* Before its fields are read: bring them up to date.  May be NULL. */
+	void     (*save)(void *object);
+	/* Of a staged copy: may refuse, and then names the field.  May be NULL. */
+	enum err (*check)(const void *object);
+	/* After commit: rebuild what is derived; cannot fail.  May be NULL. */
+	void     (*resume)(void *object);
 };
 
 /* One object of a VM that has a section. */

@@ -107,12 +107,6 @@ static void state_save(void *object)
 	vcpu_state_fetch(object);
 }
 
-/* A bool that came from outside may hold anything. */
-static bool is_bool(const bool *b)
-{
-	return *(const uint8_t *)b <= 1;
-}
-
 static enum err state_check(const void *object)
 {
 	const struct vcpu *v = object;
@@ -120,10 +114,6 @@ static enum err state_check(const void *object)
 	if ((v->exception.type != EVENT_NONE && v->exception.type != EVENT_EXCEPTION) ||
 	    v->exception.vector > VECTOR_LAST)
 		return fail(ERR_BAD_FORMAT, "vCPU: the pending exception is none");
-	if (!is_bool(&v->nmi_pending) || !is_bool(&v->halted) || !is_bool(&v->wait_sipi) ||
-	    !is_bool(&v->init_pending) || !is_bool(&v->sipi_pending) ||
-	    !is_bool(&v->exception.has_error))
-		return fail(ERR_BAD_FORMAT, "vCPU: a flag is neither 0 nor 1");
 	return cpu_state_check(&v->state, virt_caps.xcr0_mask);
 }
 
@@ -464,7 +454,7 @@ static void park(struct vcpu *v)
 		event_wait(&v->wake, NEVER_NS);
 }
 
-/* Not in this part of the period; true: it waited.  Events wake it, and it sees that it is too early. */
+/* Not in this part of the period?  True: it waited; an event may have ended that too early. */
 static bool hold(struct vcpu *v)
 {
 	uint64_t change;

@@ -547,7 +547,7 @@ void vm_throttle(struct vm *vm, unsigned permille)
 {
 	ASSERT(permille <= VM_THROTTLE_MAX);
 	vm->throttle = permille;
-	kick_all(vm);                                   /* slices that were set before are too long */
+	kick_all(vm);                           /* slices that were set before are too long */
 }
 
 void vm_become_running(struct vm *vm, uint64_t advance_ns)
