@@ -50,19 +50,23 @@ static void check_tsc(uint64_t want_khz, uint64_t have_khz, struct reasons *r)
 
 	/* Both come from calibrations, which differ a little even between equal machines. */
 	if (want_khz == 0 || apart > have_khz / (1000000 / COMPAT_TSC_PPM))
-		reasons_add(r, "the guest was told that its TSC runs at %llu kHz, here it runs at %llu kHz",
-		            (unsigned long long)want_khz, (unsigned long long)have_khz);
+		reasons_add(r,
+			    "the guest was told that its TSC runs at %llu kHz, here it runs at "
+			    "%llu kHz",
+			    (unsigned long long)want_khz, (unsigned long long)have_khz);
 }
 
 void compat_check(const struct hello *h, const struct compat_here *here, struct reasons *r)
 {
-	uint64_t need = ALIGN_UP(h->config.ram_bytes, FRAME_SIZE) + compat_extra_bytes(h->config.ram_bytes);
+	uint64_t need =
+		ALIGN_UP(h->config.ram_bytes, FRAME_SIZE) + compat_extra_bytes(h->config.ram_bytes);
 
 	cpuid_compare(&h->cpuid, &here->cpuid, missing, r);
 	check_tsc(h->tsc_khz, here->tsc_khz, r);
 	if (need > here->bytes_free)
 		reasons_add(r, "the guest needs %llu MiB of memory, %llu MiB are free here",
-		            (unsigned long long)(need / MIB), (unsigned long long)(here->bytes_free / MIB));
+			    (unsigned long long)(need / MIB),
+			    (unsigned long long)(here->bytes_free / MIB));
 }
 
 static bool same_section(const struct section_head *h, const struct section_ref *ref)
@@ -70,7 +74,8 @@ static bool same_section(const struct section_head *h, const struct section_ref 
 	return h->instance == ref->instance && strcmp(h->name, ref->section->name) == 0;
 }
 
-void compat_sections(const struct hello *h, const struct section_ref *ghost, unsigned n, struct reasons *r)
+void compat_sections(const struct hello *h, const struct section_ref *ghost, unsigned n,
+		     struct reasons *r)
 {
 	for (unsigned i = 0; i < h->nsections; i++) {
 		unsigned k = 0;
@@ -78,7 +83,8 @@ void compat_sections(const struct hello *h, const struct section_ref *ghost, uns
 		while (k < n && !same_section(&h->section[i], &ghost[k]))
 			k++;
 		if (k == n)
-			reasons_add(r, "section %s.%u is unknown here", h->section[i].name, h->section[i].instance);
+			reasons_add(r, "section %s.%u is unknown here", h->section[i].name,
+				    h->section[i].instance);
 		else if (section_match(&ghost[k], &h->section[i]) != OK)
 			reasons_add(r, "%s", err_reason());
 	}
@@ -88,6 +94,7 @@ void compat_sections(const struct hello *h, const struct section_ref *ghost, uns
 		while (i < h->nsections && !same_section(&h->section[i], &ghost[k]))
 			i++;
 		if (i == h->nsections)
-			reasons_add(r, "section %s.%u is needed here and will not come", ghost[k].section->name, ghost[k].instance);
+			reasons_add(r, "section %s.%u is needed here and will not come",
+				    ghost[k].section->name, ghost[k].instance);
 	}
 }

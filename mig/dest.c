@@ -29,7 +29,7 @@ struct visitor {
 };
 _Static_assert(sizeof(struct visitor) <= FRAME_SIZE, "a visitor is one frame");
 
-/* --- Before the ghost ------------------------------------------------------------------------------ */
+/* --- Before the ghost ------------------------------------------------------------------------ */
 
 /* One sentence with all reasons, as an error. */
 static enum err reasons_err(const struct reasons *r)
@@ -54,17 +54,21 @@ static void check_epoch(const struct wire_id *id, struct reasons *r)
 	uint64_t highest = mig_highest_epoch(id->uuid);
 
 	if (id->epoch <= highest)
-		reasons_add(r, "epoch %llu of this guest is not newer than epoch %llu, which is known here",
-		            (unsigned long long)id->epoch, (unsigned long long)highest);
+		reasons_add(r,
+			    "epoch %llu of this guest is not newer than epoch %llu, which is known "
+			    "here",
+			    (unsigned long long)id->epoch, (unsigned long long)highest);
 }
 
 static enum err check_hello(const struct hello *h, const struct wire_id *id, struct reasons *r)
 {
 	struct pages_stats pages = pages_stats();
-	struct compat_here here = { .tsc_khz = time_tsc_khz(), .bytes_free = pages.frames_free * FRAME_SIZE };
+	struct compat_here here = { .tsc_khz = time_tsc_khz(),
+				    .bytes_free = pages.frames_free * FRAME_SIZE };
 
 	if (memcmp(h->config.uuid, id->uuid, sizeof(id->uuid)) != 0)
-		return refuse(ERR_BAD_FORMAT, "record HELLO: its uuid is not that of the record's header");
+		return refuse(ERR_BAD_FORMAT,
+			      "record HELLO: its uuid is not that of the record's header");
 	enum err e = vm_config_check(&h->config);
 	if (e != OK)
 		return e;
@@ -83,8 +87,10 @@ static enum err take_memory(struct mig *m)
 
 	for (unsigned i = 0; vm_section(m->vm, i, &ref); i++)
 		copies += ALIGN_UP(ref.section->object_size, 64);
-	enum err e = mig_work_get(m, bitmap + copies + sizeof(*m->zeroes) +
-	                             WIRE_SECTIONS_MAX * (sizeof(*m->ref) + sizeof(*m->copy)) + KIB);
+	enum err e =
+		mig_work_get(m, bitmap + copies + sizeof(*m->zeroes) +
+					WIRE_SECTIONS_MAX * (sizeof(*m->ref) + sizeof(*m->copy)) +
+					KIB);
 	if (e != OK)
 		return e;
 	m->seen = mig_work_take(m, bitmap);
@@ -108,7 +114,7 @@ static enum err make_ghost(struct mig *m, struct visitor *v)
 	return reasons_err(&v->reasons);
 }
 
-/* --- Staging ----------------------------------------------------------------------------------------- */
+/* --- Staging --------------------------------------------------------------------------------- */
 
 static enum err take_pages(struct mig *m, struct wire_in *body)
 {
@@ -151,12 +157,15 @@ static enum err take_section(struct mig *m, struct wire_in *body)
 	unsigned i = 0;
 
 	section_take_head(body, &head);
-	while (i < m->nref && (m->ref[i].instance != head.instance || strcmp(m->ref[i].section->name, head.name) != 0))
+	while (i < m->nref && (m->ref[i].instance != head.instance ||
+			       strcmp(m->ref[i].section->name, head.name) != 0))
 		i++;
 	if (i == m->nref)
-		return refuse(ERR_BAD_FORMAT, "section %s.%u was not announced", head.name, head.instance);
+		return refuse(ERR_BAD_FORMAT, "section %s.%u was not announced", head.name,
+			      head.instance);
 	if (m->copy[i])
-		return refuse(ERR_BAD_FORMAT, "section %s.%u comes twice", head.name, head.instance);
+		return refuse(ERR_BAD_FORMAT, "section %s.%u comes twice", head.name,
+			      head.instance);
 	enum err e = section_match(&m->ref[i], &head);
 	if (e != OK)
 		return e;
@@ -186,18 +195,22 @@ static enum err take_end(struct mig *m, struct wire_in *body, bool *verify)
 	if (e != OK)
 		return e;
 	if (pages != m->st.pages_sent || zero != m->st.zero_pages_sent)
-		return refuse(ERR_BAD_FORMAT, "record END: %llu and %llu zero pages were sent, %llu and %llu arrived",
-		              (unsigned long long)pages, (unsigned long long)zero, (unsigned long long)m->st.pages_sent,
-		              (unsigned long long)m->st.zero_pages_sent);
+		return refuse(
+			ERR_BAD_FORMAT,
+			"record END: %llu and %llu zero pages were sent, %llu and %llu arrived",
+			(unsigned long long)pages, (unsigned long long)zero,
+			(unsigned long long)m->st.pages_sent,
+			(unsigned long long)m->st.zero_pages_sent);
 	if (bitmap_weight(m->seen, ram_pages) != ram_pages)
 		return refuse(ERR_BAD_FORMAT, "record END: %llu pages of RAM never arrived",
 		              (unsigned long long)(ram_pages - bitmap_weight(m->seen, ram_pages)));
 	for (unsigned i = 0; i < m->nref; i++)
 		if (!m->copy[i])
-			return refuse(ERR_BAD_FORMAT, "record END: section %s.%u never arrived", m->ref[i].section->name,
-			              m->ref[i].instance);
+			return refuse(ERR_BAD_FORMAT, "record END: section %s.%u never arrived",
+				      m->ref[i].section->name, m->ref[i].instance);
 	if (sections != m->nref)
-		return refuse(ERR_BAD_FORMAT, "record END: %u sections were sent, %u arrived", sections, m->nref);
+		return refuse(ERR_BAD_FORMAT, "record END: %u sections were sent, %u arrived",
+			      sections, m->nref);
 	if (flag > 1)
 		return refuse(ERR_BAD_FORMAT, "record END: verify is %u, neither 0 nor 1", flag);
 	*verify = flag;
@@ -292,7 +305,9 @@ static enum err verify_ram(struct mig *m)
 	wire_take_bytes(&body, theirs, sizeof(theirs));
 	e = wire_take_end(&body, "record VERIFY");
 	if (e == OK && memcmp(theirs, m->st.ram_hash, sizeof(theirs)) != 0)
-		e = fail(ERR_BAD_FORMAT, "RAM of %s differs from what the source has: the hashes are not the same", m->st.vm);
+		e = fail(ERR_BAD_FORMAT,
+			 "RAM of %s differs from what the source has: the hashes are not the same",
+			 m->st.vm);
 	return e;
 }
 
@@ -304,7 +319,7 @@ static enum err send_ready(struct mig *m)
 	return stream_send(&m->stream, WIRE_READY, &body, time_now_ns() + MIG_SILENCE_NS);
 }
 
-/* --- GRANT -------------------------------------------------------------------------------------------- */
+/* --- GRANT ----------------------------------------------------------------------------------- */
 
 /* Cannot fail: everything was checked before READY. */
 static void commit(struct mig *m, uint64_t stood_ns, uint64_t granted_ns)
@@ -324,7 +339,8 @@ static void send_running(struct mig *m)
 {
 	struct wire_out body = stream_body(&m->stream);
 
-	wire_put_u64(&body, MAX(m->st.part_ns[MIG_PART_run], 1u));      /* 0 stands for: not known any more */
+	wire_put_u64(&body,
+		     MAX(m->st.part_ns[MIG_PART_run], 1u)); /* 0 stands for: not known any more */
 	/* If it gets lost, the source asks by QUERY. */
 	stream_send(&m->stream, WIRE_RUNNING, &body, time_now_ns() + MIG_GOODBYE_NS);
 }
@@ -350,13 +366,17 @@ static enum err await_grant(struct mig *m)
 	mig_dst_event(m, DST_EV_GRANT);
 	ASSERT(m->dst == DST_RUN);
 	mig_remember(&m->stream.id, VERDICT_RUN);
-	/* GRANT travelled for about half of the time between READY and it, less what the source took. */
-	uint64_t round_trip_ns = granted_ns - ready_ns > held_ns ? granted_ns - ready_ns - held_ns : 0;
+	/*
+	 * GRANT travelled for about half of the time between READY and it, less what the source
+	 * took.
+	 */
+	uint64_t round_trip_ns =
+		granted_ns - ready_ns > held_ns ? granted_ns - ready_ns - held_ns : 0;
 	commit(m, stood_ns + round_trip_ns / 2, granted_ns);
 	return OK;
 }
 
-/* --- One guest that wants to come ------------------------------------------------------------------------- */
+/* --- One guest that wants to come ------------------------------------------------------------ */
 
 static enum err receive(struct mig *m, struct visitor *v)
 {
@@ -402,7 +422,8 @@ static void refuse_guest(struct mig *m, enum err why)
 	if (!mig_recall(&m->stream.id) || mig_recall(&m->stream.id)->verdict == VERDICT_OPEN)
 		mig_remember(&m->stream.id, VERDICT_REFUSED);
 	if (why != ERR_LINK_LOST)
-		stream_send_text(&m->stream, WIRE_REFUSED, m->st.result, time_now_ns() + MIG_GOODBYE_NS);
+		stream_send_text(&m->stream, WIRE_REFUSED, m->st.result,
+				 time_now_ns() + MIG_GOODBYE_NS);
 	mig_end(m, false, NULL);
 	if (ghost) {
 		ghost->owner = NULL;
@@ -450,7 +471,7 @@ static void serve_hello(struct visitor *v, struct wire_in *body)
 	mig_end(m, true, "ok");
 }
 
-/* --- QUERY -------------------------------------------------------------------------------------------------- */
+/* --- QUERY ----------------------------------------------------------------------------------- */
 
 /* The answer, after making sure that it will stay true. */
 static enum wire_type answer(const struct wire_id *id, uint64_t boot_id)
@@ -460,7 +481,8 @@ static enum wire_type answer(const struct wire_id *id, uint64_t boot_id)
 
 	if (k && k->verdict == VERDICT_RUN)
 		return WIRE_RUNNING;
-	if (boot_id != mig_node->boot_id || (!k && mig_node->forgotten) || (k && k->verdict == VERDICT_SENT))
+	if (boot_id != mig_node->boot_id || (!k && mig_node->forgotten) ||
+	    (k && k->verdict == VERDICT_SENT))
 		return WIRE_UNKNOWN;
 	if (m) {
 		mig_dst_event(m, DST_EV_QUERY);
@@ -489,14 +511,17 @@ static void serve_query(struct visitor *v, struct wire_in *body)
 		wire_put_u64(&out, 0);
 		stream_send(&v->stream, type, &out, deadline_ns);
 	} else {
-		stream_send_text(&v->stream, type, type == WIRE_REFUSED ?
-		                 "GRANT did not arrive; the guest will never run here in this epoch" :
-		                 "this host restarted since, or had to forget", deadline_ns);
+		stream_send_text(&v->stream, type,
+				 type == WIRE_REFUSED ?
+					 "GRANT did not arrive; the guest will never run here in "
+					 "this epoch" :
+					 "this host restarted since, or had to forget",
+				 deadline_ns);
 	}
 	stream_close(&v->stream);
 }
 
-/* --- A connection ---------------------------------------------------------------------------------------------- */
+/* --- A connection ---------------------------------------------------------------------------- */
 
 static enum err greet(struct visitor *v, struct wire_record *rec, struct wire_in *body)
 {

@@ -10,7 +10,8 @@
 #include <string.h>
 
 #define CPUID_LEN_MAX  (2 * KIB)
-_Static_assert(sizeof(struct cpuid_table) + SECTION_HEAD_LEN <= CPUID_LEN_MAX, "the CPU's table fits");
+_Static_assert(sizeof(struct cpuid_table) + SECTION_HEAD_LEN <= CPUID_LEN_MAX,
+	       "the CPU's table fits");
 
 static void put_config(struct wire_out *w, const struct vm_config *c)
 {
@@ -38,19 +39,22 @@ static enum err take_config(struct wire_in *r, struct vm_config *c)
 	c->cpus = wire_take_u32(r);
 	uint8_t boot = wire_take_u8(r);
 	if (boot != BOOT_LINUX && boot != BOOT_MULTIBOOT)
-		return refuse(ERR_BAD_FORMAT, "record HELLO: boot is %u, which is unknown here", boot);
+		return refuse(ERR_BAD_FORMAT, "record HELLO: boot is %u, which is unknown here",
+			      boot);
 	c->boot = boot;
 	wire_take_text(r, c->kernel, sizeof(c->kernel));
 	wire_take_text(r, c->initrd, sizeof(c->initrd));
 	wire_take_text(r, c->cmdline, sizeof(c->cmdline));
 	c->nmodules = wire_take_u8(r);
 	if (c->nmodules > VM_MODULES_MAX)
-		return refuse(ERR_BAD_FORMAT, "record HELLO: %u modules; at most %d", c->nmodules, VM_MODULES_MAX);
+		return refuse(ERR_BAD_FORMAT, "record HELLO: %u modules; at most %d", c->nmodules,
+			      VM_MODULES_MAX);
 	for (unsigned i = 0; i < c->nmodules; i++)
 		wire_take_text(r, c->module[i], sizeof(c->module[i]));
 	c->nnics = wire_take_u8(r);
 	if (c->nnics > VM_NICS_MAX)
-		return refuse(ERR_BAD_FORMAT, "record HELLO: %u NICs; at most %d", c->nnics, VM_NICS_MAX);
+		return refuse(ERR_BAD_FORMAT, "record HELLO: %u NICs; at most %d", c->nnics,
+			      VM_NICS_MAX);
 	for (unsigned i = 0; i < c->nnics; i++)
 		wire_take_bytes(r, c->nic[i].mac, sizeof(c->nic[i].mac));
 	return OK;
@@ -72,16 +76,18 @@ static enum err take_cpuid(struct wire_in *r, struct cpuid_table *t)
 	uint32_t len = wire_take_u32(r);
 
 	if (len > CPUID_LEN_MAX)
-		return refuse(ERR_BAD_FORMAT, "record HELLO: %u bytes of CPUID are over the limit", len);
+		return refuse(ERR_BAD_FORMAT, "record HELLO: %u bytes of CPUID are over the limit",
+			      len);
 	struct wire_in sub = { .buf = wire_take_span(r, len), .size = len };
 	if (!sub.buf)
 		return OK;                      /* too short: hello_take() says so */
 	section_take_head(&sub, &head);
 	enum err e = section_match(&ref, &head);
 	if (e == OK)
-		e = section_stage(&ref, &sub, t);       /* `t` is ours alone: no other copy is needed */
+		e = section_stage(&ref, &sub, t); /* `t` is ours alone: no other copy is needed */
 	if (e == OK && t->n > CPUID_ENTRIES_MAX)
-		e = refuse(ERR_BAD_FORMAT, "record HELLO: %u CPUID entries; at most %d", t->n, CPUID_ENTRIES_MAX);
+		e = refuse(ERR_BAD_FORMAT, "record HELLO: %u CPUID entries; at most %d", t->n,
+			   CPUID_ENTRIES_MAX);
 	if (e == OK)
 		section_resume(&ref);           /* look-ups need its index */
 	return e;
@@ -111,11 +117,13 @@ enum err hello_take(struct wire_in *r, struct hello *h)
 	h->downtime_max_ns = wire_take_u64(r);
 	uint8_t verify = wire_take_u8(r);
 	if (verify > 1)
-		return refuse(ERR_BAD_FORMAT, "record HELLO: verify is %u, neither 0 nor 1", verify);
+		return refuse(ERR_BAD_FORMAT, "record HELLO: verify is %u, neither 0 nor 1",
+			      verify);
 	h->verify = verify;
 	h->nsections = wire_take_u32(r);
 	if (h->nsections > WIRE_SECTIONS_MAX)
-		return refuse(ERR_BAD_FORMAT, "record HELLO: %u sections; at most %d", h->nsections, WIRE_SECTIONS_MAX);
+		return refuse(ERR_BAD_FORMAT, "record HELLO: %u sections; at most %d", h->nsections,
+			      WIRE_SECTIONS_MAX);
 	for (unsigned i = 0; i < h->nsections; i++)
 		section_take_head(r, &h->section[i]);
 	return wire_take_end(r, "record HELLO");

@@ -17,7 +17,7 @@
 /* What the operator said about a migration in doubt. */
 enum mig_word { WORD_NONE, WORD_OURS, WORD_THEIRS };
 
-/* What was learnt about the way to the peer, from its ACKs: they count what it has put in its place. */
+/* What the peer's ACKs taught us about the way to it: they count what it has put in its place. */
 struct mig_rate { uint64_t acked, bytes_s, round_trip_ns, since_ns, since_acked; };
 
 /* All fields: any task of this host (no task is preempted). */
@@ -73,8 +73,8 @@ struct mig_node {
 	uint32_t          last_id;
 	struct mig_memory memory[MIG_VERDICTS_MAX];
 	uint64_t          order;        /* counts up; 0 in an entry: free                */
-	bool              forgotten;    /* an entry had to make room: what is not here may have been */
-	uint64_t          boot_id;      /* tells a host that restarted from one that did not         */
+	bool              forgotten;    /* an entry had to make room                     */
+	uint64_t          boot_id;      /* another one after a restart                   */
 	unsigned          serving;      /* connections                                   */
 	uint64_t          fixed_ns;     /* downtime beside the transfer: moving average  */
 };
@@ -82,7 +82,7 @@ extern struct mig_node *mig_node;
 
 /* --- mig.c ------------------------------------------------------------------------------------ */
 
-/* A fresh slot with a number; the oldest ended one makes room.  ERR_NO_MEMORY when all are running. */
+/* A fresh slot with a number; the oldest ended one makes room.  ERR_NO_MEMORY: all are running. */
 enum err mig_slot(struct mig **out, bool outgoing);
 
 /* Apply an event: false when the table forbids it (then nothing changes). */
@@ -105,9 +105,9 @@ enum err mig_list_sections(struct mig *m);
 
 /* Memory of guests and epochs. */
 uint64_t            mig_highest_epoch(const uint8_t uuid[16]);
-struct mig_memory  *mig_recall(const struct wire_id *id);       /* NULL: never heard, or forgotten */
+struct mig_memory  *mig_recall(const struct wire_id *id);       /* NULL: never heard of       */
 void                mig_remember(const struct wire_id *id, enum mig_verdict verdict);
-struct mig         *mig_find_incoming(const struct wire_id *id);       /* still undecided; NULL: none */
+struct mig         *mig_find_incoming(const struct wire_id *id);        /* undecided; or NULL */
 
 /* The fingerprint of the guest's RAM, letting others run now and then: into m->st.ram_hash. */
 void     mig_hash_ram(struct mig *m);
@@ -115,12 +115,13 @@ void     mig_hash_ram(struct mig *m);
 /* --- the two sides ---------------------------------------------------------------------------- */
 
 void     source_run(void *m);                           /* a task */
-enum err source_check(struct mig *m);                   /* takes ACKs; cancelled, out of time, guest gone, refused? */
+/* Takes ACKs; refuses when cancelled, out of time, refused, or when the guest is gone. */
+enum err source_check(struct mig *m);
 void     source_part(struct mig *m, enum mig_part part);/* the part that ends now */
 
-enum err precopy_run(struct mig *m);                    /* returns OK when it is time to stop the guest */
-enum err precopy_send(struct mig *m);                   /* every page of m->todo; one round             */
-void     precopy_harvest(struct mig *m);                /* what changed since the last one, into m->todo */
-void     precopy_learn(struct mig *m);                  /* after the handoff: what it cost beside the transfer */
+enum err precopy_run(struct mig *m);            /* OK: it is time to stop the guest          */
+enum err precopy_send(struct mig *m);           /* every page of m->todo; one round          */
+void     precopy_harvest(struct mig *m);        /* what changed since the last, into m->todo */
+void     precopy_learn(struct mig *m);          /* what it cost beside the transfer          */
 
 #endif

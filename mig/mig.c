@@ -26,7 +26,7 @@ void mig_init(void)
 	mig_node->boot_id = time_tsc() | 1;
 }
 
-/* --- Slots -------------------------------------------------------------------------------------- */
+/* --- Slots ----------------------------------------------------------------------------------- */
 
 static struct mig *free_slot(void)
 {
@@ -46,7 +46,8 @@ enum err mig_slot(struct mig **out, bool outgoing)
 	struct mig *m = free_slot();
 
 	if (!m)
-		return refuse(ERR_NO_MEMORY, "%d migrations are running here already", MIGRATIONS_MAX);
+		return refuse(ERR_NO_MEMORY, "%d migrations are running here already",
+			      MIGRATIONS_MAX);
 	memset(m, 0, sizeof(*m));
 	m->used = true;
 	m->src = SRC_IDLE;
@@ -70,7 +71,8 @@ static struct mig *find(uint32_t id)
 struct mig *mig_find_incoming(const struct wire_id *id)
 {
 	for (struct mig *m = mig_node->slot; m < mig_node->slot + MIGRATIONS_MAX; m++)
-		if (m->used && !m->st.outgoing && !m->st.ended && memcmp(&m->stream.id, id, sizeof(*id)) == 0)
+		if (m->used && !m->st.outgoing && !m->st.ended &&
+		    memcmp(&m->stream.id, id, sizeof(*id)) == 0)
 			return m;
 	return NULL;
 }
@@ -123,10 +125,11 @@ void mig_end(struct mig *m, bool ok, const char *result)
 	m->st.ok = ok;
 	m->st.ended_ns = time_now_ns();
 	m->st.ended = true;
-	log_line("migration %u of %s %s %s: %s", m->st.id, m->st.vm, m->st.outgoing ? "to" : "from", m->st.peer, m->st.result);
+	log_line("migration %u of %s %s %s: %s", m->st.id, m->st.vm, m->st.outgoing ? "to" : "from",
+		 m->st.peer, m->st.result);
 }
 
-/* --- Working memory ----------------------------------------------------------------------------- */
+/* --- Working memory -------------------------------------------------------------------------- */
 
 #define WORK_ALIGN 64
 
@@ -173,12 +176,14 @@ enum err mig_list_sections(struct mig *m)
 	m->nref = 0;
 	while (m->nref < WIRE_SECTIONS_MAX && vm_section(m->vm, m->nref, &m->ref[m->nref])) {
 		if (SECTION_HEAD_LEN + section_len(m->ref[m->nref].section) > WIRE_SECTION_MAX)
-			return fail(ERR_NOT_SUPPORTED, "section %s is larger than a record", m->ref[m->nref].section->name);
+			return fail(ERR_NOT_SUPPORTED, "section %s is larger than a record",
+				    m->ref[m->nref].section->name);
 		m->nref++;
 	}
 	struct section_ref more;
 	if (vm_section(m->vm, m->nref, &more))
-		return fail(ERR_NOT_SUPPORTED, "VM %s has more than %d sections", m->vm->config.name, WIRE_SECTIONS_MAX);
+		return fail(ERR_NOT_SUPPORTED, "VM %s has more than %d sections",
+			    m->vm->config.name, WIRE_SECTIONS_MAX);
 	return OK;
 }
 
@@ -198,12 +203,13 @@ void mig_hash_ram(struct mig *m)
 	m->st.ram_hash_valid = true;
 }
 
-/* --- Memory of guests and epochs ------------------------------------------------------------------ */
+/* --- Memory of guests and epochs ------------------------------------------------------------- */
 
 static bool is_present(const uint8_t uuid[16])
 {
 	for (unsigned i = 0; i < VMS_MAX; i++)
-		if (vm_at(i) && memcmp(vm_at(i)->config.uuid, uuid, sizeof(vm_at(i)->config.uuid)) == 0)
+		if (vm_at(i) &&
+		    memcmp(vm_at(i)->config.uuid, uuid, sizeof(vm_at(i)->config.uuid)) == 0)
 			return true;
 	return false;
 }
@@ -212,7 +218,8 @@ uint64_t mig_highest_epoch(const uint8_t uuid[16])
 {
 	uint64_t highest = 0;
 
-	for (const struct mig_memory *k = mig_node->memory; k < mig_node->memory + MIG_VERDICTS_MAX; k++)
+	for (const struct mig_memory *k = mig_node->memory; k < mig_node->memory + MIG_VERDICTS_MAX;
+	     k++)
 		if (k->order && memcmp(k->id.uuid, uuid, sizeof(k->id.uuid)) == 0)
 			highest = MAX(highest, k->id.epoch);
 	return highest;
@@ -221,7 +228,8 @@ uint64_t mig_highest_epoch(const uint8_t uuid[16])
 struct mig_memory *mig_recall(const struct wire_id *id)
 {
 	for (struct mig_memory *k = mig_node->memory; k < mig_node->memory + MIG_VERDICTS_MAX; k++)
-		if (k->order && k->id.epoch == id->epoch && memcmp(k->id.uuid, id->uuid, sizeof(id->uuid)) == 0)
+		if (k->order && k->id.epoch == id->epoch &&
+		    memcmp(k->id.uuid, id->uuid, sizeof(id->uuid)) == 0)
 			return k;
 	return NULL;
 }
@@ -231,14 +239,20 @@ static struct mig_memory *room_to_remember(void)
 {
 	struct mig_memory *oldest = NULL;
 
-	for (struct mig_memory *k = mig_node->memory; k < mig_node->memory + MIG_VERDICTS_MAX; k++) {
+	for (struct mig_memory *k = mig_node->memory; k < mig_node->memory + MIG_VERDICTS_MAX;
+	     k++) {
 		if (!k->order)
 			return k;
-		if (k->verdict != VERDICT_OPEN && !is_present(k->id.uuid) && (!oldest || k->order < oldest->order))
+		if (k->verdict != VERDICT_OPEN && !is_present(k->id.uuid) &&
+		    (!oldest || k->order < oldest->order))
 			oldest = k;
 	}
-	/* One guest cannot fill the table by itself unless it was moved hundreds of times in place. */
-	for (struct mig_memory *k = mig_node->memory; !oldest && k < mig_node->memory + MIG_VERDICTS_MAX; k++)
+	/*
+	 * One guest cannot fill the table by itself unless it was moved hundreds of times in
+	 * place.
+	 */
+	for (struct mig_memory *k = mig_node->memory;
+	     !oldest && k < mig_node->memory + MIG_VERDICTS_MAX; k++)
 		if (k->id.epoch < mig_highest_epoch(k->id.uuid))
 			oldest = k;
 	ASSERT(oldest);
@@ -260,7 +274,7 @@ void mig_remember(const struct wire_id *id, enum mig_verdict verdict)
 	*k = (struct mig_memory){ .id = *id, .verdict = verdict, .order = ++mig_node->order };
 }
 
-/* --- Requests ------------------------------------------------------------------------------------- */
+/* --- Requests -------------------------------------------------------------------------------- */
 
 enum err mig_start(struct vm *vm, const struct mig_params *p, uint32_t *id)
 {
@@ -269,7 +283,8 @@ enum err mig_start(struct vm *vm, const struct mig_params *p, uint32_t *id)
 	if (vm->owner)
 		return refuse(ERR_BUSY, "VM %s is in a migration already", vm->config.name);
 	if (vm->run != VM_RUNNING)
-		return refuse(ERR_BUSY, "VM %s is %s; only a running VM can be migrated", vm->config.name, vm_run_name(vm->run));
+		return refuse(ERR_BUSY, "VM %s is %s; only a running VM can be migrated",
+			      vm->config.name, vm_run_name(vm->run));
 	if (!p->to[0])
 		return refuse(ERR_BAD_ARGUMENT, "\"to\" names no host");
 	enum err e = mig_slot(&m, true);
@@ -299,7 +314,8 @@ enum err mig_status(uint32_t id, struct mig_status *out)
 	struct mig *m = find(id);
 
 	if (!m)
-		return refuse(ERR_NOT_FOUND, "there is no migration %u here, or it was long ago", id);
+		return refuse(ERR_NOT_FOUND, "there is no migration %u here, or it was long ago",
+			      id);
 	*out = m->st;
 	return OK;
 }
@@ -326,8 +342,10 @@ unsigned mig_list(uint32_t *ids, unsigned max)
 static bool can_cancel(const struct mig *m)
 {
 	if (m->st.outgoing)
-		return mig_tables.src_next[m->src][SRC_EV_CANCEL] != SRC_ILLEGAL || m->src == SRC_IDLE;
-	return mig_tables.dst_next[m->dst][DST_EV_CANCEL] != DST_ILLEGAL && !mig_dst_is_final(m->dst);
+		return mig_tables.src_next[m->src][SRC_EV_CANCEL] != SRC_ILLEGAL ||
+		       m->src == SRC_IDLE;
+	return mig_tables.dst_next[m->dst][DST_EV_CANCEL] != DST_ILLEGAL &&
+	       !mig_dst_is_final(m->dst);
 }
 
 enum err mig_cancel(uint32_t id)
@@ -335,11 +353,13 @@ enum err mig_cancel(uint32_t id)
 	struct mig *m = find(id);
 
 	if (!m)
-		return refuse(ERR_NOT_FOUND, "there is no migration %u here, or it was long ago", id);
+		return refuse(ERR_NOT_FOUND, "there is no migration %u here, or it was long ago",
+			      id);
 	if (m->st.ended)
 		return refuse(ERR_BUSY, "migration %u has ended: %s", id, m->st.result);
 	if (!can_cancel(m))
-		return refuse(ERR_BUSY, "migration %u is %s: it is too late to cancel", id, m->st.state);
+		return refuse(ERR_BUSY, "migration %u is %s: it is too late to cancel", id,
+			      m->st.state);
 	m->cancel = true;
 	event_signal(&m->wake);
 	return OK;
@@ -350,9 +370,12 @@ enum err mig_resolve(uint32_t id, bool ours)
 	struct mig *m = find(id);
 
 	if (!m)
-		return refuse(ERR_NOT_FOUND, "there is no migration %u here, or it was long ago", id);
+		return refuse(ERR_NOT_FOUND, "there is no migration %u here, or it was long ago",
+			      id);
 	if (!m->st.outgoing || m->src != SRC_DOUBT || m->st.ended)
-		return refuse(ERR_BUSY, "migration %u is %s, not in doubt: there is nothing to decide", id, m->st.state);
+		return refuse(ERR_BUSY,
+			      "migration %u is %s, not in doubt: there is nothing to decide", id,
+			      m->st.state);
 	m->word = ours ? WORD_OURS : WORD_THEIRS;
 	event_signal(&m->wake);
 	return OK;

@@ -20,7 +20,7 @@ struct mig_params {
 	char     to[64];                /* peer's migration address            */
 	uint64_t downtime_max_ns;       /* target: stop when predicted below   */
 	uint64_t timeout_ns;            /* give up (cancel) after; 0: never    */
-	bool     verify;                /* both sides hash RAM while stopped; refuse on a difference */
+	bool     verify;                /* both sides hash RAM at the stop     */
 };
 
 struct mig_round { uint64_t pages, zero_pages, bytes, ns; };
@@ -53,8 +53,8 @@ struct mig_status {
 
 /* What migrations need from the rest of the program; set once at boot, by tests otherwise. */
 struct mig_hooks {
-	enum err (*connect)(const char *where, uint64_t deadline_ns, struct chan **out);   /* chan_tcp_connect()   */
-	void     (*announce)(struct vm *vm);            /* the guest runs here now: RARP burst                     */
+	enum err (*connect)(const char *where, uint64_t deadline_ns, struct chan **out);
+	void     (*announce)(struct vm *vm);    /* the guest runs here now: RARP burst */
 };
 extern struct mig_hooks mig_hooks;
 
@@ -69,9 +69,12 @@ void mig_serve(void *chan);
 
 enum err mig_status(uint32_t id, struct mig_status *out);       /* ERR_NOT_FOUND */
 unsigned mig_list(uint32_t *ids, unsigned max);                 /* newest first; how many */
-enum err mig_cancel(uint32_t id);                               /* ERR_BUSY after GRANT, saying so */
+enum err mig_cancel(uint32_t id);                               /* ERR_BUSY after GRANT */
 
-/* An outgoing migration in doubt (peer silent after GRANT): ask again, or the operator decides. */
-enum err mig_resolve(uint32_t id, bool ours);                   /* ours: the operator vouches that the peer does not run it */
+/*
+ * An outgoing migration in doubt (peer silent after GRANT): the operator vouches that the peer does
+ * not run the guest (`ours`), or that it does.
+ */
+enum err mig_resolve(uint32_t id, bool ours);
 
 #endif

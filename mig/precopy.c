@@ -26,7 +26,7 @@
 #define RATE_WEIGHT      4
 #define PAGE_COST        (PAGE_SIZE + 8)         /* bytes on the wire, with index and header      */
 
-/* --- Bandwidth and prediction --------------------------------------------------------------------- */
+/* --- Bandwidth and prediction ---------------------------------------------------------------- */
 
 static void rate_restart(struct mig *m)
 {
@@ -38,7 +38,8 @@ static void rate_blend(struct mig *m, uint64_t bytes, uint64_t ns)
 {
 	uint64_t now = bytes * (NS_PER_S / NS_PER_US) / (ns / NS_PER_US + 1);
 
-	m->rate.bytes_s = m->rate.bytes_s ? (m->rate.bytes_s * (RATE_WEIGHT - 1) + now) / RATE_WEIGHT : now;
+	m->rate.bytes_s =
+		m->rate.bytes_s ? (m->rate.bytes_s * (RATE_WEIGHT - 1) + now) / RATE_WEIGHT : now;
 	m->st.rate_bytes_s = m->rate.bytes_s;
 	rate_restart(m);
 }
@@ -52,7 +53,10 @@ static void rate_sample(struct mig *m)
 		rate_blend(m, bytes, ns);
 }
 
-/* Wait until the peer has everything in its place: a round ends there, and a stop then finds an empty pipe. */
+/*
+ * Wait until the peer has everything in its place: a round ends there, and a stop then finds an
+ * empty pipe.
+ */
 static enum err drain(struct mig *m)
 {
 	uint64_t begin_ns = time_now_ns(), seen_acked = m->rate.acked, seen_ns = begin_ns;
@@ -84,10 +88,14 @@ static uint64_t transfer_ns(const struct mig *m, uint64_t bytes)
 	return bytes / rate * NS_PER_S + bytes % rate * NS_PER_S / rate;
 }
 
-/* What a stop costs beside the transfer: END and READY, GRANT and RUNNING, and what both sides have to do. */
+/*
+ * What a stop costs beside the transfer: END and READY, GRANT and RUNNING, and what both sides
+ * have to do.
+ */
 static uint64_t fixed_ns(const struct mig *m)
 {
-	return 2 * m->rate.round_trip_ns + (mig_node->fixed_ns ? mig_node->fixed_ns : FIXED_FIRST_NS);
+	return 2 * m->rate.round_trip_ns +
+	       (mig_node->fixed_ns ? mig_node->fixed_ns : FIXED_FIRST_NS);
 }
 
 /* How long the guest would stand still if it were stopped now. */
@@ -98,15 +106,15 @@ static uint64_t predict_ns(const struct mig *m, uint64_t pages)
 
 void precopy_learn(struct mig *m)
 {
-	uint64_t fixed = m->st.part_ns[MIG_PART_stun] + m->st.part_ns[MIG_PART_state] + m->st.part_ns[MIG_PART_harvest] +
-	                 m->peer_run_ns;
+	uint64_t fixed = m->st.part_ns[MIG_PART_stun] + m->st.part_ns[MIG_PART_state] +
+			 m->st.part_ns[MIG_PART_harvest] + m->peer_run_ns;
 
 	if (mig_node->fixed_ns)
 		fixed = (mig_node->fixed_ns * (FIXED_WEIGHT - 1) + fixed) / FIXED_WEIGHT;
 	mig_node->fixed_ns = MAX(fixed, 1u);
 }
 
-/* --- One round -------------------------------------------------------------------------------------- */
+/* --- One round ------------------------------------------------------------------------------- */
 
 /* Pages on their way into one record. */
 struct batch { unsigned n; uint32_t index[WIRE_PAGES_MAX]; };
@@ -185,7 +193,8 @@ static enum err send_todo(struct mig *m)
 	struct batch b = { 0 };
 	enum err e = OK;
 
-	for (uint64_t i = bitmap_next(m->todo, n, 0); i < n && e == OK; i = bitmap_next(m->todo, n, i + 1)) {
+	for (uint64_t i = bitmap_next(m->todo, n, 0); i < n && e == OK;
+	     i = bitmap_next(m->todo, n, i + 1)) {
 		bitmap_clear(m->todo, i);
 		m->st.pages_left--;
 		if (is_zero(mem_page(&m->vm->mem, i))) {
@@ -220,8 +229,9 @@ enum err precopy_send(struct mig *m)
 	enum err e = stream_send(&m->stream, WIRE_ROUND, &body, send_deadline_ns());
 	if (e == OK)
 		e = send_todo(m);
-	*r = (struct mig_round){ .pages = m->st.pages_sent - pages, .zero_pages = m->st.zero_pages_sent - zero,
-	                         .bytes = m->stream.bytes_out - bytes };
+	*r = (struct mig_round){ .pages = m->st.pages_sent - pages,
+				 .zero_pages = m->st.zero_pages_sent - zero,
+				 .bytes = m->stream.bytes_out - bytes };
 	m->st.bytes_sent = m->stream.bytes_out;
 	if (e == OK && !m->stopped)
 		e = drain(m);
@@ -232,19 +242,23 @@ enum err precopy_send(struct mig *m)
 	return e;
 }
 
-/* --- Rounds until it is time ------------------------------------------------------------------------ */
+/* --- Rounds until it is time ----------------------------------------------------------------- */
 
 static enum err not_converged(const struct mig *m)
 {
 	if (fixed_ns(m) >= m->params.downtime_max_ns)
-		return refuse(ERR_NOT_CONVERGED, "a stop takes about %llu ms here even with nothing left to send; the target was %llu ms",
-		              (unsigned long long)(fixed_ns(m) / NS_PER_MS),
-		              (unsigned long long)(m->params.downtime_max_ns / NS_PER_MS));
-	return refuse(ERR_NOT_CONVERGED, "after %u rounds the guest would still stand still for %llu ms (target: %llu ms): "
-	              "it writes faster than the link carries (%llu KiB/s)", m->st.nrounds,
-	              (unsigned long long)(m->st.predicted_downtime_ns / NS_PER_MS),
-	              (unsigned long long)(m->params.downtime_max_ns / NS_PER_MS),
-	              (unsigned long long)(m->rate.bytes_s / KIB));
+		return refuse(ERR_NOT_CONVERGED,
+			      "a stop takes about %llu ms here even with nothing left to send; the "
+			      "target was %llu ms",
+			      (unsigned long long)(fixed_ns(m) / NS_PER_MS),
+			      (unsigned long long)(m->params.downtime_max_ns / NS_PER_MS));
+	return refuse(
+		ERR_NOT_CONVERGED,
+		"after %u rounds the guest would still stand still for %llu ms (target: %llu ms): "
+		"it writes faster than the link carries (%llu KiB/s)",
+		m->st.nrounds, (unsigned long long)(m->st.predicted_downtime_ns / NS_PER_MS),
+		(unsigned long long)(m->params.downtime_max_ns / NS_PER_MS),
+		(unsigned long long)(m->rate.bytes_s / KIB));
 }
 
 void precopy_harvest(struct mig *m)
@@ -265,7 +279,7 @@ enum err precopy_run(struct mig *m)
 	m->tracking = true;
 	m->rate.round_trip_ns = NEVER_NS / 4;           /* the first round brings it down */
 	bitmap_fill(m->todo, ram_pages, true);
-	while (m->st.nrounds < MIG_ROUNDS_MAX - 1) {            /* the last one is for the stopped guest */
+	while (m->st.nrounds < MIG_ROUNDS_MAX - 1) { /* the last one is for the stopped guest */
 		e = precopy_send(m);
 		if (e != OK)
 			return e;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mig/ramhash.c - a fingerprint of RAM that finds accidents, at about one instruction for two bytes.
+ * mig/ramhash.c - a fingerprint of RAM that finds accidents, at an instruction for two bytes.
  *
  * The verified handoff hashes all RAM on both sides while the guest stands still, so the hash is
  * paid in downtime.  It defends against our own mistakes (a page that was not sent, sent twice in
@@ -19,10 +19,14 @@
 
 #define LANES      4
 #define ROTATE     29
-#define MULTIPLIER 0x9e3779b97f4a7c15ull         /* 2^64 / golden ratio, odd: no structure of its own */
+#define MULTIPLIER 0x9e3779b97f4a7c15ull /* 2^64 / golden ratio, odd: no structure of its own */
 
-static const uint64_t seed[LANES] = {            /* fractional parts of the square roots of 2, 3, 5, 7 */
-	0x6a09e667f3bcc908ull, 0xbb67ae8584caa73bull, 0x3c6ef372fe94f82bull, 0xa54ff53a5f1d36f1ull,
+static const uint64_t seed[LANES] = {
+	/* fractional parts of the square roots of 2, 3, 5, 7 */
+	0x6a09e667f3bcc908ull,
+	0xbb67ae8584caa73bull,
+	0x3c6ef372fe94f82bull,
+	0xa54ff53a5f1d36f1ull,
 };
 
 static inline uint64_t step(uint64_t h, uint64_t word)

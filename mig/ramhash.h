@@ -12,7 +12,8 @@
 struct ramhash { uint64_t lane[4]; };
 
 void ramhash_begin(struct ramhash *h);
-void ramhash_page(struct ramhash *h, uint64_t index, const void *page);      /* PAGE_SIZE bytes, any alignment */
+/* `page`: PAGE_SIZE bytes, any alignment. */
+void ramhash_page(struct ramhash *h, uint64_t index, const void *page);
 void ramhash_end(struct ramhash *h, uint8_t out[RAMHASH_LEN]);
 
 #endif

@@ -18,7 +18,8 @@ uint32_t section_layout(const struct section *s)
 
 	for (unsigned i = 0; i < s->nfields; i++) {
 		const struct field *f = &s->fields[i];
-		uint8_t shape[4] = { (uint8_t)f->size, (uint8_t)(f->size >> 8), (uint8_t)f->count, (uint8_t)(f->count >> 8) };
+		uint8_t shape[4] = { (uint8_t)f->size, (uint8_t)(f->size >> 8), (uint8_t)f->count,
+				     (uint8_t)(f->count >> 8) };
 
 		crc = crc32c(crc, f->name, strlen(f->name) + 1);
 		crc = crc32c(crc, shape, sizeof(shape));
@@ -74,10 +75,12 @@ enum err section_match(const struct section_ref *have, const struct section_head
 	const struct section *s = have->section;
 
 	if (comes->version != s->version)
-		return refuse(ERR_NOT_SUPPORTED, "section %s: version %u there, %u here", s->name, comes->version, s->version);
+		return refuse(ERR_NOT_SUPPORTED, "section %s: version %u there, %u here", s->name,
+			      comes->version, s->version);
 	if (comes->layout != section_layout(s))
-		return refuse(ERR_NOT_SUPPORTED, "section %s: the fields of version %u differ (%08x there, %08x here)", s->name,
-		              s->version, comes->layout, section_layout(s));
+		return refuse(ERR_NOT_SUPPORTED,
+			      "section %s: the fields of version %u differ (%08x there, %08x here)",
+			      s->name, s->version, comes->layout, section_layout(s));
 	return OK;
 }
 
@@ -103,7 +106,7 @@ void section_save(const struct section_ref *ref, struct wire_out *w)
 		const uint8_t *p = (const uint8_t *)ref->object + f->offset;
 
 		ASSERT(f->offset + (size_t)f->size * f->count <= s->object_size);
-		if (f->size == 1) {             /* bytes have no order: rings and register files in one go */
+		if (f->size == 1) { /* bytes have no order: rings and register files in one go */
 			wire_put_bytes(w, p, f->count);
 			continue;
 		}
@@ -112,7 +115,8 @@ void section_save(const struct section_ref *ref, struct wire_out *w)
 	}
 }
 
-static enum err stage_field(const struct section *s, const struct field *f, struct wire_in *r, uint8_t *to)
+static enum err stage_field(const struct section *s, const struct field *f, struct wire_in *r,
+			    uint8_t *to)
 {
 	if (f->size == 1 && !f->boolean) {
 		wire_take_bytes(r, to, f->count);
@@ -122,7 +126,9 @@ static enum err stage_field(const struct section *s, const struct field *f, stru
 		uint64_t v = wire_take_int(r, f->size);
 
 		if (f->boolean && v > 1)
-			return refuse(ERR_BAD_FORMAT, "section %s: field %s is %u, neither true nor false", s->name, f->name, (unsigned)v);
+			return refuse(ERR_BAD_FORMAT,
+				      "section %s: field %s is %u, neither true nor false", s->name,
+				      f->name, (unsigned)v);
 		memcpy(to + (size_t)k * f->size, &v, f->size);
 	}
 	return OK;
@@ -153,7 +159,8 @@ void section_commit(const struct section_ref *ref, const void *copy)
 	for (unsigned i = 0; i < s->nfields; i++) {
 		const struct field *f = &s->fields[i];
 
-		memcpy((uint8_t *)ref->object + f->offset, (const uint8_t *)copy + f->offset, (size_t)f->size * f->count);
+		memcpy((uint8_t *)ref->object + f->offset, (const uint8_t *)copy + f->offset,
+		       (size_t)f->size * f->count);
 	}
 }
 

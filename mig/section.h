@@ -15,7 +15,10 @@
 struct section_head { char name[WIRE_SECTION_NAME]; uint16_t instance, version; uint32_t layout; };
 #define SECTION_HEAD_LEN (WIRE_SECTION_NAME + 2 + 2 + 4)
 
-/* CRC-32C of the fields' names, sizes and counts: the same descriptor on both sides, or a named refusal. */
+/*
+ * CRC-32C of the fields' names, sizes and counts: the same descriptor on both sides, or a named
+ * refusal.
+ */
 uint32_t section_layout(const struct section *s);
 
 /* Bytes of its fields on the wire, without the head. */

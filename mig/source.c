@@ -3,7 +3,7 @@
  * mig/source.c - the sending side of a migration: one task, from HELLO to RUNNING or back.
  *
  *   ask -> precopy_run() -> stop -> grant -> release
- *                |            |        \-> doubt: QUERY until the peer answers or the operator decides
+ *                |            |        \-> doubt: QUERY until the peer or the operator answers
  *                \------------\----> go on: the guest runs here as if nothing had happened
  *
  * What may happen when is in mig/state.c; this file does it.  Until GRANT is handed to the channel
@@ -26,7 +26,7 @@ void source_part(struct mig *m, enum mig_part part)
 	m->mark_ns = now_ns;
 }
 
-/* --- Hearing the peer ----------------------------------------------------------------------------- */
+/* --- Hearing the peer ------------------------------------------------------------------------ */
 
 /* Text of a REFUSED or UNKNOWN, for people: printable characters only. */
 static void copy_reason(char *to, size_t size, const struct wire_in *body)
@@ -39,18 +39,21 @@ static void copy_reason(char *to, size_t size, const struct wire_in *body)
 }
 
 /* Not the record that we wanted: a refusal, which is always possible, or nonsense. */
-static enum err take_no(struct mig *m, uint32_t type, const struct wire_in *body, const char *wanted)
+static enum err take_no(struct mig *m, uint32_t type, const struct wire_in *body,
+			const char *wanted)
 {
 	char why[sizeof(m->st.result)];
 
 	if (type != WIRE_REFUSED)
-		return refuse(ERR_BAD_FORMAT, "%s sent %s instead of %s", m->st.peer, wire_type_name(type), wanted);
+		return refuse(ERR_BAD_FORMAT, "%s sent %s instead of %s", m->st.peer,
+			      wire_type_name(type), wanted);
 	m->refused = true;
 	copy_reason(why, sizeof(why), body);
 	return refuse(ERR_REFUSED, "%s refused: %s", m->st.peer, why);
 }
 
-static enum err expect(struct mig *m, uint32_t type, const struct wire_in *body, enum wire_type want)
+static enum err expect(struct mig *m, uint32_t type, const struct wire_in *body,
+		       enum wire_type want)
 {
 	return type == want ? OK : take_no(m, type, body, wire_type_name(want));
 }
@@ -61,8 +64,9 @@ static enum err take_ack(struct mig *m, struct wire_in *body)
 	enum err e = wire_take_end(body, "record ACK");
 
 	if (e == OK && (acked < m->rate.acked || acked > m->stream.bytes_out))
-		e = refuse(ERR_BAD_FORMAT, "record ACK: %llu bytes after %llu, of %llu sent", (unsigned long long)acked,
-		           (unsigned long long)m->rate.acked, (unsigned long long)m->stream.bytes_out);
+		e = refuse(ERR_BAD_FORMAT, "record ACK: %llu bytes after %llu, of %llu sent",
+			   (unsigned long long)acked, (unsigned long long)m->rate.acked,
+			   (unsigned long long)m->stream.bytes_out);
 	if (e == OK)
 		m->rate.acked = acked;
 	return e;
@@ -76,7 +80,8 @@ enum err source_check(struct mig *m)
 	if (m->cancel)
 		return refuse(ERR_CANCELLED, "cancelled");
 	if (m->params.timeout_ns && time_now_ns() - m->st.started_ns > m->params.timeout_ns)
-		return refuse(ERR_CANCELLED, "cancelled: not done after %llu s", (unsigned long long)(m->params.timeout_ns / NS_PER_S));
+		return refuse(ERR_CANCELLED, "cancelled: not done after %llu s",
+			      (unsigned long long)(m->params.timeout_ns / NS_PER_S));
 	if (m->vm->run != VM_RUNNING)
 		return refuse(ERR_CANCELLED, "the guest ended on the way: %s", m->vm->why);
 	/* Unasked, the peer only acknowledges, or refuses. */
@@ -84,7 +89,8 @@ enum err source_check(struct mig *m)
 		enum err e = stream_recv(&m->stream, &rec, &body, time_now_ns() + MIG_GOODBYE_NS);
 
 		if (e == OK)
-			e = rec.type == WIRE_ACK ? take_ack(m, &body) : take_no(m, rec.type, &body, "ACK");
+			e = rec.type == WIRE_ACK ? take_ack(m, &body) :
+						   take_no(m, rec.type, &body, "ACK");
 		if (e != OK)
 			return e;
 	}
@@ -92,7 +98,8 @@ enum err source_check(struct mig *m)
 }
 
 /* Wait for a record that is no ACK; until GRANT has left, a cancel ends the wait. */
-static enum err await(struct mig *m, struct wire_record *rec, struct wire_in *body, uint64_t deadline_ns)
+static enum err await(struct mig *m, struct wire_record *rec, struct wire_in *body,
+		      uint64_t deadline_ns)
 {
 	uint64_t awake_until_ns = m->stopped ? time_now_ns() + MIG_SPIN_NS : 0;
 
@@ -116,7 +123,10 @@ static enum err await(struct mig *m, struct wire_record *rec, struct wire_in *bo
 	}
 }
 
-/* A peer that refuses and hangs up while we send: its reason says more than the broken connection. */
+/*
+ * A peer that refuses and hangs up while we send: its reason says more than the broken
+ * connection.
+ */
 static enum err last_words(struct mig *m, enum err e)
 {
 	struct wire_record rec;
@@ -135,7 +145,7 @@ static enum err last_words(struct mig *m, enum err e)
 	return take_no(m, rec.type, &body, "nothing");
 }
 
-/* --- Asking ----------------------------------------------------------------------------------------- */
+/* --- Asking ---------------------------------------------------------------------------------- */
 
 static size_t sections_bytes(struct vm *vm)
 {
@@ -152,8 +162,9 @@ static enum err take_memory(struct mig *m)
 	size_t bitmap = BITMAP_WORDS(m->vm->mem.ram_pages) * sizeof(uint64_t);
 	size_t sections = sections_bytes(m->vm);
 	size_t slack = KIB;                              /* rounding of each piece */
-	enum err e = mig_work_get(m, 2 * STREAM_BUF_LEN + bitmap + sections + sizeof(*m->hello) + sizeof(*m->zeroes) +
-	                             WIRE_SECTIONS_MAX * sizeof(*m->ref) + slack);
+	enum err e = mig_work_get(m, 2 * STREAM_BUF_LEN + bitmap + sections + sizeof(*m->hello) +
+					     sizeof(*m->zeroes) +
+					     WIRE_SECTIONS_MAX * sizeof(*m->ref) + slack);
 
 	if (e != OK)
 		return e;
@@ -225,7 +236,7 @@ static enum err ask(struct mig *m)
 	return e;
 }
 
-/* --- Stopping the guest and sending the rest ---------------------------------------------------------- */
+/* --- Stopping the guest and sending the rest ------------------------------------------------- */
 
 static void save_sections(struct mig *m)
 {
@@ -319,13 +330,14 @@ static enum err await_ready(struct mig *m)
 	wire_take_bytes(&body, hash, sizeof(hash));
 	e = wire_take_end(&body, "record READY");
 	if (e == OK && m->params.verify && memcmp(hash, m->st.ram_hash, sizeof(hash)) != 0)
-		e = refuse(ERR_BAD_FORMAT, "the peer's RAM differs from ours although it says READY");
+		e = refuse(ERR_BAD_FORMAT,
+			   "the peer's RAM differs from ours although it says READY");
 	if (e == OK && m->cancel)
 		e = refuse(ERR_CANCELLED, "cancelled");
 	return e;
 }
 
-/* --- The point of no return ---------------------------------------------------------------------------- */
+/* --- The point of no return ------------------------------------------------------------------ */
 
 static void running(struct mig *m, struct wire_in *body, uint64_t grant_ns, bool direct)
 {
@@ -408,14 +420,17 @@ static void say_doubt(struct mig *m)
 
 	fmt_format(why, sizeof(why), "%s", err_reason());
 	fmt_format(m->st.result, sizeof(m->st.result),
-	           "in doubt: the peer may run the guest; it stands still here until the peer answers (%s)", why);
+		   "in doubt: the peer may run the guest; it stands still here until the peer "
+		   "answers (%s)",
+		   why);
 }
 
 static void doubt(struct mig *m)
 {
 	uint64_t pause_ns = MIG_QUERY_FIRST_NS;
 
-	log_line("migration %u of %s: GRANT left and no answer came; asking %s", m->st.id, m->st.vm, m->st.peer);
+	log_line("migration %u of %s: GRANT left and no answer came; asking %s", m->st.id, m->st.vm,
+		 m->st.peer);
 	while (m->src == SRC_DOUBT) {
 		stream_close(&m->stream);
 		enum err e = query(m);
@@ -431,12 +446,13 @@ static void doubt(struct mig *m)
 		if (m->word == WORD_NONE)
 			continue;
 		mig_src_event(m, m->word == WORD_OURS ? SRC_EV_OURS : SRC_EV_THEIRS);
-		fmt_format(m->st.result, sizeof(m->st.result), "the operator decided that the guest runs %s",
-		           m->word == WORD_OURS ? "here" : "at the peer");
+		fmt_format(m->st.result, sizeof(m->st.result),
+			   "the operator decided that the guest runs %s",
+			   m->word == WORD_OURS ? "here" : "at the peer");
 	}
 }
 
-/* --- Ends ------------------------------------------------------------------------------------------------ */
+/* --- Ends ------------------------------------------------------------------------------------ */
 
 /* As if nothing had happened, except that time has passed. */
 static void go_on(struct mig *m)
@@ -470,10 +486,12 @@ static void abandon(struct mig *m, enum err why)
 {
 	enum err e = mig_note(m, last_words(m, why));
 
-	mig_src_event(m, m->refused ? SRC_EV_NOT_RUN :
-	                 e == ERR_CANCELLED || e == ERR_NOT_CONVERGED ? SRC_EV_CANCEL : SRC_EV_LOST);
+	mig_src_event(m, m->refused                                   ? SRC_EV_NOT_RUN :
+			 e == ERR_CANCELLED || e == ERR_NOT_CONVERGED ? SRC_EV_CANCEL :
+									SRC_EV_LOST);
 	if (m->stream.chan && !m->refused)
-		stream_send_text(&m->stream, WIRE_CANCEL, m->st.result, time_now_ns() + MIG_GOODBYE_NS);
+		stream_send_text(&m->stream, WIRE_CANCEL, m->st.result,
+				 time_now_ns() + MIG_GOODBYE_NS);
 }
 
 void source_run(void *arg)

@@ -102,7 +102,10 @@ extern const struct mig_tables mig_tables;
 
 /* What QUERY (or a GRANT that comes again) is answered with; only these two states may answer. */
 static inline bool mig_dst_is_final(enum mig_dst s) { return s == DST_RUN || s == DST_REFUSED; }
-static inline bool mig_src_is_final(enum mig_src s) { return s == SRC_RELEASED || s == SRC_ABORTED; }
+static inline bool mig_src_is_final(enum mig_src s)
+{
+	return s == SRC_RELEASED || s == SRC_ABORTED;
+}
 
 const char *mig_src_name(enum mig_src s);
 const char *mig_dst_name(enum mig_dst s);

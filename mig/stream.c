@@ -14,7 +14,7 @@
 #include "lib/task.h"
 #include "lib/time.h"
 
-#define SKIPPED_MAX 1000                         /* unknown optional records in a row: then the peer is mad */
+#define SKIPPED_MAX 1000 /* unknown optional records in a row: then the peer is mad */
 
 void stream_init(struct stream *s, struct chan *give_chan, uint8_t *out, uint8_t *in)
 {
@@ -69,9 +69,13 @@ struct wire_out stream_body(struct stream *s)
 	return (struct wire_out){ .buf = s->out + WIRE_HEADER_LEN, .size = WIRE_BODY_MAX };
 }
 
-enum err stream_send(struct stream *s, enum wire_type type, const struct wire_out *body, uint64_t deadline_ns)
+enum err stream_send(struct stream *s, enum wire_type type, const struct wire_out *body,
+		     uint64_t deadline_ns)
 {
-	struct wire_record rec = { .type = type, .length = (uint32_t)body->len, .sequence = s->sequence_out, .id = s->id };
+	struct wire_record rec = { .type = type,
+				   .length = (uint32_t)body->len,
+				   .sequence = s->sequence_out,
+				   .id = s->id };
 
 	ASSERT(!body->overflow);
 	ASSERT(body->buf == s->out + WIRE_HEADER_LEN);
@@ -82,7 +86,8 @@ enum err stream_send(struct stream *s, enum wire_type type, const struct wire_ou
 	return e;
 }
 
-enum err stream_send_text(struct stream *s, enum wire_type type, const char *text, uint64_t deadline_ns)
+enum err stream_send_text(struct stream *s, enum wire_type type, const char *text,
+			  uint64_t deadline_ns)
 {
 	struct wire_out body = stream_body(s);
 
@@ -90,7 +95,8 @@ enum err stream_send_text(struct stream *s, enum wire_type type, const char *tex
 	return stream_send(s, type, &body, deadline_ns);
 }
 
-static enum err recv_one(struct stream *s, struct wire_record *rec, bool first, uint64_t deadline_ns)
+static enum err recv_one(struct stream *s, struct wire_record *rec, bool first,
+			 uint64_t deadline_ns)
 {
 	uint8_t *body = s->in + WIRE_HEADER_LEN;
 	enum err e = recv_bytes(s, s->in, WIRE_HEADER_LEN, deadline_ns);
@@ -101,17 +107,20 @@ static enum err recv_one(struct stream *s, struct wire_record *rec, bool first, 
 		return e;
 	if (first)
 		s->id = rec->id;
-	if (memcmp(rec->id.uuid, s->id.uuid, sizeof(s->id.uuid)) != 0 || rec->id.epoch != s->id.epoch)
-		return refuse(ERR_BAD_FORMAT, "record %s: it is of another guest or epoch", wire_type_name(rec->type));
+	if (memcmp(rec->id.uuid, s->id.uuid, sizeof(s->id.uuid)) != 0 ||
+	    rec->id.epoch != s->id.epoch)
+		return refuse(ERR_BAD_FORMAT, "record %s: it is of another guest or epoch",
+			      wire_type_name(rec->type));
 	if (rec->sequence != s->sequence_in)
-		return refuse(ERR_BAD_FORMAT, "record %s: number %u comes instead of %u", wire_type_name(rec->type),
-		              rec->sequence, s->sequence_in);
+		return refuse(ERR_BAD_FORMAT, "record %s: number %u comes instead of %u",
+			      wire_type_name(rec->type), rec->sequence, s->sequence_in);
 	s->sequence_in++;
 	e = recv_bytes(s, body, rec->length, deadline_ns);
 	return e == OK ? wire_check_body(rec, body) : e;
 }
 
-enum err stream_recv(struct stream *s, struct wire_record *rec, struct wire_in *body, uint64_t deadline_ns)
+enum err stream_recv(struct stream *s, struct wire_record *rec, struct wire_in *body,
+		     uint64_t deadline_ns)
 {
 	for (unsigned skipped = 0; skipped < SKIPPED_MAX; skipped++) {
 		enum err e = recv_one(s, rec, false, deadline_ns);
@@ -126,7 +135,8 @@ enum err stream_recv(struct stream *s, struct wire_record *rec, struct wire_in *
 	return refuse(ERR_BAD_FORMAT, "%d unknown records in a row", SKIPPED_MAX);
 }
 
-enum err stream_recv_first(struct stream *s, struct wire_record *rec, struct wire_in *body, uint64_t deadline_ns)
+enum err stream_recv_first(struct stream *s, struct wire_record *rec, struct wire_in *body,
+			   uint64_t deadline_ns)
 {
 	enum err e = recv_one(s, rec, true, deadline_ns);
 

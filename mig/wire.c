@@ -119,7 +119,9 @@ void wire_take_text(struct wire_in *r, char *to, size_t size)
 enum err wire_take_end(const struct wire_in *r, const char *what)
 {
 	if (r->bad)
-		return refuse(ERR_BAD_FORMAT, "%s: too short, or a text in it is too long, at byte %zu of %zu", what, r->pos, r->size);
+		return refuse(ERR_BAD_FORMAT,
+			      "%s: too short, or a text in it is too long, at byte %zu of %zu",
+			      what, r->pos, r->size);
 	if (r->pos != r->size)
 		return refuse(ERR_BAD_FORMAT, "%s: %zu bytes too many", what, r->size - r->pos);
 	return OK;
@@ -147,11 +149,13 @@ enum err wire_take_stream(struct wire_in *r)
 	if (r->bad)
 		return refuse(ERR_BAD_FORMAT, "stream header: too short");
 	if (magic != WIRE_MAGIC)
-		return refuse(ERR_BAD_FORMAT, "stream header: magic is %#llx: this is no migration", (unsigned long long)magic);
+		return refuse(ERR_BAD_FORMAT, "stream header: magic is %#llx: this is no migration",
+			      (unsigned long long)magic);
 	if (crc != crc32c(0, begin, WIRE_STREAM_LEN - sizeof(crc)))
 		return refuse(ERR_BAD_FORMAT, "stream header: checksum is wrong");
 	if (version != WIRE_VERSION)
-		return refuse(ERR_NOT_SUPPORTED, "stream header: version %u there, %u here", version, WIRE_VERSION);
+		return refuse(ERR_NOT_SUPPORTED, "stream header: version %u there, %u here",
+			      version, WIRE_VERSION);
 	return OK;
 }
 
@@ -217,16 +221,20 @@ enum err wire_take_header(const uint8_t from[WIRE_HEADER_LEN], struct wire_recor
 
 	const struct type_info *info = type_info(rec->type);
 	if (!info && !(rec->type & WIRE_OPTIONAL))
-		return refuse(ERR_NOT_SUPPORTED, "record header: type %#x is unknown here and may not be skipped", rec->type);
+		return refuse(ERR_NOT_SUPPORTED,
+			      "record header: type %#x is unknown here and may not be skipped",
+			      rec->type);
 	if (rec->length > (info ? info->max : WIRE_BODY_MAX))
-		return refuse(ERR_BAD_FORMAT, "record %s: length %u is over the limit", wire_type_name(rec->type), rec->length);
+		return refuse(ERR_BAD_FORMAT, "record %s: length %u is over the limit",
+			      wire_type_name(rec->type), rec->length);
 	return OK;
 }
 
 enum err wire_check_body(const struct wire_record *rec, const void *body)
 {
 	if (crc32c(0, body, rec->length) != rec->body_crc)
-		return refuse(ERR_BAD_FORMAT, "record %s, number %u: checksum is wrong", wire_type_name(rec->type), rec->sequence);
+		return refuse(ERR_BAD_FORMAT, "record %s, number %u: checksum is wrong",
+			      wire_type_name(rec->type), rec->sequence);
 	return OK;
 }
 
@@ -237,13 +245,17 @@ enum err wire_take_pages(struct wire_in *r, uint64_t ram_pages, struct wire_page
 	uint32_t n = wire_take_u32(r);
 
 	if (n > WIRE_PAGES_MAX)
-		return refuse(ERR_BAD_FORMAT, "record PAGES: count %u is over the limit of %u", n, WIRE_PAGES_MAX);
+		return refuse(ERR_BAD_FORMAT, "record PAGES: count %u is over the limit of %u", n,
+			      WIRE_PAGES_MAX);
 	for (uint32_t i = 0; i < n; i++) {
 		out->index[i] = wire_take_u32(r);
 		if (out->index[i] >= ram_pages)
-			return refuse(ERR_BAD_FORMAT, "record PAGES: page %u is beyond the guest's RAM", out->index[i]);
+			return refuse(ERR_BAD_FORMAT,
+				      "record PAGES: page %u is beyond the guest's RAM",
+				      out->index[i]);
 		if (i && out->index[i] <= out->index[i - 1])
-			return refuse(ERR_BAD_FORMAT, "record PAGES: page %u is out of order", out->index[i]);
+			return refuse(ERR_BAD_FORMAT, "record PAGES: page %u is out of order",
+				      out->index[i]);
 	}
 	out->n = n;
 	out->data = wire_take_span(r, n * PAGE_SIZE);
@@ -264,16 +276,21 @@ enum err wire_take_zeroes(struct wire_in *r, uint64_t ram_pages, struct wire_zer
 	uint32_t n = wire_take_u32(r);
 
 	if (n > WIRE_RANGES_MAX)
-		return refuse(ERR_BAD_FORMAT, "record ZEROES: count %u is over the limit of %u", n, WIRE_RANGES_MAX);
+		return refuse(ERR_BAD_FORMAT, "record ZEROES: count %u is over the limit of %u", n,
+			      WIRE_RANGES_MAX);
 	for (uint32_t i = 0; i < n; i++) {
 		struct wire_run run;
 
 		run.first = wire_take_u32(r);
 		run.pages = wire_take_u32(r);
 		if (run.first >= ram_pages || run.pages > ram_pages - run.first)
-			return refuse(ERR_BAD_FORMAT, "record ZEROES: %u pages from %u end beyond the guest's RAM", run.pages, run.first);
+			return refuse(ERR_BAD_FORMAT,
+				      "record ZEROES: %u pages from %u end beyond the guest's RAM",
+				      run.pages, run.first);
 		if (i && run.first < out->run[i - 1].first + out->run[i - 1].pages)
-			return refuse(ERR_BAD_FORMAT, "record ZEROES: the run from page %u is out of order", run.first);
+			return refuse(ERR_BAD_FORMAT,
+				      "record ZEROES: the run from page %u is out of order",
+				      run.first);
 		out->run[i] = run;
 	}
 	out->n = n;

@@ -20,7 +20,7 @@
  *
  * Everything is little-endian and written by put and read by take; no struct is copied to the wire.
  * A record's meaning never changes: a change is a new type.  An unknown type is refused, unless it
- * has WIRE_OPTIONAL: then it is skipped.  Every length has a cap, known before a byte of it is read.
+ * has WIRE_OPTIONAL: then it is skipped.  Every length has a cap, known before its first byte.
  */
 #ifndef MIG_WIRE_H
 #define MIG_WIRE_H
@@ -34,8 +34,8 @@
 #define WIRE_STREAM_LEN  16
 
 /*
- * Record header:  0 type u32        4 length u32 (of the body)     8 sequence u32 (from 0, each direction)
- *                12 body crc32c u32 16 uuid, 16 bytes             32 epoch u64
+ * Record header:  0 type u32         4 length u32 of the body   8 sequence u32, each way from 0
+ *                12 body crc32c u32 16 uuid, 16 bytes          32 epoch u64
  *                40 reserved u32, 0 44 crc32c u32 of bytes 0..43
  */
 #define WIRE_HEADER_LEN  48
@@ -51,23 +51,39 @@
 #define WIRE_ZEROES_LEN(n) (4 + (n) * 8)
 
 /* name, number, largest body, direction, body and meaning */
-#define WIRE_TYPES(T)                                                                                          \
-	T(HELLO,   0x01, 16 * KIB,          ">", "what the guest is and needs (mig/hello.h)")                  \
-	T(ACCEPT,  0x02, 8,                 "<", "boot id u64 of the destination")                             \
-	T(REFUSED, 0x03, WIRE_REASON_MAX,   "<", "why, text; final for this uuid and epoch")                   \
-	T(CANCEL,  0x04, WIRE_REASON_MAX,   ">", "why, text")                                                  \
-	T(ACK,     0x05, 8,                 "<", "bytes of the stream that were taken and acted on u64")       \
-	T(PAGES,   0x10, WIRE_PAGES_LEN(WIRE_PAGES_MAX), ">", "count u32, count page indices u32 ascending, count pages") \
-	T(ZEROES,  0x11, WIRE_ZEROES_LEN(WIRE_RANGES_MAX), ">", "count u32, count runs {first u32, pages u32}: all zero") \
-	T(ROUND,   0x80000012u, 16,         ">", "round u64, pages to send in it u64; for people")             \
-	T(SECTION, 0x20, WIRE_SECTION_MAX,  ">", "name 16 bytes, instance u16, version u16, layout u32, fields") \
-	T(END,     0x21, 24,                ">", "pages u64, zero pages u64 sent in all, sections u32, verify u32") \
-	T(VERIFY,  0x22, 32,                ">", "hash of the source's RAM")                                   \
-	T(READY,   0x30, 32,                "<", "hash of the destination's RAM, zeros without verify")        \
-	T(GRANT,   0x31, 16,                ">", "ns since the guest stopped u64, ns between READY and this u64") \
-	T(RUNNING, 0x32, 8,                 "<", "ns from GRANT to the guest being runnable u64")              \
-	T(QUERY,   0x33, 8,                 ">", "boot id u64 of the destination, from ACCEPT")                \
-	T(UNKNOWN, 0x34, WIRE_REASON_MAX,   "<", "why the destination cannot know, text")
+#define WIRE_TYPES(T) \
+	T(HELLO, 0x01, 16 * KIB, ">", \
+	  "what the guest is and needs (mig/hello.h)") \
+	T(ACCEPT, 0x02, 8, "<", \
+	  "boot id u64 of the destination") \
+	T(REFUSED, 0x03, WIRE_REASON_MAX, "<", \
+	  "why, text; final for this uuid and epoch") \
+	T(CANCEL, 0x04, WIRE_REASON_MAX, ">", \
+	  "why, text") \
+	T(ACK, 0x05, 8, "<", \
+	  "bytes taken and acted on u64") \
+	T(PAGES, 0x10, WIRE_PAGES_LEN(WIRE_PAGES_MAX), ">", \
+	  "n u32, n page indices u32 ascending, n pages") \
+	T(ZEROES, 0x11, WIRE_ZEROES_LEN(WIRE_RANGES_MAX), ">", \
+	  "n u32, n runs {first u32, pages u32} of zeros") \
+	T(ROUND, 0x80000012u, 16, ">", \
+	  "round u64, pages to send in it u64; for people") \
+	T(SECTION, 0x20, WIRE_SECTION_MAX, ">", \
+	  "name 16 bytes, instance u16, version u16, layout u32, fields") \
+	T(END, 0x21, 24, ">", \
+	  "pages u64 and zero pages u64 in all, sections u32, verify u32") \
+	T(VERIFY, 0x22, 32, ">", \
+	  "hash of the source's RAM") \
+	T(READY, 0x30, 32, "<", \
+	  "hash of the destination's RAM, zeros without verify") \
+	T(GRANT, 0x31, 16, ">", \
+	  "ns since the guest stopped u64, ns between READY and this u64") \
+	T(RUNNING, 0x32, 8, "<", \
+	  "ns from GRANT to the guest being runnable u64, 0: forgotten") \
+	T(QUERY, 0x33, 8, ">", \
+	  "boot id u64 of the destination, from ACCEPT") \
+	T(UNKNOWN, 0x34, WIRE_REASON_MAX, "<", \
+	  "why the destination cannot know, text")
 
 enum wire_type {
 #define T(name, number, max, dir, text) WIRE_##name = number,
@@ -76,10 +92,12 @@ enum wire_type {
 };
 
 #define WIRE_BODY_MAX    (68 * KIB)
-_Static_assert(WIRE_PAGES_LEN(WIRE_PAGES_MAX) <= WIRE_BODY_MAX, "a full batch of pages fits one record");
+_Static_assert(WIRE_PAGES_LEN(WIRE_PAGES_MAX) <= WIRE_BODY_MAX,
+	       "a full batch of pages fits one record");
 _Static_assert(WIRE_SECTION_MAX <= WIRE_BODY_MAX, "a section fits one record");
-_Static_assert(WIRE_PAGES_LEN(WIRE_PAGES_MAX) + WIRE_HEADER_LEN <= WIRE_PAGES_MAX * PAGE_SIZE * 101 / 100,
-               "overhead of the format under 1 %");
+_Static_assert(WIRE_PAGES_LEN(WIRE_PAGES_MAX) + WIRE_HEADER_LEN <=
+		       WIRE_PAGES_MAX * PAGE_SIZE * 101 / 100,
+	       "overhead of the format under 1 %");
 
 /* Which migration of which guest; in every record. */
 struct wire_id { uint8_t uuid[16]; uint64_t epoch; };
@@ -96,7 +114,8 @@ void wire_put_u64(struct wire_out *w, uint64_t v);
 void wire_put_int(struct wire_out *w, uint64_t v, unsigned size);        /* size 1, 2, 4 or 8 */
 void wire_put_bytes(struct wire_out *w, const void *from, size_t len);
 void wire_put_text(struct wire_out *w, const char *text);                /* u16 length, bytes */
-void *wire_put_room(struct wire_out *w, size_t len);                     /* to be filled by the caller; NULL on overflow */
+void *wire_put_room(struct wire_out *w,
+		    size_t len); /* to be filled by the caller; NULL on overflow */
 
 /* Reading.  Too little sets `bad` and gives zeros; ask wire_take_end() at the end. */
 struct wire_in { const uint8_t *buf; size_t size, pos; bool bad; };
@@ -107,8 +126,9 @@ uint32_t wire_take_u32(struct wire_in *r);
 uint64_t wire_take_u64(struct wire_in *r);
 uint64_t wire_take_int(struct wire_in *r, unsigned size);
 void     wire_take_bytes(struct wire_in *r, void *to, size_t len);
-const void *wire_take_span(struct wire_in *r, size_t len);               /* borrowed; NULL when too short */
-void     wire_take_text(struct wire_in *r, char *to, size_t size);       /* too long for `to`, or a NUL inside: bad */
+const void *wire_take_span(struct wire_in *r, size_t len); /* borrowed; NULL when too short */
+void wire_take_text(struct wire_in *r, char *to,
+		    size_t size); /* too long for `to`, or a NUL inside: bad */
 
 /* ERR_BAD_FORMAT, naming `what`, when bytes were missing or are left over. */
 enum err wire_take_end(const struct wire_in *r, const char *what);

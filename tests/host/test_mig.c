@@ -29,7 +29,11 @@ static void begin(void)
 
 static struct mig *outgoing(void) { return &host_a.node.slot[0]; }
 static struct mig *incoming(void) { return &host_b.node.slot[0]; }
-static bool ended(void) { return outgoing()->st.ended && (!incoming()->used || incoming()->st.ended) && !chan_mem.open; }
+static bool ended(void)
+{
+	return outgoing()->st.ended && (!incoming()->used || incoming()->st.ended) &&
+	       !chan_mem.open;
+}
 static bool in_doubt(void) { return outgoing()->src == SRC_DOUBT; }
 
 static void start(void)
@@ -42,7 +46,8 @@ static struct host *finish(void)
 {
 	two_hosts_run(ended, ENOUGH_NS);
 	if (!ended())
-		fail_msg("it does not end: source %s, destination %s", mig_src_name(outgoing()->src), mig_dst_name(incoming()->dst));
+		fail_msg("it does not end: source %s, destination %s",
+			 mig_src_name(outgoing()->src), mig_dst_name(incoming()->dst));
 	struct host *owner = two_hosts_owner();
 	/* The state tables and the world agree. */
 	assert_int_equal(outgoing()->src, owner == &host_a ? SRC_ABORTED : SRC_RELEASED);
@@ -157,7 +162,8 @@ static void run_with(enum fault_kind fault, unsigned at, struct tally *t)
 
 static void link_cut_at_every_message_leaves_one_guest(void **state)
 {
-	static const enum fault_kind cuts[] = { FAULT_CUT_BEFORE, FAULT_CUT_MIDDLE, FAULT_CUT_AFTER, FAULT_SILENCE };
+	static const enum fault_kind cuts[] = { FAULT_CUT_BEFORE, FAULT_CUT_MIDDLE, FAULT_CUT_AFTER,
+						FAULT_SILENCE };
 	unsigned sends = count_sends(false);
 
 	(void)state;
@@ -166,7 +172,8 @@ static void link_cut_at_every_message_leaves_one_guest(void **state)
 
 		for (unsigned at = 0; at < sends; at++)
 			run_with(cuts[k], at, &t);
-		printf("  cut %u at %u messages: stayed %u, moved %u, in doubt for a while %u\n", k, sends, t.stayed, t.moved, t.doubts);
+		printf("  cut %u at %u messages: stayed %u, moved %u, in doubt for a while %u\n", k,
+		       sends, t.stayed, t.moved, t.doubts);
 		assert_true(t.stayed > sends / 2);
 		assert_true(t.moved >= 1);      /* RUNNING lost: QUERY finds out          */
 		assert_true(t.doubts >= 1);
@@ -194,7 +201,8 @@ static void bent_byte_anywhere_is_refused(void **state)
 			two_hosts_end();
 		}
 	}
-	printf("  %u messages bent: stayed %u, moved %u, in doubt for a while %u\n", sends, t.stayed, t.moved, t.doubts);
+	printf("  %u messages bent: stayed %u, moved %u, in doubt for a while %u\n", sends,
+	       t.stayed, t.moved, t.doubts);
 	/* Only a bent RUNNING lets the guest move: it is the last message. */
 	assert_int_equal(t.moved, COUNT(offsets));
 	assert_true(t.doubts >= t.moved);
@@ -425,7 +433,10 @@ static void requests_are_checked(void **state)
 	two_hosts_end();
 }
 
-/* Back and forth: epochs grow, the memory of both hosts does not stand in the way, nothing leaks. */
+/*
+ * Back and forth: epochs grow, the memory of both hosts does not stand in the way, nothing
+ * leaks.
+ */
 static void fifty_migrations_back_and_forth(void **state)
 {
 	(void)state;
@@ -499,7 +510,8 @@ int main(void)
 		cmocka_unit_test(requests_are_checked),
 		cmocka_unit_test(fifty_migrations_back_and_forth),
 		cmocka_unit_test(strangers_are_sent_away),
-		cmocka_unit_test(too_little_memory_is_refused_before_the_first_page),   /* last: it keeps the memory */
+		cmocka_unit_test(
+			too_little_memory_is_refused_before_the_first_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

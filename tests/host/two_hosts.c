@@ -23,7 +23,7 @@
 struct host host_a, host_b, *here = &host_a;
 struct guest_truth truth;
 
-/* --- Tasks on ucontext --------------------------------------------------------------------------------- */
+/* --- Tasks on ucontext ----------------------------------------------------------------------- */
 
 #define STACK_BYTES (256 * KIB)
 
@@ -100,7 +100,7 @@ void two_hosts_run(bool (*done)(void), uint64_t max_ns)
 	current_context = &main_context;
 }
 
-/* --- The guest: RAM with a writer ------------------------------------------------------------------------ */
+/* --- The guest: RAM with a writer ------------------------------------------------------------ */
 
 /* Its devices: one that counts, and one with an instance number. */
 struct toy { uint64_t count; uint8_t pattern[40]; bool on; uint64_t resumed; };
@@ -114,10 +114,15 @@ static enum err toy_check(const void *object)
 	return truth.check_fails ? refuse(ERR_BAD_FORMAT, "section toy: count is wrong") : OK;
 }
 
-static const struct field toy_fields[] = { FIELD(struct toy, count), FIELDS(struct toy, pattern), FIELD(struct toy, on) };
-static const struct section toy_state = {
-	.name = "toy", .version = 1, .fields = toy_fields, .nfields = COUNT(toy_fields), .object_size = sizeof(struct toy),
-	.check = toy_check, .resume = toy_resume };
+static const struct field toy_fields[] = { FIELD(struct toy, count), FIELDS(struct toy, pattern),
+					   FIELD(struct toy, on) };
+static const struct section toy_state = { .name = "toy",
+					  .version = 1,
+					  .fields = toy_fields,
+					  .nfields = COUNT(toy_fields),
+					  .object_size = sizeof(struct toy),
+					  .check = toy_check,
+					  .resume = toy_resume };
 
 static bool is_running(const struct vm *vm) { return vm && vm->run == VM_RUNNING && !vm->stun; }
 
@@ -135,8 +140,10 @@ static void guest_writes(struct vm *vm)
 	for (unsigned i = 0; i < truth.writes_per_turn; i++) {
 		uint64_t index = (uint64_t)rand() % truth.pages_written, run;
 
-		truth.value[index] = rand() % 8 ? (uint64_t)rand() | 1 : 0;     /* sometimes a page becomes zero */
-		*(uint64_t *)mem_poke(&vm->mem, mem_gpa(&vm->mem, index), sizeof(uint64_t), &run) = truth.value[index];
+		truth.value[index] =
+			rand() % 8 ? (uint64_t)rand() | 1 : 0; /* sometimes a page becomes zero */
+		*(uint64_t *)mem_poke(&vm->mem, mem_gpa(&vm->mem, index), sizeof(uint64_t), &run) =
+			truth.value[index];
 	}
 	truth.device = ((struct toy_vm *)vm)->toy[1].count += 3;
 }
@@ -155,7 +162,7 @@ static uint64_t guest_turn(uint64_t now_ns)
 	return vm ? now_ns + NS_PER_MS : NEVER_NS;
 }
 
-/* --- The VM layer, as mig/ sees it ------------------------------------------------------------------------- */
+/* --- The VM layer, as mig/ sees it ----------------------------------------------------------- */
 
 struct vm_hooks vm_hooks;
 
@@ -183,10 +190,13 @@ static enum err toy_vm_create(const struct vm_config *c, enum vm_run run, struct
 
 enum err vm_config_check(const struct vm_config *c)
 {
-	return c->ram_bytes != GUEST_RAM ? refuse(ERR_BAD_ARGUMENT, "\"memory\" is not that of the test") : OK;
+	return c->ram_bytes != GUEST_RAM ?
+		       refuse(ERR_BAD_ARGUMENT, "\"memory\" is not that of the test") :
+		       OK;
 }
 
-enum err vm_create_ghost(const struct vm_config *c, const struct cpuid_table *cpuid, struct vm **out_vm)
+enum err vm_create_ghost(const struct vm_config *c, const struct cpuid_table *cpuid,
+			 struct vm **out_vm)
 {
 	enum err e = toy_vm_create(c, VM_GHOST, out_vm);
 
@@ -219,10 +229,12 @@ enum err vm_stun(struct vm *vm)
 
 static void check_clock(struct vm *vm)
 {
-	uint64_t want = truth.vm_clock_ns + (support_now_ns - truth.stopped_at_ns), is = clock_now_ns(&vm->clock);
+	uint64_t want = truth.vm_clock_ns + (support_now_ns - truth.stopped_at_ns),
+		 is = clock_now_ns(&vm->clock);
 
 	if (is > want + NS_PER_MS || is + NS_PER_MS < want)
-		panic("the guest's clock is %llu us, should be %llu us", (unsigned long long)is / 1000, (unsigned long long)want / 1000);
+		panic("the guest's clock is %llu us, should be %llu us",
+		      (unsigned long long)is / 1000, (unsigned long long)want / 1000);
 }
 
 void vm_unstun(struct vm *vm, uint64_t advance_ns)
@@ -247,7 +259,10 @@ void vm_become_running(struct vm *vm, uint64_t advance_ns)
 }
 
 struct vm *vm_at(unsigned i) { return here->vm[i]; }
-const char *vm_run_name(enum vm_run run) { return run == VM_RUNNING ? "RUNNING" : "something else"; }
+const char *vm_run_name(enum vm_run run)
+{
+	return run == VM_RUNNING ? "RUNNING" : "something else";
+}
 
 bool vm_section(struct vm *vm, unsigned i, struct section_ref *ref)
 {
@@ -283,12 +298,17 @@ uint64_t dirty_harvest(struct vm *vm, uint64_t *todo)
 	return n;
 }
 
-static const struct field cpuid_fields[] = { FIELD(struct cpuid_table, n), FIELDS(struct cpuid_table, eax),
-                                             FIELD(struct cpuid_table, xcr0_mask) };
-const struct section cpuid_state = {
-	.name = "cpuid", .version = 1, .fields = cpuid_fields, .nfields = COUNT(cpuid_fields), .object_size = sizeof(struct cpuid_table) };
+static const struct field cpuid_fields[] = { FIELD(struct cpuid_table, n),
+					     FIELDS(struct cpuid_table, eax),
+					     FIELD(struct cpuid_table, xcr0_mask) };
+const struct section cpuid_state = { .name = "cpuid",
+				     .version = 1,
+				     .fields = cpuid_fields,
+				     .nfields = COUNT(cpuid_fields),
+				     .object_size = sizeof(struct cpuid_table) };
 
-unsigned cpuid_compare(const struct cpuid_table *want, const struct cpuid_table *have, cpuid_missing_fn *missing, void *ctx)
+unsigned cpuid_compare(const struct cpuid_table *want, const struct cpuid_table *have,
+		       cpuid_missing_fn *missing, void *ctx)
 {
 	if (!(want->eax[0] & ~have->eax[0]))
 		return 0;
@@ -297,7 +317,7 @@ unsigned cpuid_compare(const struct cpuid_table *want, const struct cpuid_table 
 	return 2;
 }
 
-/* --- Between the hosts ------------------------------------------------------------------------------------- */
+/* --- Between the hosts ----------------------------------------------------------------------- */
 
 static enum err connect(const char *where, uint64_t deadline_ns, struct chan **chan)
 {
@@ -329,7 +349,7 @@ void vm_host_cpuid(struct cpuid_table *t, unsigned cpus)
 	t->eax[0] = here->other_cpu ? 1 : 3;
 }
 
-/* --- A test's begin and end --------------------------------------------------------------------------------- */
+/* --- A test's begin and end ------------------------------------------------------------------ */
 
 static struct pages_stats at_begin;
 static void *region;
@@ -353,8 +373,14 @@ void host_restart(struct host *h)
 
 static void make_guest(void)
 {
-	struct vm_config c = { .name = "demo", .uuid = { 7, 7, 7 }, .ram_bytes = GUEST_RAM, .cpus = 1, .boot = BOOT_LINUX,
-	                       .kernel = "vmlinuz", .cmdline = "console=ttyS0", .nnics = 1 };
+	struct vm_config c = { .name = "demo",
+			       .uuid = { 7, 7, 7 },
+			       .ram_bytes = GUEST_RAM,
+			       .cpus = 1,
+			       .boot = BOOT_LINUX,
+			       .kernel = "vmlinuz",
+			       .cmdline = "console=ttyS0",
+			       .nnics = 1 };
 	struct vm *vm;
 
 	be(&host_a);
@@ -410,7 +436,8 @@ struct host *two_hosts_owner(void)
 		if (*(const uint64_t *)mem_page(&vm->mem, i) != truth.value[i])
 			panic("page %llu of the guest is wrong", (unsigned long long)i);
 	const struct toy *t = ((struct toy_vm *)vm)->toy;
-	if (t[1].count != truth.device || !t[1].on || t[1].pattern[39] != 0xa1 || t[0].pattern[0] != 0xa0)
+	if (t[1].count != truth.device || !t[1].on || t[1].pattern[39] != 0xa1 ||
+	    t[0].pattern[0] != 0xa0)
 		panic("a device of the guest is wrong");
 	if (vm->owner)
 		panic("the guest still belongs to a migration");
@@ -440,6 +467,7 @@ void two_hosts_end(void)
 		panic("%u ends of channels were never closed", chan_mem.open);
 	struct pages_stats now = pages_stats();
 	if (now.frames_free != at_begin.frames_free)
-		panic("memory leaked: %llu frames free before, %llu now", (unsigned long long)at_begin.frames_free,
+		panic("memory leaked: %llu frames free before, %llu now",
+		      (unsigned long long)at_begin.frames_free,
 		      (unsigned long long)now.frames_free);
 }
