@@ -44,7 +44,7 @@ enum err stream_recv_first(struct stream *s, struct wire_record *rec, struct wir
 /* Something arrived that stream_recv() would read. */
 bool     stream_readable(const struct stream *s);
 
-/* Stay awake, but let others run, until something arrives: while a guest stands still, sleep costs. */
+/* Stay awake until something arrives: while a guest stands still, sleep costs downtime. */
 void     stream_spin(const struct stream *s, uint64_t until_ns);
 
 #endif
