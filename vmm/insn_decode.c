@@ -102,7 +102,7 @@ struct cursor {
 	bool     rep;
 };
 
-static uint8_t take(struct cursor *c)
+static inline uint8_t take(struct cursor *c)
 {
 	if (c->at >= c->n) {
 		c->short_of_bytes = true;
@@ -112,7 +112,7 @@ static uint8_t take(struct cursor *c)
 }
 
 /* `size` bytes, little-endian, sign-extended. */
-static int64_t take_signed(struct cursor *c, unsigned size)
+static inline int64_t take_signed(struct cursor *c, unsigned size)
 {
 	uint64_t value = 0;
 
@@ -139,7 +139,7 @@ static uint8_t segment_prefix(uint8_t byte)
  * SDM vol. 2, "Instruction Prefixes" and "REX Prefixes": REX counts only right before the opcode.
  * Returns the opcode.
  */
-static uint8_t take_prefixes(struct cursor *c, const struct cpu_mode *mode)
+static inline uint8_t take_prefixes(struct cursor *c, const struct cpu_mode *mode)
 {
 	bool wide = mode->cs_attr & SEG_DB, opsize = false, addrsize = false;
 	uint8_t byte;
@@ -199,7 +199,7 @@ static bool take_modrm_tail(struct cursor *c, uint8_t modrm)
 }
 
 /* The register in ModRM.reg; without REX, bytes 4 to 7 are AH, CH, DH, BH. */
-static void set_register(const struct cursor *c, struct insn *out, uint8_t modrm, unsigned width)
+static inline void set_register(const struct cursor *c, struct insn *out, uint8_t modrm, unsigned width)
 {
 	out->gpr = (uint8_t)(MODRM_REG(modrm) + (c->rex & REX_R ? 8 : 0));
 	if (width == 1 && !c->rex && out->gpr >= GPR_RSP) {
@@ -234,7 +234,7 @@ static bool decode_moffs(struct cursor *c, struct insn *out, bool to_memory)
 	return true;
 }
 
-static bool decode_modrm(struct cursor *c, const struct opcode *o, struct insn *out)
+static inline bool decode_modrm(struct cursor *c, const struct opcode *o, struct insn *out)
 {
 	uint8_t modrm = take(c), imm_size = MIN(out->size, 4);
 
@@ -269,7 +269,7 @@ static bool decode_modrm(struct cursor *c, const struct opcode *o, struct insn *
 	}
 }
 
-static bool decode(struct cursor *c, const struct cpu_mode *mode, struct insn *out)
+static inline bool decode(struct cursor *c, const struct cpu_mode *mode, struct insn *out)
 {
 	uint8_t byte = take_prefixes(c, mode);
 	bool escaped = byte == ESCAPE;

@@ -8,6 +8,8 @@
  */
 #include "vmm/mmio.h"
 
+#include <string.h>
+
 #include "arch/x86_64/defs/cr.h"
 #include "vmm/io.h"
 #include "vmm/pagewalk.h"
@@ -263,14 +265,23 @@ static enum resume do_string(struct vcpu *v, const struct insn *in, const struct
 	return count > 1 ? RESUME_SAME : RESUME_NEXT;
 }
 
-/* The bytes at RIP, up to a page that cannot be read; returns how many. */
+/* The bytes at RIP, up to a page that cannot be read; returns how many.  Most lie in one page. */
 static unsigned fetch(struct vcpu *v, const struct cpu_mode *mode, uint8_t bytes[INSN_LEN_MAX])
 {
-	uint64_t linear = pagewalk_linear(mode, SEG_CS, v->rip, 8), fault = linear;
+	struct mem *m = &v->vm->mem;
+	uint64_t linear = pagewalk_linear(mode, SEG_CS, v->rip, 8), fault = linear, run;
 	uint32_t error;
+	gpa_t at;
 
-	if (pagewalk_read(&v->vm->mem, mode, linear, bytes, INSN_LEN_MAX, WALK_FETCH, &fault,
-	                  &error))
+	if ((linear & (PAGE_SIZE - 1)) <= PAGE_SIZE - INSN_LEN_MAX) {
+		const void *code = NULL;
+		if (pagewalk(m, mode, linear, WALK_FETCH, &at, &error))
+			code = mem_peek(m, at, INSN_LEN_MAX, &run);
+		if (code)
+			memcpy(bytes, code, INSN_LEN_MAX);
+		return code ? INSN_LEN_MAX : 0;
+	}
+	if (pagewalk_read(m, mode, linear, bytes, INSN_LEN_MAX, WALK_FETCH, &fault, &error))
 		return INSN_LEN_MAX;
 	return (unsigned)(fault - linear);
 }
