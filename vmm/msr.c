@@ -158,6 +158,12 @@ static bool read_lapic(struct vcpu *v, uint32_t msr, uint64_t *value)
 	return vlapic_msr_read(&v->lapic, msr, value, clock_now_ns(&v->vm->clock));
 }
 
+/* No time is asked for what does not change with it. */
+static bool read_apic_base(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	return vlapic_msr_read(&v->lapic, msr, value, 0);
+}
+
 static bool write_lapic(struct vcpu *v, uint32_t msr, uint64_t value)
 {
 	bool done = vlapic_msr_write(&v->lapic, msr, value, clock_now_ns(&v->vm->clock));
@@ -302,7 +308,7 @@ static const struct msr_row rows[] = {
 	ONE(MSR_KVM_WALL_CLOCK_OLD, read_zero, write_wall_clock),
 	ONE(MSR_KVM_SYSTEM_TIME_OLD, read_system_time, write_system_time),
 	ONE(MSR_PLATFORM_ID, read_zero, NULL),
-	ONE(MSR_APIC_BASE, read_lapic, write_lapic),
+	ONE(MSR_APIC_BASE, read_apic_base, write_lapic),
 	ONE(0x2a, read_zero, write_ignored),                    /* EBL_CR_POWERON */
 	ONE(0x33, NULL, NULL),                                  /* TEST_CTRL */
 	ONE(0x34, read_zero, NULL),                             /* SMI_COUNT */
