@@ -54,9 +54,16 @@ def read_text(path):
         return ""
 
 
+def line_that_matches(pattern):
+    """For `until`: from the first match of a regular expression to the end of its line."""
+    def find(text):
+        found = re.search(pattern, text, re.MULTILINE)
+        return text[found.start():].partition("\n")[0] if found else None
+    return find
+
+
 def _watch(process, serial_log, until, cpu_limit, wall_limit):
     """Wait for the first of verdict, exit and limits; returns (ended, verdict, CPU seconds)."""
-    pattern = re.compile(until, re.MULTILINE)
     deadline = time.monotonic() + wall_limit
     size, cpu, grew_at = 0, 0.0, 0.0
     while True:
@@ -67,9 +74,9 @@ def _watch(process, serial_log, until, cpu_limit, wall_limit):
         text = read_text(serial_log)
         # A last line without its end may be half of something else, unless nothing follows.
         complete = not alive or cpu - grew_at > QUIET_CPU_S
-        found = pattern.search(text if complete else text[:text.rfind("\n") + 1])
-        if found:
-            return "verdict", text[found.start():].partition("\n")[0], cpu
+        verdict = until(text if complete else text[:text.rfind("\n") + 1])
+        if verdict:
+            return "verdict", verdict, cpu
         if not alive:
             return "exit", "", cpu
         if cpu > cpu_limit:
@@ -83,10 +90,13 @@ def boot(image, cmdline="", modules=(), *, directory=None, until=VERDICT, grace=
          cpu_limit=60.0, wall_limit=600.0, video="text", backend="bochs", **machine):
     """Boot `image` with `modules` (iso.Module) and return a Result.
 
-    `until` is a regular expression for the line that ends the run; afterwards the host may take
-    `grace` more CPU seconds to switch itself off, which makes the final tick known.  `machine`
-    are fields of Machine: cpus, memory, cpu_model, ips, sync.
+    `until` is a regular expression for the line that ends the run, or a function that is given
+    what COM1 said and returns the verdict, or None; afterwards the host may take `grace` more CPU
+    seconds to switch itself off, which makes the final tick known.  `machine` are fields of
+    Machine: cpus, memory, cpu_model, ips, sync.
     """
+    if isinstance(until, str):
+        until = line_that_matches(until)
     directory = directory or tempfile.mkdtemp(prefix="godwit-boot.")
     os.makedirs(directory, exist_ok=True)
     host = Machine(directory=os.path.abspath(directory),
