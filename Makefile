@@ -34,7 +34,7 @@ vmx-objs  += arch/x86_64/vmx/vmx_decode.o                       # raw fields to 
 vmx-objs  += arch/x86_64/vmx/vmx_check.o                        # entry rules, as text
 vmx-objs  += arch/x86_64/vmx/ept.o arch/x86_64/vmx/vmx_state.o arch/x86_64/vmx/vmx_entry.o
 
-vmm-objs  := vmm/vm.o vmm/vcpu.o vmm/exit.o                     # life of a VM: create, run,
+vmm-objs  := vmm/vm_config.o vmm/vm.o vmm/vcpu.o vmm/exit.o       # life of a VM: create, run,
 vmm-objs  += vmm/virt.o vmm/dump.o                              # why it stopped
 vmm-objs  += vmm/cpu_state.o                                    # what a CPU is
 vmm-objs  += vmm/mem.o vmm/stage2.o vmm/dirty.o                 # its memory; changed pages
@@ -145,7 +145,7 @@ host-tests   := $(host-sources:tests/host/%.c=$(BUILD)/host/%)
 pure-objs    := lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o
 pure-objs    += vmm/bus.o vmm/clock.o vmm/kvmclock.o vmm/trace.o vmm/image.o vmm/memmap.o
 pure-objs    += vmm/cpuid.o vmm/msr.o vmm/insn_decode.o vmm/mmio.o vmm/pagewalk.o vmm/io.o
-pure-objs    += vmm/vm.o vmm/vcpu.o vmm/exit.o vmm/virt.o vmm/dump.o
+pure-objs    += vmm/vm_config.o vmm/vm.o vmm/vcpu.o vmm/exit.o vmm/virt.o vmm/dump.o
 pure-objs    += vmm/load_linux.o vmm/load_multiboot.o
 pure-objs    += net/vswitch.o net/announce.o net/nic.o net/endpoint.o net/lwip_port/checksum.o
 pure-objs    += net/session.o net/route.o net/http.o

@@ -60,6 +60,6 @@
 #define MIG_QUERY_FIRST_NS      (200 * NS_PER_MS) /* pause between QUERYs, doubled ... */
 #define MIG_QUERY_MAX_NS        (10 * NS_PER_S)   /* ... up to this                    */
 #define MIG_POLL_NS             (1 * NS_PER_MS)   /* look for an answer or a cancel    */
-#define MIG_SPIN_NS             (500 * NS_PER_MS) /* ... without sleeping while the guest stands still */
+#define MIG_SPIN_NS             (500 * NS_PER_MS) /* ... awake while the guest stands still */
 
 #endif

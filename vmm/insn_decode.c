@@ -199,7 +199,8 @@ static bool take_modrm_tail(struct cursor *c, uint8_t modrm)
 }
 
 /* The register in ModRM.reg; without REX, bytes 4 to 7 are AH, CH, DH, BH. */
-static inline void set_register(const struct cursor *c, struct insn *out, uint8_t modrm, unsigned width)
+static inline void set_register(const struct cursor *c, struct insn *out, uint8_t modrm,
+                                unsigned width)
 {
 	out->gpr = (uint8_t)(MODRM_REG(modrm) + (c->rex & REX_R ? 8 : 0));
 	if (width == 1 && !c->rex && out->gpr >= GPR_RSP) {
@@ -318,18 +319,29 @@ enum err insn_decode(const uint8_t *bytes, size_t n, const struct cpu_mode *mode
 
 /* --- Lengths ---------------------------------------------------------------------------------- */
 
+/* Opcodes of instructions that always exit (SDM vol. 2, "Opcode Map"); OP2: after 0F. */
+enum {
+	OP_INS8 = 0x6c, OP_INS = 0x6d, OP_OUTS8 = 0x6e, OP_OUTS = 0x6f,
+	OP_PAUSE = 0x90,                                        /* after F3 */
+	OP_IN_IMM8 = 0xe4, OP_IN_IMM = 0xe5, OP_OUT_IMM8 = 0xe6, OP_OUT_IMM = 0xe7,
+	OP_IN_DX8 = 0xec, OP_IN_DX = 0xed, OP_OUT_DX8 = 0xee, OP_OUT_DX = 0xef,
+	OP_HLT = 0xf4,
+	OP2_GROUP7 = 0x01, OP2_INVD = 0x08, OP2_WBINVD = 0x09,
+	OP2_MOV_FROM_CR = 0x20, OP2_MOV_FROM_DR = 0x21, OP2_MOV_TO_CR = 0x22, OP2_MOV_TO_DR = 0x23,
+	OP2_WRMSR = 0x30, OP2_RDTSC = 0x31, OP2_RDMSR = 0x32, OP2_RDPMC = 0x33, OP2_CPUID = 0xa2,
+};
+
 /*
  * Operand bytes after the opcode of an instruction that always exits; -1: not such an instruction.
  */
 static int tail_one_byte(uint8_t opcode)
 {
 	switch (opcode) {
-	case 0xe4: case 0xe5: case 0xe6: case 0xe7:             /* IN, OUT with a port number */
-		return 1;
-	case 0xec: case 0xed: case 0xee: case 0xef:             /* IN, OUT by DX              */
-	case 0x6c: case 0x6d: case 0x6e: case 0x6f:             /* INS, OUTS                  */
-	case 0x90:                                              /* PAUSE, after F3            */
-	case 0xf4:                                              /* HLT                        */
+	case OP_IN_IMM8: case OP_IN_IMM: case OP_OUT_IMM8: case OP_OUT_IMM:
+		return 1;                                       /* the port's number */
+	case OP_IN_DX8: case OP_IN_DX: case OP_OUT_DX8: case OP_OUT_DX:
+	case OP_INS8: case OP_INS: case OP_OUTS8: case OP_OUTS:
+	case OP_PAUSE: case OP_HLT:
 		return 0;
 	default:
 		return -1;
@@ -339,13 +351,12 @@ static int tail_one_byte(uint8_t opcode)
 static int tail_two_byte(uint8_t opcode)
 {
 	switch (opcode) {
-	case 0x08: case 0x09:                                   /* INVD, WBINVD               */
-	case 0x30: case 0x31: case 0x32: case 0x33:             /* WRMSR, RDTSC, RDMSR, RDPMC */
-	case 0xa2:                                              /* CPUID                      */
+	case OP2_INVD: case OP2_WBINVD: case OP2_CPUID:
+	case OP2_WRMSR: case OP2_RDTSC: case OP2_RDMSR: case OP2_RDPMC:
 		return 0;
-	case 0x01:                                              /* VMMCALL, XSETBV ..., by ModRM  */
-	case 0x20: case 0x21: case 0x22: case 0x23:             /* MOV to and from CR, DR     */
-		return 1;
+	case OP2_GROUP7:                                        /* VMMCALL, XSETBV ... */
+	case OP2_MOV_FROM_CR: case OP2_MOV_FROM_DR: case OP2_MOV_TO_CR: case OP2_MOV_TO_DR:
+		return 1;                                       /* ModRM */
 	default:
 		return -1;
 	}

@@ -12,8 +12,8 @@
 #include "lib/types.h"
 
 /*
- * An unsigned or signed integer of 1, 2, 4 or 8 bytes, `count` of them in a row; a bool only takes 0
- * and 1.
+ * An unsigned or signed integer of 1, 2, 4 or 8 bytes, `count` of them in a row; a bool takes only
+ * 0 and 1.
  */
 struct field {
 	const char *name;

@@ -470,13 +470,14 @@ static void a_throttled_vm_runs_in_a_part_of_the_time(void **state)
 
 	(void)state;
 	for (int i = 0; i < 10; i++)
-		fake_push_step((struct fake_step){ .x = insn(EXIT_SLICE, 0), .before = use_the_whole_slice });
+		fake_push_step((struct fake_step){ .x = insn(EXIT_SLICE, 0),
+		                                   .before = use_the_whole_slice });
 	ran_ns = 0;
 	vm_throttle(vm, 750);
 	fake_run(vm, 0);
-	assert_int_equal(ran_ns, 10 * 5 * NS_PER_MS);                   /* a quarter of 20 ms, ten times */
+	assert_int_equal(ran_ns, 10 * 5 * NS_PER_MS);                   /* a quarter of it  */
 	assert_int_equal(support_now_ns - begin_ns, 200 * NS_PER_MS);
-	assert_int_equal(fake_tasks.waits, 10 + 1);                     /* the last at the end of the script */
+	assert_int_equal(fake_tasks.waits, 10 + 1);     /* the last at the end of the script */
 }
 
 static void a_throttle_that_is_taken_off_is_forgotten(void **state)
@@ -485,7 +486,8 @@ static void a_throttle_that_is_taken_off_is_forgotten(void **state)
 
 	(void)state;
 	for (int i = 0; i < 4; i++)
-		fake_push_step((struct fake_step){ .x = insn(EXIT_SLICE, 0), .before = use_the_whole_slice });
+		fake_push_step((struct fake_step){ .x = insn(EXIT_SLICE, 0),
+		                                   .before = use_the_whole_slice });
 	vm_throttle(vm, VM_THROTTLE_MAX);
 	vm_throttle(vm, 0);
 	fake_run(vm, 0);
