@@ -93,7 +93,7 @@ struct vm_hooks {
 extern struct vm_hooks vm_hooks;
 
 enum err vm_config_check(const struct vm_config *c);    /* names the field */
-enum err vm_config_payloads(const struct vm_config *c);         /* are its images all here?         */
+enum err vm_config_payloads(const struct vm_config *c);  /* are its images all here? */
 
 /* All or nothing.  A ghost has memory and devices in reset state and no payload in it. */
 enum err vm_create(const struct vm_config *c, struct vm **out);

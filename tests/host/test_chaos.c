@@ -3,8 +3,8 @@
  * tests/host/test_chaos.c - a guest that does anything at any time, under ASan and UBSan.
  *
  * Whatever it does, time passes (no device is due for ever), and every device is in a state that
- * its own section accepts: a guest must not be able to make itself unmovable.  The seed is fixed, so
- * a failure comes again; CHAOS_SEED=N in the environment tries another.
+ * its own section accepts: a guest must not be able to make itself unmovable.  The seed is fixed,
+ * so a failure comes again; CHAOS_SEED=N in the environment tries another.
  */
 #include "tests/host/devtest.h"
 
