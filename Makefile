@@ -139,8 +139,8 @@ $(BUILD)/godwit.elf: $(BUILD)/godwit.debug
 host-cflags  := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
                 -fno-omit-frame-pointer \
                 -mcrc32 $(warn) -I. -I$(tp)/jsmn -I$(tp)/picohttpparser
-host-sources := $(wildcard tests/host/test_*.c)
-host-tests   := $(host-sources:tests/host/%.c=$(BUILD)/host/%)
+host-sources := $(wildcard tests/host/test_*.c tests/fuzz/test_*.c)
+host-tests   := $(addprefix $(BUILD)/host/,$(notdir $(host-sources:.c=)))
 # Pure objects, linked into each test as needed from an archive.
 pure-objs    := lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o
 pure-objs    += vmm/bus.o vmm/clock.o vmm/kvmclock.o vmm/trace.o vmm/image.o vmm/memmap.o
@@ -177,9 +177,12 @@ $(host-archive): $(addprefix $(BUILD)/host/obj/,$(pure-files:.c=.o) picohttppars
 
 # Whole migrations bring a scheduler and a toy VM layer of their own, before the archive's.
 two-hosts    := $(mig-objs) lib/task.o tests/host/two_hosts.o tests/host/chan_mem.o
-$(BUILD)/host/test_mig: $(addprefix $(BUILD)/host/obj/,$(two-hosts))
+$(BUILD)/host/test_mig $(BUILD)/host/test_fuzz_stream: $(addprefix $(BUILD)/host/obj/,$(two-hosts))
 
 $(BUILD)/host/test_%: $(BUILD)/host/obj/tests/host/test_%.o $(host-archive)
+	$(V)$(CC) $(host-cflags) $(filter %.o,$^) $(host-archive) -lcmocka -lpthread -o $@
+
+$(BUILD)/host/test_fuzz_%: $(BUILD)/host/obj/tests/fuzz/test_fuzz_%.o $(host-archive)
 	$(V)$(CC) $(host-cflags) $(filter %.o,$^) $(host-archive) -lcmocka -lpthread -o $@
 
 .PRECIOUS: $(BUILD)/host/obj/%.o

@@ -50,13 +50,14 @@
 #define MIGRATIONS_MAX          16          /* remembered, running or ended     */
 #define MIG_INCOMING_MAX        4           /* connections served at a time     */
 #define MIG_VERDICTS_MAX        256         /* (guest, epoch) pairs remembered  */
-#define MIG_CONNECT_NS          (10 * NS_PER_S)
+#define MIG_CONNECT_NS          (10 * NS_PER_S)   /* TCP's handshake                   */
 #define MIG_OPEN_NS             (5 * NS_PER_S)    /* a new connection's first record   */
 #define MIG_ACCEPT_NS           (60 * NS_PER_S)   /* the peer zeroes the guest's RAM   */
 #define MIG_SILENCE_NS          (20 * NS_PER_S)   /* no byte moves: the link is lost   */
 #define MIG_READY_NS            (60 * NS_PER_S)   /* staging, and hashing all of RAM   */
 #define MIG_RUNNING_NS          (5 * NS_PER_S)    /* GRANT answered; then ask by QUERY */
 #define MIG_GOODBYE_NS          (1 * NS_PER_S)    /* last words on a failed connection */
+#define MIG_STOOD_MAX_NS        (600 * NS_PER_S)  /* a stop that GRANT may claim       */
 #define MIG_QUERY_FIRST_NS      (200 * NS_PER_MS) /* pause between QUERYs, doubled ... */
 #define MIG_QUERY_MAX_NS        (10 * NS_PER_S)   /* ... up to this                    */
 #define MIG_POLL_NS             (1 * NS_PER_MS)   /* look for an answer or a cancel    */

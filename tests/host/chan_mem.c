@@ -103,6 +103,10 @@ static enum err mem_send(struct chan *c, const void *data, size_t len, uint64_t 
 	enum fault_kind fault = chan_mem.sends++ == chan_mem.at ? chan_mem.fault : FAULT_NONE;
 
 	chan_mem.bytes += len;
+	if (chan_mem.tap && of(c)->side == 0 && chan_mem.tap_size - chan_mem.tap_len >= len) {
+		memcpy(chan_mem.tap + chan_mem.tap_len, data, len);
+		chan_mem.tap_len += len;
+	}
 	if (e->pair->broken)
 		return lost(c);
 	if (e->pair->to[!e->side].silent)

@@ -32,6 +32,8 @@ struct chan_mem_world {
 	unsigned at;
 	size_t   flip_offset;           /* byte of the send, modulo its length                  */
 	void   (*call)(void);
+	uint8_t *tap;                   /* what the first end of a pair sends is kept here    */
+	size_t   tap_len, tap_size;
 	unsigned open;                  /* ends not yet closed                                  */
 };
 extern struct chan_mem_world chan_mem;

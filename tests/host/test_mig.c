@@ -470,9 +470,7 @@ static void strangers_are_sent_away(void **state)
 		struct chan *mine, *theirs;
 
 		chan_mem_pair("stranger", "b", &mine, &theirs);
-		here = &host_b;
-		mig_node = &host_b.node;
-		assert_int_equal(task_create("peer", mig_serve, theirs), OK);
+		two_hosts_serve(theirs);
 		srand(round);
 		for (unsigned i = 0; i < sizeof(noise); i++)
 			noise[i] = (uint8_t)rand();

@@ -88,7 +88,7 @@ static void idle(uint64_t deadline_ns)
 {
 	if (deadline_ns == NEVER_NS || (stop_when && stop_when()) || support_now_ns >= stop_at_ns)
 		longjmp(out, 1);
-	support_now_ns = MIN(deadline_ns, support_now_ns + NS_PER_MS);
+	support_now_ns = MIN(deadline_ns, stop_at_ns);
 }
 
 void two_hosts_run(bool (*done)(void), uint64_t max_ns)
@@ -232,6 +232,8 @@ static void check_clock(struct vm *vm)
 	uint64_t want = truth.vm_clock_ns + (support_now_ns - truth.stopped_at_ns),
 		 is = clock_now_ns(&vm->clock);
 
+	if (truth.any_clock)
+		return;
 	if (is > want + NS_PER_MS || is + NS_PER_MS < want)
 		panic("the guest's clock is %llu us, should be %llu us",
 		      (unsigned long long)is / 1000, (unsigned long long)want / 1000);
@@ -351,6 +353,7 @@ void vm_host_cpuid(struct cpuid_table *t, unsigned cpus)
 
 /* --- A test's begin and end ------------------------------------------------------------------ */
 
+unsigned two_hosts_filled = 600;
 static struct pages_stats at_begin;
 static void *region;
 
@@ -396,8 +399,8 @@ static void make_guest(void)
 		memset(t->pattern, 0xa0 + (int)i, sizeof(t->pattern));
 	}
 	truth.writes_per_turn = 4;
-	truth.pages_written = 200;
-	for (unsigned i = 0; i < 600; i++) {
+	truth.pages_written = MIN(200u, two_hosts_filled);
+	for (unsigned i = 0; i < two_hosts_filled; i++) {
 		truth.value[i] = i + 1;
 		mem_write(&vm->mem, mem_gpa(&vm->mem, i), &truth.value[i], sizeof(uint64_t));
 	}
@@ -470,4 +473,21 @@ void two_hosts_end(void)
 		panic("memory leaked: %llu frames free before, %llu now",
 		      (unsigned long long)at_begin.frames_free,
 		      (unsigned long long)now.frames_free);
+}
+
+void two_hosts_drop_guest(void)
+{
+	struct vm *vm = host_guest(&host_a);
+
+	be(&host_a);
+	vm->run = VM_STOPPED;
+	vm_delete(vm);
+}
+
+void two_hosts_serve(struct chan *incoming)
+{
+	be(&host_b);
+	if (task_create("peer", mig_serve, incoming) != OK)
+		panic("no task is left");
+	be(&host_a);
 }

@@ -31,6 +31,7 @@ struct guest_truth {
 	bool     no_way;                        /* the peer cannot be reached at all        */
 	unsigned queries;                       /* connects of a source in doubt ...        */
 	unsigned unreachable;                   /* ... the first of which fail              */
+	bool     any_clock;                     /* the guest's clock need not be right      */
 	bool     bend_ghost;                    /* change a page of the ghost before READY  */
 	bool     check_fails;                   /* the destination's section refuses        */
 	uint64_t vm_clock_ns;                   /* VM time when the guest last stopped ...  */
@@ -38,8 +39,12 @@ struct guest_truth {
 };
 extern struct guest_truth truth;
 
+extern unsigned two_hosts_filled;               /* pages of the guest that are not zero     */
 void two_hosts_begin(void);                     /* fresh: a guest "demo" runs on host_a     */
 void two_hosts_end(void);                       /* nothing may be left behind               */
+
+void two_hosts_drop_guest(void);                /* host_a has none any more                 */
+void two_hosts_serve(struct chan *incoming);    /* a connection for host_b                  */
 
 /* Run until `done` says so or nothing can happen any more, at most max_ns of virtual time. */
 void two_hosts_run(bool (*done)(void), uint64_t max_ns);
