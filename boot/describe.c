@@ -288,6 +288,8 @@ void describe_migration(struct json_writer *w, const struct mig_status *s, bool 
 	json_u64(w, "payload_bytes", s->payload_bytes);
 	json_u64(w, "pages_sent", s->pages_sent);
 	json_u64(w, "zero_pages_sent", s->zero_pages_sent);
+	json_u64(w, "state_bytes", s->state_bytes);
+	json_ms(w, "round_trip_ms", s->round_trip_ns);
 	json_u64(w, "harvest_ticks", s->harvest_ticks);
 	json_u64(w, "harvest_pages", s->harvest_pages);
 	json_ms(w, "total_ms", (s->ended ? s->ended_ns : time_now_ns()) - s->started_ns);

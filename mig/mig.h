@@ -45,6 +45,8 @@ struct mig_status {
 	struct mig_round round[MIG_ROUNDS_MAX];
 	uint64_t  pages_left, rate_bytes_s, predicted_downtime_ns;
 	uint64_t  bytes_sent, pages_sent, zero_pages_sent, payload_bytes;
+	uint64_t  state_bytes;          /* devices and vCPUs, as they go over the wire */
+	uint64_t  round_trip_ns;        /* shortest seen: sent, in its place at the peer, acknowledged */
 	uint64_t  harvest_ticks, harvest_pages;         /* host TSC ticks of all harvests    */
 	uint64_t  started_ns, ended_ns, downtime_ns, part_ns[MIG_NPARTS];
 	uint8_t   ram_hash[32];         /* of this side, with verify            */

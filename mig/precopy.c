@@ -69,6 +69,7 @@ static enum err drain(struct mig *m)
 		uint64_t now_ns = time_now_ns();
 		if (m->rate.acked >= m->stream.bytes_out) {
 			m->rate.round_trip_ns = MIN(m->rate.round_trip_ns, now_ns - begin_ns);
+			m->st.round_trip_ns = m->rate.round_trip_ns;
 			return OK;
 		}
 		if (m->rate.acked != seen_acked) {

@@ -173,6 +173,7 @@ static enum err take_memory(struct mig *m)
 	m->todo = mig_work_take(m, bitmap);
 	m->sections = mig_work_take(m, sections);
 	m->sections_size = sections;
+	m->st.state_bytes = sections;
 	m->hello = mig_work_take(m, sizeof(*m->hello));
 	m->zeroes = mig_work_take(m, sizeof(*m->zeroes));
 	m->ref = mig_work_take(m, WIRE_SECTIONS_MAX * sizeof(*m->ref));
