@@ -362,9 +362,11 @@ static enum err await_grant(struct mig *m)
 	uint64_t stood_ns = wire_take_u64(&body), held_ns = wire_take_u64(&body);
 	e = wire_take_end(&body, "record GRANT");
 	if (e == OK && (stood_ns > MIG_STOOD_MAX_NS || held_ns > stood_ns))
-		e = refuse(ERR_BAD_FORMAT, "record GRANT: the guest stood still for %llu ms, of which %llu "
-		           "after READY", (unsigned long long)(stood_ns / NS_PER_MS),
-		           (unsigned long long)(held_ns / NS_PER_MS));
+		e = refuse(ERR_BAD_FORMAT,
+			   "record GRANT: the guest stood still for %llu ms, of which %llu "
+			   "after READY",
+			   (unsigned long long)(stood_ns / NS_PER_MS),
+			   (unsigned long long)(held_ns / NS_PER_MS));
 	if (e != OK)
 		return e;
 	mig_dst_event(m, DST_EV_GRANT);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/host/test_golden.c - the stream as it must look, byte by byte: tests/host/golden/stream.hex.
+ * tests/host/test_golden.c - the stream as it must look: tests/host/golden/stream.hex.
  *
  * Whoever changes the format breaks this test, and has to give the changed record a new type or the
  * stream a new version.  GOLDEN_UPDATE=1 in the environment writes the file anew.
@@ -26,14 +26,18 @@ static void say(const char *what, const uint8_t *bytes, size_t len)
 {
 	text_len += (size_t)snprintf(text + text_len, sizeof(text) - text_len, "# %s\n", what);
 	for (size_t i = 0; i < len; i++)
-		text_len += (size_t)snprintf(text + text_len, sizeof(text) - text_len, "%02x%s",
-		                             bytes[i], (i + 1) % LINE_BYTES && i + 1 < len ? "" : "\n");
+		text_len +=
+			(size_t)snprintf(text + text_len, sizeof(text) - text_len, "%02x%s",
+					 bytes[i], (i + 1) % LINE_BYTES && i + 1 < len ? "" : "\n");
 }
 
 static void record(enum wire_type type, struct wire_out *w)
 {
-	struct wire_record rec = { .type = type, .length = (uint32_t)w->len, .sequence = sequence++,
-	                           .id = { .uuid = "golden stream!!", .epoch = 0x0102030405060708 } };
+	struct wire_record rec = { .type = type,
+				   .length = (uint32_t)w->len,
+				   .sequence = sequence++,
+				   .id = { .uuid = "golden stream!!",
+					   .epoch = 0x0102030405060708 } };
 	struct wire_record back;
 	uint8_t head[WIRE_HEADER_LEN];
 
@@ -54,13 +58,27 @@ static struct wire_out begin(void)
 static void put_hello(void)
 {
 	static struct hello h = {
-		.config = { .name = "demo", .uuid = "golden stream!!", .ram_bytes = 96 * MIB, .cpus = 1,
-		            .boot = BOOT_LINUX, .kernel = "vmlinuz", .initrd = "initrd",
-		            .cmdline = "console=ttyS0", .nmodules = 1, .module = { "one" },
-		            .nnics = 1, .nic = { { { 0x52, 0x54, 0, 1, 2, 3 } } } },
+		.config = { .name = "demo",
+			    .uuid = "golden stream!!",
+			    .ram_bytes = 96 * MIB,
+			    .cpus = 1,
+			    .boot = BOOT_LINUX,
+			    .kernel = "vmlinuz",
+			    .initrd = "initrd",
+			    .cmdline = "console=ttyS0",
+			    .nmodules = 1,
+			    .module = { "one" },
+			    .nnics = 1,
+			    .nic = { { { 0x52, 0x54, 0, 1, 2, 3 } } } },
 		.cpuid = { .n = 1, .leaf = { 1 }, .eax = { 0x50654 }, .xcr0_mask = 7 },
-		.tsc_khz = 50000, .downtime_max_ns = 300 * NS_PER_MS, .verify = true, .nsections = 1,
-		.section = { { .name = "vpit", .instance = 0, .version = 1, .layout = 0x12345678 } },
+		.tsc_khz = 50000,
+		.downtime_max_ns = 300 * NS_PER_MS,
+		.verify = true,
+		.nsections = 1,
+		.section = { { .name = "vpit",
+			       .instance = 0,
+			       .version = 1,
+			       .layout = 0x12345678 } },
 	};
 	static struct hello back;
 	struct wire_out w = begin();
@@ -165,7 +183,8 @@ static void stream_is_the_golden_one(void **state)
 		at++;
 	while (at > 0 && text[at - 1] != '\n')
 		at--;
-	fail_msg("the format changed, first here:\n  golden %.64s\n  now    %.64s", golden + at, text + at);
+	fail_msg("the format changed, first here:\n  golden %.64s\n  now    %.64s", golden + at,
+		 text + at);
 }
 
 int main(void)
