@@ -330,7 +330,7 @@ enum err vm_delete(struct vm *vm)
 {
 	if (vm->run == VM_RUNNING || vm->run == VM_PAUSED)
 		return refuse_run(vm, "delete");
-	if (vm->owner && vm->run != VM_GHOST && vm->run != VM_MOVED)
+	if (vm->owner)
 		return refuse_owned(vm, "delete");
 	end(vm);
 	return OK;

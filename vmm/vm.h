@@ -99,7 +99,7 @@ enum err vm_config_payloads(const struct vm_config *c);  /* are its images all h
 enum err vm_create(const struct vm_config *c, struct vm **out);
 enum err vm_create_ghost(const struct vm_config *c, const struct cpuid_table *cpuid,
                          struct vm **out);
-enum err vm_delete(struct vm *vm);                      /* STOPPED, FAILED, MOVED, GHOST */
+enum err vm_delete(struct vm *vm);                      /* no owner; not RUNNING or PAUSED */
 
 enum err vm_start(struct vm *vm);                       /* loads payloads, resets, runs */
 enum err vm_pause(struct vm *vm);

@@ -197,6 +197,7 @@ static void a_ghost_comes_to_life(void **state)
 	struct vm_config c = fake_config("ghost", 1);
 	struct cpuid_table cpuid;
 	struct vm *vm;
+	int owner;
 
 	(void)state;
 	strcpy(c.kernel, "not-here");                   /* payloads are at the source only */
@@ -207,6 +208,9 @@ static void a_ghost_comes_to_life(void **state)
 	assert_int_equal(vm_start(vm), ERR_BUSY);
 	fake_run(vm, 0);
 	assert_int_equal(fake_cpu.entries, 0);          /* it never runs before it is told to */
+	vm->owner = &owner;                             /* the task that fills it */
+	assert_int_equal(vm_delete(vm), ERR_BUSY);
+	vm->owner = NULL;
 	vm_become_running(vm, 5 * NS_PER_MS);
 	assert_int_equal(clock_now_ns(&vm->clock), 5 * NS_PER_MS);
 	assert_true(fake_gate_open);
