@@ -328,7 +328,7 @@ static void inject_irq(struct vcpu *v)
 
 /*
  * Everything but plain interrupts, most urgent first.  An NMI that must wait is the vendor's to
- * hold back.
+ * hold back; in the shadow of STI it stays pending, so that a HLT there does not sleep over it.
  */
 static void deliver_event(struct vcpu *v)
 {
@@ -346,20 +346,21 @@ static void deliver_event(struct vcpu *v)
 	inject(v, &event);
 }
 
-/* One event an entry; a window exit is asked for only while an interrupt must wait. */
+/* One event an entry; a window exit is asked for only while something must wait. */
 static void deliver(struct vcpu *v)
 {
 	bool taken = v->again.type || v->exception.type || v->nmi_pending;
 
 	if (taken)
 		deliver_event(v);
-	if (!v->irq_check)
+	if (!v->irq_check && !v->nmi_pending)
 		return;
 	bool waiting = irq_waiting(v);
 	if (waiting && !taken && !v->irq_blocked) {
 		inject_irq(v);
 		waiting = irq_waiting(v);
 	}
+	waiting |= v->nmi_pending;
 	v->irq_check = waiting;
 	if (v->window_wanted != waiting) {
 		v->window_wanted = waiting;
@@ -387,6 +388,7 @@ enum resume vcpu_turn(struct vcpu *v)
 
 	if (v->slice_stale || v->slice_for_ns != vm->bus.deadline_ns)
 		set_slice(v);
+	make_current(v);                        /* a handler may have looked at another vCPU */
 	deliver(v);
 	virt->enter(v, &x);
 	v->exits[x.kind]++;
@@ -486,7 +488,6 @@ static void run(struct vcpu *v)
 	v->attention = false;
 	v->slice_stale = true;
 	v->vm->inside++;
-	make_current(v);
 	do
 		r = vcpu_turn(v);
 	while (r <= RESUME_SAME && !v->attention && !task_should_yield());

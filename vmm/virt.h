@@ -71,7 +71,10 @@ struct virt_ops {
 	 * v->again holds an event whose delivery the exit interrupted (EVENT_NONE otherwise).
 	 */
 	void     (*enter)(struct vcpu *, struct exit *);
-	/* delivered by the next enter(); an NMI as soon as none is being handled */
+	/*
+	 * Delivered by the next enter(); an NMI as soon as none is being handled, except in the
+	 * shadow of STI: there it becomes v->nmi_pending again.
+	 */
 	void     (*inject)(struct vcpu *, const struct inject *);
 	/* EXIT_IRQ_WINDOW when it can take one        */
 	void     (*irq_window)(struct vcpu *, bool wanted);

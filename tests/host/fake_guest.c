@@ -47,7 +47,12 @@ static void fake_vcpu_fini(struct vcpu *v)
 	fake_cpu.vcpus--;
 }
 
-static void fake_load(struct vcpu *v) { (void)v; fake_cpu.loads++; }
+static void fake_load(struct vcpu *v)
+{
+	fake_cpu.loaded = v;
+	fake_cpu.loads++;
+}
+
 static void fake_put(struct vcpu *v) { (void)v; }
 
 static void fake_get(struct vcpu *v, struct cpu_state *s)
@@ -92,6 +97,7 @@ static void fake_get_mode(struct vcpu *v, struct cpu_mode *m)
 
 static void fake_enter(struct vcpu *v, struct exit *x)
 {
+	assert_ptr_equal(fake_cpu.loaded, v);
 	fake_cpu.entries++;
 	fake_cpu.tsc_offset = v->tsc_offset;
 	fake_cpu.slice_tsc = v->slice_tsc;
@@ -109,7 +115,10 @@ static void fake_enter(struct vcpu *v, struct exit *x)
 
 static void fake_inject(struct vcpu *v, const struct inject *event)
 {
-	(void)v;
+	if (event->type == EVENT_NMI && fake_cpu.sti_shadow) {
+		v->nmi_pending = true;
+		return;
+	}
 	assert_true(fake_cpu.ninjected < FAKE_STEPS_MAX);
 	fake_cpu.injected[fake_cpu.ninjected++] = *event;
 }

@@ -26,9 +26,11 @@ struct fake_cpu {
 	unsigned nsteps, next;
 	struct inject injected[FAKE_STEPS_MAX];         /* in order */
 	unsigned ninjected;
+	bool     sti_shadow;                            /* inject() gives NMIs back */
 	bool     window;
 	unsigned windows;                               /* how often irq_window() was called */
 	unsigned entries, loads, gets, sets, vcpus;
+	struct vcpu *loaded;                            /* enter() asserts that it is this one */
 	int      fail_vcpu;                     /* vcpu_init() of this vCPU fails; -1: none */
 	uint64_t tsc_offset, slice_tsc;                 /* as the last entry found them */
 	struct cpu_mode mode;                           /* what get_mode() gives, when mode_set */

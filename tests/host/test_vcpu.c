@@ -101,6 +101,43 @@ static void a_blocked_interrupt_asks_for_a_window(void **state)
 	assert_false(fake_cpu.window);
 }
 
+static void an_nmi_in_the_shadow_of_sti_waits_and_wakes_from_hlt(void **state)
+{
+	(void)state;
+	fake_push(insn(EXIT_WBINVD, 2));
+	fake_push(insn(EXIT_IRQ_WINDOW, 0));
+	fake_push(insn(EXIT_WBINVD, 2));
+	v->nmi_pending = true;
+	fake_cpu.sti_shadow = true;
+	vcpu_turn(v);
+	assert_int_equal(fake_cpu.ninjected, 0);
+	assert_true(v->nmi_pending);                            /* a halted vCPU would wake */
+	assert_true(fake_cpu.window);
+	fake_cpu.sti_shadow = false;
+	vcpu_turn(v);
+	assert_int_equal(fake_cpu.ninjected, 1);
+	assert_int_equal(fake_cpu.injected[0].type, EVENT_NMI);
+	assert_false(v->nmi_pending);
+	vcpu_turn(v);
+	assert_false(fake_cpu.window);
+}
+
+static void look_at_the_other(struct vcpu *one)
+{
+	vcpu_state_fetch(one->vm->vcpu[1]);
+}
+
+/* As a request to the control service does that comes in a frame of this very guest. */
+static void a_handler_that_looks_at_another_vcpu_does_no_harm(void **state)
+{
+	(void)state;
+	fake_push_step((struct fake_step){ .x = insn(EXIT_WBINVD, 2),
+	                                   .before = look_at_the_other });
+	fake_push(insn(EXIT_WBINVD, 2));
+	fake_run(vm, 0);
+	assert_int_equal(fake_cpu.entries, 3);                  /* enter() asserts */
+}
+
 static void an_idle_path_asks_nobody_for_a_window(void **state)
 {
 	unsigned before = fake_cpu.windows;
@@ -571,6 +608,8 @@ int main(void)
 		T(an_interrupt_is_injected_once),
 		T(the_order_is_again_exception_nmi_interrupt),
 		T(a_blocked_interrupt_asks_for_a_window),
+		T(an_nmi_in_the_shadow_of_sti_waits_and_wakes_from_hlt),
+		T(a_handler_that_looks_at_another_vcpu_does_no_harm),
 		T(an_idle_path_asks_nobody_for_a_window),
 		T(the_8259_passes_through_lint0),
 		T(rip_moves_by_what_the_handler_says),

@@ -248,14 +248,24 @@ static bool is_fault(const struct inject *event)
 	return event->type == EVENT_EXCEPTION && event->vector != VECTOR_DB;
 }
 
-#define NMI_BLOCKERS (BLOCK_NMI | BLOCK_MOV_SS | BLOCK_STI)
+#define NMI_BLOCKERS (BLOCK_NMI | BLOCK_MOV_SS)
 
-/* SDM vol. 3, "VM-Entry Controls for Event Injection" */
+/*
+ * SDM vol. 3, "VM-Entry Controls for Event Injection".  An NMI in the shadow of STI goes back to
+ * the run loop, which asks for the window of interrupts: that one opens when the shadow ends, while
+ * the window of NMIs may open within it, again and again ("Other Causes of VM Exits").
+ */
 void vmx_inject(struct vcpu *v, const struct inject *event)
 {
 	struct vmx *hw = vmx_use(v);
 	struct inject e = *event;
 
+	if (e.type == EVENT_NMI)
+		vmx_sync(v, hw);                /* an emulated instruction ends a shadow */
+	if (e.type == EVENT_NMI && (hw->interruptibility & BLOCK_STI)) {
+		v->nmi_pending = true;
+		return;
+	}
 	if (e.type == EVENT_NMI && (hw->interruptibility & NMI_BLOCKERS)) {
 		hw->nmi_waits = true;
 		set_proc_control(hw, PROC_NMI_WINDOW, true);

@@ -75,9 +75,9 @@ bool vmx_resolve(struct vcpu *v, struct vmx *hw, const struct vmx_raw *raw, stru
 		x->kind = EXIT_GP;
 		return resolve_cr(v, hw, raw);
 	case VMX_REASON_NMI_WINDOW:
-		vmx_take_back_nmi(hw);
-		vmx_inject(v, &(struct inject){ .type = EVENT_NMI, .vector = VECTOR_NMI });
-		return true;
+		v->nmi_pending |= vmx_take_back_nmi(hw);
+		x->kind = EXIT_IRQ_WINDOW;      /* the run loop delivers it now */
+		return false;
 	case VMX_REASON_EXCEPTION_NMI:
 		if (GET(EVENT_INFO_VECTOR, raw->event) == VECTOR_MC)
 			insn_int_machine_check();
