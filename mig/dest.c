@@ -437,21 +437,39 @@ static void refuse_guest(struct mig *m, enum err why)
 	}
 }
 
-static void refuse_visitor(struct visitor *v)
+static void turn_away(struct visitor *v, enum wire_type answer)
 {
 	char why[sizeof(((struct mig_status *)0)->result)];
 
 	fmt_format(why, sizeof(why), "%s", err_reason());
 	log_line("migration: a connection from %s was refused: %s", v->stream.chan->peer, why);
-	stream_send_text(&v->stream, WIRE_REFUSED, why, time_now_ns() + MIG_GOODBYE_NS);
+	stream_send_text(&v->stream, answer, why, time_now_ns() + MIG_GOODBYE_NS);
 	stream_close(&v->stream);
+}
+
+static void refuse_visitor(struct visitor *v) { turn_away(v, WIRE_REFUSED); }
+
+/*
+ * A second HELLO of a guest and epoch that are on their way here, or that ran here, is nobody's whom
+ * we know.  REFUSED would be a lie, and to remember it would contradict the GRANT that may yet come.
+ */
+static bool is_decided_elsewhere(const struct wire_id *id)
+{
+	const struct mig_memory *k = mig_recall(id);
+
+	return k && (k->verdict == VERDICT_OPEN || k->verdict == VERDICT_RUN);
 }
 
 static void serve_hello(struct visitor *v, struct wire_in *body)
 {
 	struct mig *m;
-	enum err e = hello_take(body, &v->hello);
 
+	if (is_decided_elsewhere(&v->stream.id)) {
+		refuse(ERR_EXISTS, "this guest and epoch came on another connection");
+		turn_away(v, WIRE_UNKNOWN);
+		return;
+	}
+	enum err e = hello_take(body, &v->hello);
 	if (e == OK)
 		e = mig_slot(&m, false);
 	if (e != OK) {

@@ -488,10 +488,64 @@ static void strangers_are_sent_away(void **state)
 	two_hosts_end();
 }
 
+/* The HELLO that opened the migration, once more from somebody else, while READY waits for GRANT. */
+static struct chan *echo;
+
+static void hello_again(void)
+{
+	static uint8_t out[STREAM_BUF_LEN], in[STREAM_BUF_LEN];
+	struct host *was = here;
+	struct stream s;
+	struct chan *theirs;
+
+	if (echo || incoming()->dst != DST_READY)
+		return;
+	chan_mem_pair("stranger", "b", &echo, &theirs);
+	stream_init(&s, echo, out, in);
+	s.id = incoming()->stream.id;
+	struct wire_out body = stream_body(&s);
+	assert_int_equal(stream_send_open(&s, NEVER_NS), OK);
+	assert_int_equal(stream_send(&s, WIRE_HELLO, &body, NEVER_NS), OK);
+	here = &host_b;
+	mig_node = &host_b.node;
+	assert_int_equal(task_create("peer", mig_serve, theirs), OK);
+	here = was;
+	mig_node = &was->node;
+}
+
+static void second_hello_of_the_same_epoch_changes_nothing(void **state)
+{
+	struct wire_record rec;
+	uint8_t bytes[WIRE_STREAM_LEN + WIRE_HEADER_LEN];
+	unsigned sends = count_sends(false), echoes = 0;
+
+	(void)state;
+	for (unsigned at = sends - sends / 8; at < sends; at++) {
+		begin();
+		echo = NULL;
+		chan_mem.fault = FAULT_CALL;
+		chan_mem.call = hello_again;
+		chan_mem.at = at;
+		start();
+		two_hosts_run(NULL, 60 * NS_PER_S);
+		if (echo) {
+			assert_int_equal(echo->ops->recv(echo, bytes, sizeof(bytes), 0), OK);
+			assert_int_equal(wire_take_header(bytes + WIRE_STREAM_LEN, &rec), OK);
+			assert_int_equal(rec.type, WIRE_UNKNOWN);
+			echo->ops->close(echo);
+			echoes++;
+		}
+		assert_ptr_equal(finish(), &host_b);
+		two_hosts_end();
+	}
+	assert_int_equal(echoes, 2);            /* at READY and at GRANT */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(guest_moves_with_memory_devices_and_clock),
+		cmocka_unit_test(second_hello_of_the_same_epoch_changes_nothing),
 		cmocka_unit_test(verified_handoff_shows_the_same_hash_on_both_sides),
 		cmocka_unit_test(verify_finds_a_page_that_differs),
 		cmocka_unit_test(link_cut_at_every_message_leaves_one_guest),
