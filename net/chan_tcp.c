@@ -193,6 +193,7 @@ static void give_up(struct tcp_chan *c)
 
 	if (pcb)
 		tcp_abort(pcb);
+	rxq_clear(&c->rx);              /* a peer may speak and hang up before we look */
 	c->used = false;
 }
 
