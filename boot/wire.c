@@ -15,6 +15,7 @@
 #include "drivers/rtc.h"
 #include "lib/fmt.h"
 #include "lib/log.h"
+#include "lib/random.h"
 #include "lib/task.h"
 #include "lib/time.h"
 #include "mig/mig.h"
@@ -208,6 +209,9 @@ static enum err start_services(void)
 
 	if (e != OK)
 		return e;
+	/* The boot id must differ from the last boot's, also where the TSC is all the entropy. */
+	uint64_t wall_ns = rtc_wall_ns();
+	random_stir(&wall_ns, sizeof(wall_ns));
 	mig_init();
 	mig_hooks = (struct mig_hooks){ mig_connect, announce_guest };
 	return chan_tcp_listen(MIG_PORT, mig_serve);

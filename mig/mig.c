@@ -13,6 +13,7 @@
 #include "lib/fmt.h"
 #include "lib/log.h"
 #include "lib/pages.h"
+#include "lib/random.h"
 #include "lib/time.h"
 
 struct mig_hooks mig_hooks;
@@ -23,7 +24,7 @@ struct mig_node *mig_node = &this_node;
 void mig_init(void)
 {
 	memset(mig_node, 0, sizeof(*mig_node));
-	mig_node->boot_id = time_tsc() | 1;
+	random_bytes(&mig_node->boot_id, sizeof(mig_node->boot_id));
 }
 
 /* --- Slots ----------------------------------------------------------------------------------- */
@@ -287,6 +288,9 @@ enum err mig_start(struct vm *vm, const struct mig_params *p, uint32_t *id)
 			      vm->config.name, vm_run_name(vm->run));
 	if (!p->to[0])
 		return refuse(ERR_BAD_ARGUMENT, "\"to\" names no host");
+	/* Epochs of others come from the network: nobody can make us begin again at 0. */
+	if (mig_highest_epoch(vm->config.uuid) == UINT64_MAX)
+		return refuse(ERR_REFUSED, "VM %s: a host has used up its epochs", vm->config.name);
 	enum err e = mig_slot(&m, true);
 	if (e != OK)
 		return e;

@@ -433,6 +433,21 @@ static void requests_are_checked(void **state)
 	two_hosts_end();
 }
 
+/* A stranger's HELLO with the last epoch there is: ours do not begin again at 0. */
+static void epochs_do_not_wrap(void **state)
+{
+	struct wire_id last = { .epoch = UINT64_MAX };
+
+	(void)state;
+	begin();
+	mig_node = &host_a.node;
+	memcpy(last.uuid, host_guest(&host_a)->config.uuid, sizeof(last.uuid));
+	mig_remember(&last, VERDICT_REFUSED);
+	assert_int_equal(mig_start(host_guest(&host_a), &params, &id), ERR_REFUSED);
+	assert_null(host_guest(&host_a)->owner);
+	two_hosts_end();
+}
+
 /*
  * Back and forth: epochs grow, the memory of both hosts does not stand in the way, nothing
  * leaks.
@@ -560,6 +575,7 @@ int main(void)
 		cmocka_unit_test(peer_that_restarted_cannot_say_and_the_operator_decides),
 		cmocka_unit_test(operator_may_say_that_the_peer_runs_it),
 		cmocka_unit_test(requests_are_checked),
+		cmocka_unit_test(epochs_do_not_wrap),
 		cmocka_unit_test(fifty_migrations_back_and_forth),
 		cmocka_unit_test(strangers_are_sent_away),
 		cmocka_unit_test(
