@@ -120,15 +120,15 @@ static void type(struct session *s, const char *bytes, size_t len)
 }
 
 /* Keys that leave are taken out; what remains is for the guest. */
-static size_t filter_keys(struct session *s, char *keys, size_t n)
+static size_t filter_keys(struct session *s, char *keys, size_t n, bool *leave)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < n && !s->leave; i++) {
+	for (size_t i = 0; i < n && !*leave; i++) {
 		char c = keys[i];
 
 		if (c == LEAVE_KEY || (s->tilde && c == '.')) {
-			s->leave = true;
+			*leave = true;
 		} else if (s->line_start && c == '~') {
 			s->tilde = true;
 			s->line_start = false;
@@ -146,7 +146,7 @@ static size_t filter_keys(struct session *s, char *keys, size_t n)
 static void read_keys(struct session *s)
 {
 	char keys[TYPED_MAX + 1];
-	bool tilde = s->tilde;
+	bool tilde = s->tilde, leave = false;
 	/* A "~" of the last read may have to go out before these. */
 	ssize_t n = read(STDIN_FILENO, keys + tilde, TYPED_MAX);
 
@@ -162,9 +162,11 @@ static void read_keys(struct session *s)
 			s->line_start = true;
 			len++;
 		}
-		len = filter_keys(s, keys, len);
+		len = filter_keys(s, keys, len, &leave);
 	}
+	/* What came before the key that leaves is still for the guest. */
 	type(s, keys, len);
+	s->leave |= leave;
 }
 
 static bool quiet(const struct session *s)
