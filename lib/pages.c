@@ -13,7 +13,7 @@
 
 #include "lib/log.h"
 
-#define REGIONS_MAX 32
+#define REGIONS_MAX 128         /* firmware's map, with modules in the middle */
 
 enum frame_use { USE_FREE, USE_WHOLE, USE_RUN, USE_PAGES };
 
@@ -67,8 +67,13 @@ void pages_add_region(hpa_t base, uint64_t len)
 {
 	uint64_t from = ALIGN_UP(base.v, PAGE_SIZE), to = ALIGN_DOWN(base.v + len, PAGE_SIZE);
 
-	if (to <= from || nregions == REGIONS_MAX)
+	if (to <= from)
 		return;
+	if (nregions == REGIONS_MAX) {
+		log_line("memory: 0x%lx to 0x%lx is not used: more than %d pieces", from, to,
+		         REGIONS_MAX);
+		return;
+	}
 	struct region r = { .first = ALIGN_DOWN(from, FRAME_SIZE) };
 	r.nframes = (uint32_t)((ALIGN_UP(to, FRAME_SIZE) - r.first) >> FRAME_SHIFT);
 	uint64_t records = ALIGN_UP(r.nframes * sizeof(struct frame_record), PAGE_SIZE);

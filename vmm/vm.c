@@ -369,6 +369,8 @@ enum err vm_start(struct vm *vm)
 		return refuse_owned(vm, "start");
 	if (vm->run != VM_STOPPED && vm->run != VM_FAILED)
 		return refuse_run(vm, "start");
+	if (vm->inside)                 /* the request is a frame of this guest's last exit */
+		return refuse(ERR_BUSY, "VM \"%s\" has not quite stopped yet", vm->config.name);
 	enum err e = power_up(vm);
 	if (e != OK)
 		return e;

@@ -142,6 +142,9 @@ static void verbs_fit_the_state(void **state)
 	assert_int_equal(vm_stop(vm, "somebody wanted it"), OK);
 	assert_string_equal(vm->why, "somebody wanted it");
 	assert_false(fake_gate_open);
+	vm->inside++;                                   /* a vCPU is on its way out */
+	assert_int_equal(vm_start(vm), ERR_BUSY);
+	vm->inside--;
 	assert_int_equal(vm_start(vm), OK);             /* and again */
 	assert_int_equal(vm->starts, 2);
 	assert_string_equal(vm->why, "");

@@ -7,8 +7,14 @@
  * the guest goes on, or the exit becomes one of the neutral kinds.  Called by vmx.c when
  * vmx_decode() says so.
  */
+#include "arch/x86_64/defs/msr.h"
 #include "arch/x86_64/vmx/vmx.h"
 #include "lib/log.h"
+
+static bool is_64bit(void)
+{
+	return (vmcs_read(VMCS_GUEST_EFER) & EFER_LMA) && (vmcs_read(VMCS_GUEST_CS_ATTR) & SEG_L);
+}
 
 /*
  * MOV to CR0 or CR4 that changes a bit which the guest does not own.  If the guest may have the new
@@ -21,6 +27,8 @@ static bool resolve_cr(struct vcpu *v, const struct vmx *hw, const struct vmx_ra
 {
 	uint64_t value = v->gpr[GET(QUAL_CR_GPR, raw->qual)];
 
+	if (!is_64bit())                /* the upper half may still hold something from there */
+		value = (uint32_t)value;
 	if (GET(QUAL_CR_NUMBER, raw->qual) == 0) {
 		if ((value >> 32) || ((value & CR0_NW) && !(value & CR0_CD)) ||
 		    ((value & CR0_PG) && !(value & CR0_PE)))
