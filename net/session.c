@@ -167,7 +167,7 @@ static void run_request(struct session *s)
 	enum err e = s->route->run(&s->request, &rs);
 
 	if (e != OK)
-		write_error(s, &rs, rs.status ? rs.status : (unsigned)status_of(e), err_reason());
+		write_error(s, &rs, status_of(e), err_reason());
 	else if (rs.json.overflow)
 		write_error(s, &rs, HTTP_500, "the answer is longer than an answer may be");
 	else if (rs.json.len == 0 && strcmp(rs.content_type, JSON_TYPE) == 0)

@@ -64,8 +64,9 @@ static enum err post_nothing(struct ctl_request *rq, struct ctl_response *rs)
 
 static enum err delete_thing(struct ctl_request *rq, struct ctl_response *rs)
 {
-	(void)rq;
 	rs->status = HTTP_204;
+	if (strcmp(rq->param[0], "missing") == 0)
+		return refuse(ERR_NOT_FOUND, "there is no \"%s\"", rq->param[0]);
 	return OK;
 }
 
@@ -212,6 +213,8 @@ static void session_answers_whatever_the_pieces(void **state)
 		  "{\"error\":\"the body is longer than this request takes\"}" },
 		{ REQUEST("OPTIONS *", ""), 200, "" },
 		{ REQUEST("DELETE /v1/things/a", ""), 204, "" },
+		{ REQUEST("DELETE /v1/things/missing", ""), 404,
+		  "{\"error\":\"there is no \\\"missing\\\"\"}" },
 	};
 
 	(void)state;
