@@ -450,8 +450,9 @@ static void turn_away(struct visitor *v, enum wire_type answer)
 static void refuse_visitor(struct visitor *v) { turn_away(v, WIRE_REFUSED); }
 
 /*
- * A second HELLO of a guest and epoch that are on their way here, or that ran here, is nobody's whom
- * we know.  REFUSED would be a lie, and to remember it would contradict the GRANT that may yet come.
+ * A second HELLO of a guest and epoch that are on their way here, or that ran here, is nobody's
+ * whom we know.  REFUSED would be a lie, and to remember it would contradict the GRANT that may
+ * yet come.
  */
 static bool is_decided_elsewhere(const struct wire_id *id)
 {

@@ -503,7 +503,7 @@ static void strangers_are_sent_away(void **state)
 	two_hosts_end();
 }
 
-/* The HELLO that opened the migration, once more from somebody else, while READY waits for GRANT. */
+/* The HELLO that opened the migration, once more from a stranger, while READY waits for GRANT. */
 static struct chan *echo;
 
 static void hello_again(void)
