@@ -467,9 +467,18 @@ static bool hold(struct vcpu *v)
 	return true;
 }
 
+static void leave(struct vm *vm)
+{
+	if (--vm->inside == 0)
+		vm_quiet(vm);
+}
+
+/* What is due may send a frame with a request to start or delete this very VM: not from within. */
 static void halt(struct vcpu *v)
 {
+	v->vm->inside++;
 	uint64_t due = run_due(v->vm);
+	leave(v->vm);
 
 	if (!woken(v))
 		event_wait(&v->wake, clock_host_ns(&v->vm->clock, due));
@@ -493,8 +502,7 @@ static void run(struct vcpu *v)
 	while (r <= RESUME_SAME && !v->attention && !task_should_yield());
 	v->halted = r == RESUME_WAIT;
 	v->ran_tsc += time_tsc() - began;
-	if (--v->vm->inside == 0)
-		vm_quiet(v->vm);
+	leave(v->vm);
 }
 
 void vcpu_task(void *arg)

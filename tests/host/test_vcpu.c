@@ -122,6 +122,33 @@ static void an_nmi_in_the_shadow_of_sti_waits_and_wakes_from_hlt(void **state)
 	assert_false(fake_cpu.window);
 }
 
+static unsigned ticks;
+static uint64_t nosy_deadline(const void *dev) { (void)dev; return ticks < 2 ? 0 : NEVER_NS; }
+static void nosy_tick(void *dev, uint64_t now_ns)
+{
+	(void)dev;
+	(void)now_ns;
+	ticks++;
+	assert_int_equal(vm->inside, 1);
+}
+
+/* Also when its vCPU halts: what a device sends may be a request to start this very VM. */
+static void devices_run_inside_of_the_vm(void **state)
+{
+	static const struct dev_ops nosy = { .name = "nosy", .deadline = nosy_deadline,
+		                             .tick = nosy_tick };
+	struct machine_dev before = vm->machine.dev[0];
+
+	(void)state;
+	ticks = 0;
+	vm->machine.dev[0].ops = &nosy;
+	fake_push(insn(EXIT_HLT, 1));
+	fake_run(vm, 0);
+	vm->machine.dev[0] = before;
+	assert_int_equal(ticks, 2);
+	assert_int_equal(vm->inside, 0);
+}
+
 static void look_at_the_other(struct vcpu *one)
 {
 	vcpu_state_fetch(one->vm->vcpu[1]);
@@ -610,6 +637,7 @@ int main(void)
 		T(a_blocked_interrupt_asks_for_a_window),
 		T(an_nmi_in_the_shadow_of_sti_waits_and_wakes_from_hlt),
 		T(a_handler_that_looks_at_another_vcpu_does_no_harm),
+		T(devices_run_inside_of_the_vm),
 		T(an_idle_path_asks_nobody_for_a_window),
 		T(the_8259_passes_through_lint0),
 		T(rip_moves_by_what_the_handler_says),
