@@ -78,7 +78,7 @@ class Node:
     def vm(name, state):
         return {"name": name, "state": state, "memory": 16, "cpus": 1, "migrating": False,
                 "uuid": "0-0", "clock_ms": 12.5, "host_bytes": 100000, "starts": 1,
-                "vcpus": [{"id": 0, "halted": True, "rip": "00", "inside_ms": 1.5,
+                "vcpus": [{"id": 0, "halted": True, "rip": "00", "ran_ms": 1.5,
                            "exits": {"io": 7}}],
                 "nics": [{"mac": "52:54:00:77:01:01", "switch": "nic0", "port": 2, "open": True,
                           "in_frames": 1, "out_frames": 2}]}
