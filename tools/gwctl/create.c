@@ -74,8 +74,10 @@ static int upload(const char *path, char name[IMAGE_NAME_MAX])
 	bool ok = http_upload(path_of("/v1/images/", name, ""), path, show_progress, name, &r);
 	if (isatty(STDERR_FILENO))
 		fputs("\r\033[K", stderr);
-	int code = ok ? EXIT_OK : reply_exit(&r);
-	if (ok)
+	int code = ok ? EXIT_OK : r.status ? EXIT_REFUSED : EXIT_UNREACHABLE;
+	if (!ok)
+		complain("%s: %s", path, r.error);
+	else
 		snprintf(uploaded[nuploaded++], IMAGE_NAME_MAX, "%s", name);
 	reply_free(&r);
 	return code;
