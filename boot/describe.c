@@ -155,6 +155,7 @@ void describe_node(struct json_writer *w)
 	json_u64(w, "tsc_khz", time_tsc_khz());
 	json_u64(w, "tsc", time_tsc());
 	json_u64(w, "idle_ticks", sched_idle_tsc());
+	json_u64(w, "guest_ticks", vcpu_ran_tsc());
 	json_u64(w, "boot_ticks", boot_ticks());
 	describe_features(w);
 	describe_memory(w);

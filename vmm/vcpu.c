@@ -484,6 +484,13 @@ static void halt(struct vcpu *v)
 		event_wait(&v->wake, clock_host_ns(&v->vm->clock, due));
 }
 
+static uint64_t all_ran_tsc;
+
+uint64_t vcpu_ran_tsc(void)
+{
+	return all_ran_tsc;
+}
+
 /*
  * In the guest until something else is to be done with this vCPU; whoever wants that calls
  * vcpu_kick().
@@ -501,7 +508,9 @@ static void run(struct vcpu *v)
 		r = vcpu_turn(v);
 	while (r <= RESUME_SAME && !v->attention && !task_should_yield());
 	v->halted = r == RESUME_WAIT;
-	v->ran_tsc += time_tsc() - began;
+	uint64_t ran = time_tsc() - began;
+	v->ran_tsc += ran;
+	all_ran_tsc += ran;
 	leave(v->vm);
 }
 

@@ -89,6 +89,9 @@ void vcpu_apic_message(struct vcpu *v, const struct apic_msg *msg);
 /* The task's body: runs the guest while the VM is running, waits otherwise, ends with the VM. */
 void vcpu_task(void *v);
 
+/* Host TSC ticks that all vCPUs together had a CPU since boot, exits included. */
+uint64_t vcpu_ran_tsc(void);
+
 /* From anywhere: something that this vCPU must look at has changed (interrupt, pause). */
 void vcpu_kick(struct vcpu *v);
 
