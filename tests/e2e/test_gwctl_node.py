@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""gwctl and a real node on Bochs: a VM's life, refusals that leave nothing, a peer that is not there."""
+"""gwctl and a real node on Bochs: a VM's life, refusals that leave nothing, an absent peer."""
 
 import json
 import os
