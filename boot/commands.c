@@ -203,7 +203,8 @@ static enum err optional_u64(const struct json_doc *d, const char *key, uint64_t
 
 static enum err parse_migrate(const struct ctl_request *rq, struct mig_params *p)
 {
-	static const char *const known[] = { "to", "downtime_ms", "timeout_s", "verify", NULL };
+	static const char *const known[] = { "to",       "downtime_ms", "timeout_s",
+					     "throttle", "verify",      NULL };
 	static struct json_doc d;
 	uint64_t downtime_ms = MIG_DOWNTIME_DEFAULT_NS / NS_PER_MS, timeout_s = 0;
 	enum err e = json_parse(&d, rq->body, rq->body_len);
@@ -220,6 +221,9 @@ static enum err parse_migrate(const struct ctl_request *rq, struct mig_params *p
 		e = json_get_bool(&d, json_get(&d, 0, "verify"), "verify", &p->verify);
 	if (e == OK && (downtime_ms > UINT32_MAX || timeout_s > UINT32_MAX))
 		e = refuse(ERR_BAD_ARGUMENT, "downtime_ms and timeout_s must be below 2^32");
+	p->throttle = true;
+	if (e == OK && json_get(&d, 0, "throttle") >= 0)
+		e = json_get_bool(&d, json_get(&d, 0, "throttle"), "throttle", &p->throttle);
 	p->downtime_max_ns = downtime_ms * NS_PER_MS;
 	p->timeout_ns = timeout_s * NS_PER_S;
 	return e;

@@ -210,7 +210,7 @@ void describe_vm(struct json_writer *w, const struct vm *vm, bool whole)
 	const uint8_t *u = vm->config.uuid;
 
 	json_string(w, "name", vm->config.name);
-	json_string(w, "state", vm_run_name(vm->run));
+	json_string(w, "state", vm->stun ? "STUNNED" : vm_run_name(vm->run));
 	if (vm->why[0])
 		json_string(w, "why", vm->why);
 	json_u64(w, "memory", vm->config.ram_bytes / MIB);
@@ -291,6 +291,8 @@ void describe_migration(struct json_writer *w, const struct mig_status *s, bool 
 	json_u64(w, "zero_pages_sent", s->zero_pages_sent);
 	json_u64(w, "state_bytes", s->state_bytes);
 	json_ms(w, "round_trip_ms", s->round_trip_ns);
+	json_u64(w, "throttle", s->throttle);
+	json_u64(w, "throttle_max", s->throttle_max);
 	json_u64(w, "harvest_ticks", s->harvest_ticks);
 	json_u64(w, "harvest_pages", s->harvest_pages);
 	json_ms(w, "total_ms", (s->ended ? s->ended_ns : time_now_ns()) - s->started_ns);

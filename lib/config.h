@@ -54,7 +54,8 @@
 #define MIG_OPEN_NS             (5 * NS_PER_S)    /* a new connection's first record   */
 #define MIG_ACCEPT_NS           (60 * NS_PER_S)   /* the peer zeroes the guest's RAM   */
 #define MIG_SILENCE_NS          (20 * NS_PER_S)   /* no byte moves: the link is lost   */
-#define MIG_READY_NS            (60 * NS_PER_S)   /* staging, and hashing all of RAM   */
+#define MIG_STUNNED_NS          (5 * NS_PER_S)    /* ... while the guest stands still  */
+#define MIG_READY_NS            (60 * NS_PER_S)   /* the peer hashes all of RAM        */
 #define MIG_RUNNING_NS          (5 * NS_PER_S)    /* GRANT answered; then ask by QUERY */
 #define MIG_GOODBYE_NS          (1 * NS_PER_S)    /* last words on a failed connection */
 #define MIG_STOOD_MAX_NS        (600 * NS_PER_S)  /* a stop that GRANT may claim       */

@@ -352,7 +352,7 @@ static enum err await_grant(struct mig *m)
 	uint64_t ready_ns = time_now_ns();
 
 	stream_spin(&m->stream, ready_ns + MIG_SPIN_NS);
-	enum err e = next(m, &rec, &body, MIG_READY_NS);
+	enum err e = next(m, &rec, &body, MIG_SILENCE_NS);
 	uint64_t granted_ns = time_now_ns();
 
 	if (e == OK && rec.type != WIRE_GRANT)

@@ -9,6 +9,7 @@
 
 #include "lib/task.h"
 #include "mig/hello.h"
+#include "mig/link.h"
 #include "mig/mig.h"
 #include "mig/ramhash.h"
 #include "mig/state.h"
@@ -16,9 +17,6 @@
 
 /* What the operator said about a migration in doubt. */
 enum mig_word { WORD_NONE, WORD_OURS, WORD_THEIRS };
-
-/* What the peer's ACKs taught us about the way to it: they count what it has put in its place. */
-struct mig_rate { uint64_t acked, bytes_s, round_trip_ns, since_ns, since_acked; };
 
 /* All fields: any task of this host (no task is preempted). */
 struct mig {
@@ -49,8 +47,10 @@ struct mig {
 
 	uint64_t          peer_boot_id; /* outgoing: from ACCEPT, for QUERY                    */
 	uint64_t          peer_run_ns;  /* outgoing: from RUNNING: its GRANT to a runnable guest */
-	uint64_t          acked;        /* incoming: what the last ACK said                    */
-	struct mig_rate   rate;
+	uint64_t          acked;        /* bytes the destination acted on: its last ACK        */
+	struct link       link;         /* outgoing: bandwidth and round trip, as measured     */
+	uint64_t          since_ns, since_acked;        /* outgoing: when its sample began     */
+	unsigned          stuck;        /* outgoing: rounds in a row that did not shrink       */
 	bool              tracking;     /* outgoing: dirty pages are being tracked             */
 	bool              stopped;      /* outgoing: the guest is stunned                      */
 	bool              refused;      /* outgoing: the peer said REFUSED                     */

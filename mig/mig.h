@@ -20,6 +20,7 @@ struct mig_params {
 	char     to[64];                /* peer's migration address            */
 	uint64_t downtime_max_ns;       /* target: stop when predicted below   */
 	uint64_t timeout_ns;            /* give up (cancel) after; 0: never    */
+	bool     throttle;              /* slow down a guest that writes faster than the link */
 	bool     verify;                /* both sides hash RAM at the stop     */
 };
 
@@ -46,7 +47,8 @@ struct mig_status {
 	uint64_t  pages_left, rate_bytes_s, predicted_downtime_ns;
 	uint64_t  bytes_sent, pages_sent, zero_pages_sent, payload_bytes;
 	uint64_t  state_bytes;          /* devices and vCPUs, as they go over the wire */
-	uint64_t  round_trip_ns;        /* shortest seen: sent, in its place at the peer, acknowledged */
+	uint64_t  round_trip_ns;        /* a short record and its ACK, on an empty link */
+	unsigned  throttle, throttle_max;       /* permille of its time: now, at most  */
 	uint64_t  harvest_ticks, harvest_pages;         /* host TSC ticks of all harvests    */
 	uint64_t  started_ns, ended_ns, downtime_ns, part_ns[MIG_NPARTS];
 	uint8_t   ram_hash[32];         /* of this side, with verify            */

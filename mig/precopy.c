@@ -2,16 +2,19 @@
 /*
  * mig/precopy.c - sending memory while the guest runs, and knowing when to stop it.
  *
- * Round 0 sends all RAM.  Every later round sends what was written during the one before.  Before
+ * Round 0 sends all RAM.  Every later round sends what was written during the one before.  After
  * each round we predict how long the guest would stand still if it were stopped now:
  *
  *     (pages left + device state) / bandwidth + two round trips + fixed cost
  *
  * and stop it as soon as that is under the target.  A round ends when the peer has put all of it in
- * its place and said so (ACK): bandwidth and round trip are measured from that, and at the stop no
- * queue stands between us and the peer.  The fixed cost (stun, saving, last harvest, commit) is a
- * moving average over this host's migrations.
- * Called by, and read next: mig/source.c.
+ * its place and said so (ACK), so at the stop no queue stands between us and the peer.  The next
+ * one begins with a short record on the empty link, which measures the round trip.  The fixed cost
+ * (stun, saving, last harvest, commit) is a moving average over this host's migrations.
+ *
+ * A guest that writes faster than the link carries is never caught.  When rounds stop shrinking we
+ * halve the time in which its vCPUs run (vm_throttle()), again and again until they shrink.
+ * Called by mig/source.c; read next: that, and mig/link.c.
  */
 #include <string.h>
 
@@ -21,59 +24,55 @@
 
 #define FIXED_FIRST_NS   (10 * NS_PER_MS)        /* before the first migration taught us better   */
 #define FIXED_WEIGHT     4                       /* a new measurement counts for one fourth       */
-#define RATE_WINDOW_NS   (20 * NS_PER_MS)        /* shorter samples say more about timers         */
-#define RATE_WINDOW_BYTES (64 * KIB)
-#define RATE_WEIGHT      4
-#define PAGE_COST        (PAGE_SIZE + 8)         /* bytes on the wire, with index and header      */
+#define SAMPLE_NS        (100 * NS_PER_MS)       /* bandwidth within a round: one sample in    */
+#define SAMPLE_BYTES     (64 * KIB)              /* shorter rounds say more about round trips */
+#define PAGE_COST        (PAGE_SIZE + 8)         /* bytes on the wire, with index and header  */
+#define STUCK_ROUNDS     2                       /* in a row, before the guest is throttled   */
 
 /* --- Bandwidth and prediction ---------------------------------------------------------------- */
 
-static void rate_restart(struct mig *m)
+static void sample_begin(struct mig *m)
 {
-	m->rate.since_ns = time_now_ns();
-	m->rate.since_acked = m->rate.acked;
-}
-
-static void rate_blend(struct mig *m, uint64_t bytes, uint64_t ns)
-{
-	uint64_t now = bytes * (NS_PER_S / NS_PER_US) / (ns / NS_PER_US + 1);
-
-	m->rate.bytes_s =
-		m->rate.bytes_s ? (m->rate.bytes_s * (RATE_WEIGHT - 1) + now) / RATE_WEIGHT : now;
-	m->st.rate_bytes_s = m->rate.bytes_s;
-	rate_restart(m);
+	m->since_ns = time_now_ns();
+	m->since_acked = m->acked;
 }
 
 /* Within a long round, so that the operator sees a rate before its end. */
-static void rate_sample(struct mig *m)
+static void sample(struct mig *m)
 {
-	uint64_t ns = time_now_ns() - m->rate.since_ns, bytes = m->rate.acked - m->rate.since_acked;
+	uint64_t ns = time_now_ns() - m->since_ns;
 
-	if (ns >= RATE_WINDOW_NS && bytes >= RATE_WINDOW_BYTES)
-		rate_blend(m, bytes, ns);
+	if (ns < SAMPLE_NS)
+		return;
+	link_carried(&m->link, m->acked - m->since_acked, ns);
+	m->st.rate_bytes_s = link_bytes_s(&m->link);
+	sample_begin(m);
 }
 
-/*
- * Wait until the peer has everything in its place: a round ends there, and a stop then finds an
- * empty pipe.
- */
+/* The rest of a round that has arrived as a whole: its last answer's way back carried nothing. */
+static void sample_end(struct mig *m)
+{
+	uint64_t bytes = m->acked - m->since_acked, ns = time_now_ns() - m->since_ns;
+
+	if (bytes < SAMPLE_BYTES && link_bytes_s(&m->link))
+		return;
+	link_carried(&m->link, bytes, MAX(ns - MIN(ns / 2, m->link.round_trip_ns), NS_PER_US));
+	m->st.rate_bytes_s = link_bytes_s(&m->link);
+}
+
+/* Wait until the peer has everything in its place. */
 static enum err drain(struct mig *m)
 {
-	uint64_t begin_ns = time_now_ns(), seen_acked = m->rate.acked, seen_ns = begin_ns;
+	uint64_t seen_acked = m->acked, seen_ns = time_now_ns();
 
 	for (;;) {
 		enum err e = source_check(m);
 
-		if (e != OK)
+		if (e != OK || m->acked >= m->stream.bytes_out)
 			return e;
 		uint64_t now_ns = time_now_ns();
-		if (m->rate.acked >= m->stream.bytes_out) {
-			m->rate.round_trip_ns = MIN(m->rate.round_trip_ns, now_ns - begin_ns);
-			m->st.round_trip_ns = m->rate.round_trip_ns;
-			return OK;
-		}
-		if (m->rate.acked != seen_acked) {
-			seen_acked = m->rate.acked;
+		if (m->acked != seen_acked) {
+			seen_acked = m->acked;
 			seen_ns = now_ns;
 		} else if (now_ns - seen_ns > MIG_SILENCE_NS) {
 			return refuse(ERR_TIMEOUT, "%s acknowledges nothing", m->st.peer);
@@ -82,27 +81,20 @@ static enum err drain(struct mig *m)
 	}
 }
 
-static uint64_t transfer_ns(const struct mig *m, uint64_t bytes)
-{
-	uint64_t rate = MAX(m->rate.bytes_s, 1u);
-
-	return bytes / rate * NS_PER_S + bytes % rate * NS_PER_S / rate;
-}
-
 /*
- * What a stop costs beside the transfer: END and READY, GRANT and RUNNING, and what both sides
- * have to do.
+ * What a stop costs beside the pages: the state, END and READY, GRANT and RUNNING, and what both
+ * sides have to do.
  */
 static uint64_t fixed_ns(const struct mig *m)
 {
-	return 2 * m->rate.round_trip_ns +
+	return link_transfer_ns(&m->link, m->sections_size) + 2 * m->link.round_trip_ns +
 	       (mig_node->fixed_ns ? mig_node->fixed_ns : FIXED_FIRST_NS);
 }
 
 /* How long the guest would stand still if it were stopped now. */
-static uint64_t predict_ns(const struct mig *m, uint64_t pages)
+static uint64_t predict_ns(const struct mig *m)
 {
-	return transfer_ns(m, pages * PAGE_COST + m->sections_size) + fixed_ns(m);
+	return link_transfer_ns(&m->link, m->st.pages_left * PAGE_COST) + fixed_ns(m);
 }
 
 void precopy_learn(struct mig *m)
@@ -130,9 +122,9 @@ static bool is_zero(const void *page)
 	return true;
 }
 
-static uint64_t send_deadline_ns(void)
+static uint64_t send_deadline_ns(const struct mig *m)
 {
-	return time_now_ns() + MIG_SILENCE_NS;
+	return time_now_ns() + (m->stopped ? MIG_STUNNED_NS : MIG_SILENCE_NS);
 }
 
 static enum err send_pages(struct mig *m, struct batch *b)
@@ -149,7 +141,7 @@ static enum err send_pages(struct mig *m, struct batch *b)
 	m->st.pages_sent += b->n;
 	m->st.payload_bytes += b->n * PAGE_SIZE;
 	b->n = 0;
-	return stream_send(&m->stream, WIRE_PAGES, &body, send_deadline_ns());
+	return stream_send(&m->stream, WIRE_PAGES, &body, send_deadline_ns(m));
 }
 
 static enum err send_zeroes(struct mig *m)
@@ -160,7 +152,7 @@ static enum err send_zeroes(struct mig *m)
 		return OK;
 	wire_put_zeroes(&body, m->zeroes);
 	m->zeroes->n = 0;
-	return stream_send(&m->stream, WIRE_ZEROES, &body, send_deadline_ns());
+	return stream_send(&m->stream, WIRE_ZEROES, &body, send_deadline_ns(m));
 }
 
 static enum err add_zero(struct mig *m, uint32_t index)
@@ -180,7 +172,7 @@ static enum err add_zero(struct mig *m, uint32_t index)
 /* A full batch has left: let others run, see whether we should go on. */
 static enum err breathe(struct mig *m)
 {
-	rate_sample(m);
+	sample(m);
 	if (!m->stopped)
 		task_yield();
 	return source_check(m);
@@ -216,29 +208,52 @@ static enum err send_todo(struct mig *m)
 	return e == OK ? send_zeroes(m) : e;
 }
 
+/* A round's first record.  While the guest runs it goes out alone, and is waited for. */
+static enum err announce_round(struct mig *m)
+{
+	struct wire_out body = stream_body(&m->stream);
+	uint64_t begin_ns = time_now_ns();
+
+	m->st.pages_left = bitmap_weight(m->todo, m->vm->mem.ram_pages);
+	wire_put_u64(&body, m->st.nrounds - 1);
+	wire_put_u64(&body, m->st.pages_left);
+	enum err e = stream_send(&m->stream, WIRE_ROUND, &body, send_deadline_ns(m));
+	if (e != OK || m->stopped)
+		return e;
+	e = drain(m);
+	if (e == OK)
+		link_answered(&m->link, time_now_ns() - begin_ns);
+	m->st.round_trip_ns = m->link.round_trip_ns;
+	return e;
+}
+
+static enum err send_round(struct mig *m)
+{
+	enum err e = announce_round(m);
+
+	sample_begin(m);
+	if (e == OK)
+		e = send_todo(m);
+	if (e != OK || m->stopped)
+		return e;
+	e = drain(m);
+	if (e == OK)
+		sample_end(m);
+	return e;
+}
+
 enum err precopy_send(struct mig *m)
 {
 	struct mig_round *r = &m->st.round[m->st.nrounds++];
 	uint64_t begin_ns = time_now_ns(), bytes = m->stream.bytes_out;
 	uint64_t pages = m->st.pages_sent, zero = m->st.zero_pages_sent;
-	struct wire_out body = stream_body(&m->stream);
+	enum err e = send_round(m);
 
-	m->st.pages_left = bitmap_weight(m->todo, m->vm->mem.ram_pages);
-	wire_put_u64(&body, m->st.nrounds - 1);
-	wire_put_u64(&body, m->st.pages_left);
-	rate_restart(m);
-	enum err e = stream_send(&m->stream, WIRE_ROUND, &body, send_deadline_ns());
-	if (e == OK)
-		e = send_todo(m);
 	*r = (struct mig_round){ .pages = m->st.pages_sent - pages,
 				 .zero_pages = m->st.zero_pages_sent - zero,
-				 .bytes = m->stream.bytes_out - bytes };
+				 .bytes = m->stream.bytes_out - bytes,
+				 .ns = time_now_ns() - begin_ns };
 	m->st.bytes_sent = m->stream.bytes_out;
-	if (e == OK && !m->stopped)
-		e = drain(m);
-	r->ns = time_now_ns() - begin_ns;
-	if (e == OK && !m->stopped && (r->bytes >= RATE_WINDOW_BYTES || !m->rate.bytes_s))
-		rate_blend(m, r->bytes, r->ns);
 	trace_add(&m->vm->trace, TRACE_MIG_ROUND, 0, r->pages + r->zero_pages, r->ns);
 	return e;
 }
@@ -259,7 +274,7 @@ static enum err not_converged(const struct mig *m)
 		"it writes faster than the link carries (%llu KiB/s)",
 		m->st.nrounds, (unsigned long long)(m->st.predicted_downtime_ns / NS_PER_MS),
 		(unsigned long long)(m->params.downtime_max_ns / NS_PER_MS),
-		(unsigned long long)(m->rate.bytes_s / KIB));
+		(unsigned long long)(link_bytes_s(&m->link) / KIB));
 }
 
 void precopy_harvest(struct mig *m)
@@ -270,25 +285,42 @@ void precopy_harvest(struct mig *m)
 	m->st.harvest_ticks += time_tsc() - began;
 }
 
+/*
+ * While a round was sent the guest wrote more than half as many pages: it will hardly be caught.
+ * Halving what it may run catches one that is twice too fast in a step or two, and one that is a
+ * hundred times too fast in seven.
+ */
+static void throttle_if_stuck(struct mig *m)
+{
+	bool shrinks = m->st.pages_left <= m->st.round[m->st.nrounds - 1].pages / 2;
+
+	m->stuck = shrinks ? 0 : m->stuck + 1;
+	if (!m->params.throttle || m->stuck < STUCK_ROUNDS)
+		return;
+	unsigned may_run = (PERMILLE - m->st.throttle) / 2;
+	m->st.throttle = MIN(PERMILLE - may_run, VM_THROTTLE_MAX);
+	m->st.throttle_max = m->st.throttle;
+	vm_throttle(m->vm, m->st.throttle);
+}
+
 enum err precopy_run(struct mig *m)
 {
-	uint64_t ram_pages = m->vm->mem.ram_pages;
 	enum err e = dirty_start(m->vm);
 
 	if (e != OK)
 		return e;
 	m->tracking = true;
-	m->rate.round_trip_ns = NEVER_NS / 4;           /* the first round brings it down */
-	bitmap_fill(m->todo, ram_pages, true);
+	bitmap_fill(m->todo, m->vm->mem.ram_pages, true);
 	while (m->st.nrounds < MIG_ROUNDS_MAX - 1) { /* the last one is for the stopped guest */
 		e = precopy_send(m);
 		if (e != OK)
 			return e;
 		precopy_harvest(m);
-		m->st.pages_left = bitmap_weight(m->todo, ram_pages);
-		m->st.predicted_downtime_ns = predict_ns(m, m->st.pages_left);
+		m->st.pages_left = bitmap_weight(m->todo, m->vm->mem.ram_pages);
+		m->st.predicted_downtime_ns = predict_ns(m);
 		if (m->st.predicted_downtime_ns <= m->params.downtime_max_ns)
 			return OK;
+		throttle_if_stuck(m);
 		e = source_check(m);
 		if (e != OK)
 			return e;

@@ -18,6 +18,8 @@
 #include "lib/time.h"
 #include "mig/job.h"
 
+#define HASH_PATIENCE 4                 /* the peer may be so many times slower */
+
 void source_part(struct mig *m, enum mig_part part)
 {
 	uint64_t now_ns = time_now_ns();
@@ -63,12 +65,12 @@ static enum err take_ack(struct mig *m, struct wire_in *body)
 	uint64_t acked = wire_take_u64(body);
 	enum err e = wire_take_end(body, "record ACK");
 
-	if (e == OK && (acked < m->rate.acked || acked > m->stream.bytes_out))
+	if (e == OK && (acked < m->acked || acked > m->stream.bytes_out))
 		e = refuse(ERR_BAD_FORMAT, "record ACK: %llu bytes after %llu, of %llu sent",
-			   (unsigned long long)acked, (unsigned long long)m->rate.acked,
+			   (unsigned long long)acked, (unsigned long long)m->acked,
 			   (unsigned long long)m->stream.bytes_out);
 	if (e == OK)
-		m->rate.acked = acked;
+		m->acked = acked;
 	return e;
 }
 
@@ -259,7 +261,7 @@ static enum err send_sections(struct mig *m)
 
 		wire_put_bytes(&body, p, len);
 		p += len;
-		e = stream_send(&m->stream, WIRE_SECTION, &body, time_now_ns() + MIG_SILENCE_NS);
+		e = stream_send(&m->stream, WIRE_SECTION, &body, time_now_ns() + MIG_STUNNED_NS);
 	}
 	return e;
 }
@@ -272,7 +274,7 @@ static enum err send_end(struct mig *m)
 	wire_put_u64(&body, m->st.zero_pages_sent);
 	wire_put_u32(&body, m->nref);
 	wire_put_u32(&body, m->params.verify);
-	return stream_send(&m->stream, WIRE_END, &body, time_now_ns() + MIG_SILENCE_NS);
+	return stream_send(&m->stream, WIRE_END, &body, time_now_ns() + MIG_STUNNED_NS);
 }
 
 /* Hash and send the hash.  The peer began with its own when END arrived. */
@@ -282,7 +284,7 @@ static enum err send_verify(struct mig *m)
 
 	mig_hash_ram(m);
 	wire_put_bytes(&body, m->st.ram_hash, RAMHASH_LEN);
-	return stream_send(&m->stream, WIRE_VERIFY, &body, time_now_ns() + MIG_SILENCE_NS);
+	return stream_send(&m->stream, WIRE_VERIFY, &body, time_now_ns() + MIG_STUNNED_NS);
 }
 
 static enum err stop(struct mig *m)
@@ -316,13 +318,14 @@ static enum err stop(struct mig *m)
 	return e;
 }
 
-/* The peer has staged and checked everything. */
+/* The peer has staged and checked everything.  Its hash may take longer than ours did. */
 static enum err await_ready(struct mig *m)
 {
 	uint8_t hash[RAMHASH_LEN];
 	struct wire_record rec;
 	struct wire_in body;
-	enum err e = await(m, &rec, &body, time_now_ns() + MIG_READY_NS);
+	uint64_t patience_ns = MIG_STUNNED_NS + HASH_PATIENCE * m->st.part_ns[MIG_PART_verify];
+	enum err e = await(m, &rec, &body, time_now_ns() + patience_ns);
 
 	if (e == OK)
 		e = expect(m, rec.type, &body, WIRE_READY);
@@ -430,6 +433,7 @@ static void doubt(struct mig *m)
 {
 	uint64_t pause_ns = MIG_QUERY_FIRST_NS;
 
+	say_doubt(m);
 	log_line("migration %u of %s: GRANT left and no answer came; asking %s", m->st.id, m->st.vm,
 		 m->st.peer);
 	while (m->src == SRC_DOUBT) {
@@ -459,6 +463,8 @@ static void doubt(struct mig *m)
 static void go_on(struct mig *m)
 {
 	ASSERT(mig_tables.src_owns[m->src] == OWN_RUNS);
+	m->st.throttle = 0;
+	vm_throttle(m->vm, 0);
 	if (m->stopped) {
 		m->st.downtime_ns = time_now_ns() - m->stop_ns;
 		vm_unstun(m->vm, m->st.downtime_ns);
@@ -474,6 +480,7 @@ static void release(struct mig *m)
 	struct vm *vm = m->vm;
 	bool by_operator = m->word == WORD_THEIRS;
 
+	m->st.throttle = 0;
 	if (m->peer_run_ns)
 		precopy_learn(m);
 	vm->run = VM_MOVED;

@@ -305,6 +305,46 @@ static void guest_that_writes_too_fast_stays_and_says_why(void **state)
 	two_hosts_end();
 }
 
+static void guest_that_writes_too_fast_is_throttled_until_it_is_caught(void **state)
+{
+	(void)state;
+	begin();
+	truth.writes_per_turn = 100;
+	truth.pages_written = 1000;
+	params.downtime_max_ns = 40 * NS_PER_MS;
+	params.throttle = true;
+	chan_mem.ns_per_kib = 100 * NS_PER_US;
+	assert_ptr_equal(migrate(), &host_b);
+	assert_true(truth.throttled >= 500);
+	assert_int_equal(outgoing()->st.throttle_max, truth.throttled);
+	assert_int_equal(outgoing()->st.throttle, 0);
+	two_hosts_end();
+}
+
+static void throttle_ends_with_the_migration(void **state)
+{
+	(void)state;
+	begin();
+	truth.writes_per_turn = 400;
+	truth.pages_written = 1000;
+	params.downtime_max_ns = NS_PER_MS;     /* never reached */
+	params.throttle = true;
+	chan_mem.ns_per_kib = 100 * NS_PER_US;
+	assert_ptr_equal(migrate(), &host_a);   /* two_hosts_owner() looks at it */
+	assert_true(truth.throttled >= 500);
+	two_hosts_end();
+}
+
+static void calm_guest_is_not_throttled(void **state)
+{
+	(void)state;
+	begin();
+	params.throttle = true;
+	assert_ptr_equal(migrate(), &host_b);
+	assert_int_equal(truth.throttled, 0);
+	two_hosts_end();
+}
+
 static void time_out_cancels(void **state)
 {
 	(void)state;
@@ -568,6 +608,9 @@ int main(void)
 		cmocka_unit_test(cancel_at_any_message_is_kept_or_refused),
 		cmocka_unit_test(every_reason_is_given_before_the_first_page),
 		cmocka_unit_test(guest_that_writes_too_fast_stays_and_says_why),
+		cmocka_unit_test(guest_that_writes_too_fast_is_throttled_until_it_is_caught),
+		cmocka_unit_test(throttle_ends_with_the_migration),
+		cmocka_unit_test(calm_guest_is_not_throttled),
 		cmocka_unit_test(time_out_cancels),
 		cmocka_unit_test(section_that_the_peer_refuses_keeps_the_guest_here),
 		cmocka_unit_test(unreachable_peer_changes_nothing),

@@ -137,7 +137,9 @@ static struct vm *the_runner(void)
 
 static void guest_writes(struct vm *vm)
 {
-	for (unsigned i = 0; i < truth.writes_per_turn; i++) {
+	unsigned writes = truth.writes_per_turn * (PERMILLE - vm->throttle) / PERMILLE;
+
+	for (unsigned i = 0; i < writes; i++) {
 		uint64_t index = (uint64_t)rand() % truth.pages_written, run;
 
 		truth.value[index] =
@@ -225,6 +227,13 @@ enum err vm_stun(struct vm *vm)
 	truth.vm_clock_ns = clock_now_ns(&vm->clock);
 	truth.stopped_at_ns = support_now_ns;
 	return OK;
+}
+
+void vm_throttle(struct vm *vm, unsigned permille)
+{
+	ASSERT(permille <= VM_THROTTLE_MAX);
+	vm->throttle = permille;
+	truth.throttled = MAX(truth.throttled, permille);
 }
 
 static void check_clock(struct vm *vm)
@@ -444,6 +453,8 @@ struct host *two_hosts_owner(void)
 		panic("a device of the guest is wrong");
 	if (vm->owner)
 		panic("the guest still belongs to a migration");
+	if (vm->throttle)
+		panic("the guest is still throttled");
 	return host_guest(&host_a) == vm ? &host_a : &host_b;
 }
 

@@ -28,6 +28,7 @@ struct guest_truth {
 	uint64_t device;                        /* of the section "counter"                 */
 	unsigned writes_per_turn, pages_written;
 	uint64_t turns;
+	unsigned throttled;                     /* the most that it ever was                */
 	bool     no_way;                        /* the peer cannot be reached at all        */
 	unsigned queries;                       /* connects of a source in doubt ...        */
 	unsigned unreachable;                   /* ... the first of which fail              */

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""A cable between a host and its bridge that can be cut at a chosen record of a migration.
+
+Pulling a cable by hand hits a migration in some state; a test wants to hit each.  `Cable` takes
+a host's tap off the bridge and puts a program between the two that passes every frame on, and from
+the frame on that holds the beginning of the chosen record, none: that one is the first to be lost.
+`python3 cable.py BRIDGE_SIDE HOST_SIDE` is the program: a command a line on standard input (`at
+TYPE`, `cut`, `heal`), the line `cut` on standard output when the cable was cut by a record.
+"""
+
+import os
+import re
+import select
+import socket
+import struct
+import subprocess
+import sys
+
+ETH_P_ALL = 3
+PACKET_OUTGOING = 4                     # what we sent ourselves, shown to us again
+MIG_PORT = 7700
+TCP = 6
+COMMANDS = 0                            # standard input, read past Python's buffer
+HEADER = struct.Struct("<II")           # of a record: type, length of its body
+# mig/wire.h: the records at which tests cut, and the length of their bodies.
+RECORDS = {"ROUND": (0x80000012, 16), "END": (0x21, 24), "READY": (0x30, 32), "GRANT": (0x31, 16),
+           "RUNNING": (0x32, 8)}
+
+
+class Cable:
+    """Between node `name`'s NIC `nic` and its bridge, until close()."""
+
+    def __init__(self, lab, name, nic=0):
+        self.tap, self.bridge, self.lab = lab.node(name)["nics"][nic]["tap"], f"br{nic}", lab
+        self.near = f"{self.tap}-c"
+        far = self.near + "b"
+        self.ip(f"link add {self.near} type veth peer name {far}",
+                *[f"link set {dev} addrgenmode none" for dev in (self.near, far)],
+                f"link set {self.tap} nomaster", f"link set {far} master {self.bridge}",
+                *[f"link set {dev} up" for dev in (self.near, far)])
+        self.program = lab.popen([sys.executable, os.path.abspath(__file__), self.near, self.tap],
+                                 text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ip(self, *commands):
+        done = self.lab.run(["ip", "-batch", "-"], input="\n".join(commands) + "\n", text=True,
+                            capture_output=True)
+        assert done.returncode == 0, done.stderr
+
+    def say(self, command):
+        self.program.stdin.write(command + "\n")
+        self.program.stdin.flush()
+
+    def cut_at(self, record):
+        self.say(f"at {record}")
+
+    def cut(self):
+        self.say("cut")
+
+    def heal(self):
+        self.say("heal")
+
+    def await_cut(self, seconds):
+        ready, _, _ = select.select([self.program.stdout], [], [], seconds)
+        assert ready, "the record at which the cable was to be cut never came"
+        assert self.program.stdout.readline() == "cut\n"
+
+    def close(self):
+        self.program.kill()
+        self.program.wait()
+        self.ip(f"link del {self.near}", f"link set {self.tap} master {self.bridge}")
+
+
+# --- the program in the lab's network --------------------------------------------------------
+
+def tcp_payload(frame):
+    """The bytes that TCP carries for a migration, or none."""
+    if len(frame) < 54 or frame[12:14] != b"\x08\0" or frame[23] != TCP:
+        return b""
+    ip_len, total = (frame[14] & 15) * 4, int.from_bytes(frame[16:18], "big")
+    at = 14 + ip_len
+    if MIG_PORT not in struct.unpack_from("!HH", frame, at):
+        return b""
+    return frame[at + (frame[at + 12] >> 4) * 4:14 + total]
+
+
+def open_port(name):
+    port = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    port.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+    port.bind((name, ETH_P_ALL))
+    return port
+
+
+class Relay:
+    def __init__(self, one, other):
+        self.to = {one: other, other: one}
+        self.whole, self.mark = True, None
+
+    def frame(self, port):
+        frame, address = port.recvfrom(2048)
+        if address[2] == PACKET_OUTGOING:
+            return
+        if self.mark and self.mark.search(tcp_payload(frame)):
+            self.whole, self.mark = False, None
+            print("cut", flush=True)
+        if self.whole:
+            try:
+                self.to[port].send(frame)
+            except OSError:
+                pass                    # the host's queue is full: what a switch does, too
+
+    def command(self, words):
+        if words[0] == "at":
+            self.mark = re.compile(re.escape(HEADER.pack(*RECORDS[words[1]])))
+        else:
+            self.whole, self.mark = words[0] == "heal", None
+
+    def run(self):
+        while True:
+            ready, _, _ = select.select([COMMANDS, *self.to], [], [])
+            for port in ready:
+                if port != COMMANDS:
+                    self.frame(port)
+            if COMMANDS in ready:
+                lines = os.read(COMMANDS, 4096).decode().splitlines()
+                if not lines:
+                    return
+                for line in lines:
+                    self.command(line.split())
+
+
+if __name__ == "__main__":
+    Relay(open_port(sys.argv[1]), open_port(sys.argv[2])).run()

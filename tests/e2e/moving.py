@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""What tests of migrations do all the time: make a guest, move it, look where and how it is."""
+
+import os
+import re
+import time
+
+from lablib.api import Api, ApiError
+
+BEAT = re.compile(r"beat (\d+), (\d+) pages written")
+POLL_S = 0.05
+MOVE_S = 240                            # wall; an emulated host on a busy machine is slow
+
+
+class Hosts:
+    """The hosts of a lab and the guests on them.  `wire`: which network migrations take."""
+
+    def __init__(self, lab, build):
+        self.lab, self.build = lab, build
+        self.api = Api(lab)
+        self.wire = len(lab.config()["wires"]) - 1
+        self.free = {n: self.node(n)["memory"]["free_bytes"] for n in self.api.address}
+
+    def close(self):
+        self.api.close()
+
+    def node(self, name):
+        return self.api.get(name, "/v1/node")
+
+    def address(self, node):
+        """Of the migration network."""
+        return f"10.{77 + self.wire}.0.{self.api.address[node].rpartition('.')[2]}"
+
+    # --- guests -------------------------------------------------------------------------
+
+    def start(self, node, name, cmdline="", memory=8, elf="migrate-pattern.elf"):
+        """A micro-guest on `node`, which beats when this returns."""
+        self.api.upload(node, elf, os.path.join(self.build, "guest", elf))
+        self.api.post(node, "/v1/vms", {"name": name, "memory": memory, "nics": [],
+                                        "boot": {"multiboot": elf, "cmdline": cmdline}})
+        self.api.post(node, f"/v1/vms/{name}/start")
+        self.await_beats(node, name, 1)
+
+    def state(self, node, name):
+        """RUNNING, GHOST ... or None when the node has no such VM."""
+        try:
+            return self.api.get(node, f"/v1/vms/{name}")["state"]
+        except ApiError as e:
+            if e.status == 404:
+                return None
+            raise
+
+    def where(self, name):
+        """The nodes on which it runs."""
+        return [n for n in self.api.address if self.state(n, name) == "RUNNING"]
+
+    def beat(self, node, name):
+        """Its last heartbeat; it must not have complained about anything."""
+        text, _ = self.api.console(node, name)
+        assert "FAIL" not in text, text[-2000:]
+        found = BEAT.findall(text)
+        return int(found[-1][0]) if found else 0
+
+    def await_beats(self, node, name, more, seconds=120):
+        """It goes on: `more` heartbeats (a second of its own time each) from now."""
+        goal = self.beat(node, name) + more
+        self.until(lambda: self.beat(node, name) >= goal, seconds,
+                   f"{name} at node {node} stands still before beat {goal}")
+
+    def migrating(self, node, name):
+        return self.state(node, name) and self.api.get(node, f"/v1/vms/{name}")["migrating"]
+
+    def remove(self, name):
+        """Stop and delete it wherever it is, once its migrations have ended."""
+        for n in self.api.address:
+            self.until(lambda: not self.migrating(n, name), 120, f"{name} still migrates")
+            if self.state(n, name) is None:
+                continue
+            if self.state(n, name) in ("RUNNING", "PAUSED"):
+                self.api.post(n, f"/v1/vms/{name}/stop")
+            self.api.call(n, "DELETE", f"/v1/vms/{name}")
+
+    def nothing_left(self, node, name):
+        """No VM, no ghost, no memory: as if it had never been here."""
+        self.until(lambda: self.state(node, name) is None, 180, f"{name} is still at node {node}")
+        images = sum(i["bytes"] for i in self.api.get(node, "/v1/images")["images"])
+        lost = self.free[node] - self.node(node)["memory"]["free_bytes"]
+        assert lost <= images + (4 << 20), f"{lost} bytes of node {node} did not come back"
+
+    # --- migrations ---------------------------------------------------------------------
+
+    @staticmethod
+    def until(condition, seconds, complaint):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"{complaint} (after {seconds} s)"
+            time.sleep(POLL_S)
+
+    def begin(self, node, name, to, **options):
+        """Start a migration; its number at `node`."""
+        return self.api.post(node, f"/v1/vms/{name}/migrate",
+                             {"to": self.address(to), **options})["id"]
+
+    def status(self, node, number):
+        return self.api.get(node, f"/v1/migrations/{number}")
+
+    def watch(self, node, number, until=lambda s: s["ended"], seconds=MOVE_S):
+        """Its status when `until` is true of it for the first time."""
+        end = time.monotonic() + seconds
+        while True:
+            status = self.status(node, number)
+            if until(status):
+                return status
+            assert not status["ended"], f"it ended early: {status['result']}"
+            assert time.monotonic() < end, f"still {status['state']} after {seconds} s: {status}"
+            time.sleep(POLL_S)
+
+    def move(self, node, name, to, **options):
+        """A whole migration that must work; its last status at the source."""
+        status = self.watch(node, self.begin(node, name, to, **options))
+        assert status["ok"], status["result"]
+        return status
+
+    def incoming(self, node):
+        """The newest incoming migration of `node`."""
+        return next(m for m in self.api.get(node, "/v1/migrations")["migrations"]
+                    if not m["outgoing"])

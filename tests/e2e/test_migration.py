@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""Migrations between two hosts on Bochs, with a network of their own: what works, what is refused,
+and what happens when the cable is cut at each stage.  docs/migration.md has the table of those.
+
+The guest, migrate-pattern, writes a pattern and checks each page before it writes it again, its
+registers, its clocks and its devices; what a move damages shows on its console as FAIL.
+"""
+
+import itertools
+import os
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [HERE, os.path.join(TOP, "tools")]
+BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
+
+from cable import Cable                         # noqa: E402
+from lablib.api import ApiError                 # noqa: E402
+from lablib.lab import Lab, Options             # noqa: E402
+from moving import Hosts                        # noqa: E402
+
+MIG_NIC = 1
+SMALL = "pages=256 rate=100"            # a megabyte to move: these tests are about other things
+NUMBERS = itertools.count(1)            # each test has guests of its own
+BYTES_MAX = 1.05                        # bytes sent for a byte that had to be sent
+
+
+@pytest.fixture(scope="module")
+def hosts():
+    lab = Lab(os.path.join(BUILD, "check/files/test_migration"))
+    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), memory=128, nics=2, ips=20_000_000),
+           print)
+    h = Hosts(lab, BUILD)
+    yield h
+    h.close()
+    lab.down()
+
+
+@pytest.fixture
+def guest(hosts):
+    """guest(cmdline, node="a", ...): the name of a micro-guest of this test's own."""
+    names = []
+
+    def make(cmdline=SMALL, node="a", **options):
+        name = f"guest{next(NUMBERS)}"
+        names.append(name)
+        hosts.start(node, name, cmdline, **options)
+        return name
+    yield make
+    for name in names:
+        hosts.remove(name)
+
+
+@pytest.fixture
+def cable(hosts):
+    one = Cable(hosts.lab, "b", MIG_NIC)
+    yield one
+    one.close()
+
+
+# --- moves that work -------------------------------------------------------------------------
+
+def test_there_and_back_with_equal_hashes(hosts, guest):
+    name = guest("rate=200")            # half of its memory
+    for source, to in ("ab", "ba"):
+        status = hosts.move(source, name, to, verify=True)
+        arrived = hosts.incoming(to)
+        assert status["ram_hash"] == arrived["ram_hash"]
+        assert hosts.where(name) == [to]
+        hosts.nothing_left(source, name)
+        hosts.await_beats(to, name, 3)
+        assert status["bytes_sent"] <= BYTES_MAX * status["payload_bytes"]
+        assert status["payload_bytes"] == 4096 * status["pages_sent"]
+        assert status["pages_sent"] == sum(r["pages"] for r in status["rounds"])
+
+
+def test_downtime_is_what_its_parts_and_the_prediction_say(hosts, guest):
+    name = guest("rate=200")
+    status = hosts.move("a", name, "b")
+    assert status["downtime_ms"] == pytest.approx(sum(status["downtime_parts_ms"].values()), abs=1)
+    assert status["predicted_downtime_ms"] <= 300
+    # The prediction is honest: a busy machine makes hosts stutter, hence the slack.
+    assert status["downtime_ms"] <= 2 * max(status["predicted_downtime_ms"], 100)
+
+
+def test_migration_takes_its_own_network(hosts, guest):
+    def frames(node):
+        return [n["rx_frames"] for n in hosts.node(node)["nics"]]
+    name = guest()
+    before = frames("b")
+    status = hosts.move("a", name, "b")
+    main, own = (now - then for now, then in zip(frames("b"), before))
+    assert own >= status["bytes_sent"] / 1460
+    assert main < 200                   # our own questions
+
+
+# --- moves that do not happen ----------------------------------------------------------------
+
+def refused(hosts, name, *words):
+    status = hosts.watch("a", hosts.begin("a", name, "b"))
+    assert not status["ok"]
+    for word in words:
+        assert word in status["result"], status["result"]
+    assert status["pages_sent"] == 0
+    assert status["downtime_ms"] == 0
+    assert hosts.state("a", name) == "RUNNING"
+    hosts.await_beats("a", name, 2)
+
+
+def test_too_little_memory_is_refused_before_the_first_page(hosts, guest):
+    name = guest(memory=80)             # a host has 128 MiB; b gives 48 away first
+    guest(node="b", memory=48)
+    refused(hosts, name, "MiB")
+    assert hosts.state("b", name) is None
+
+
+def test_name_that_exists_is_refused_before_the_first_page(hosts, guest):
+    name = guest()
+    hosts.start("b", name, SMALL)       # another guest of that name
+    refused(hosts, name, name)
+    assert hosts.state("b", name) == "RUNNING"
+
+
+def test_nobody_at_the_address(hosts, guest):
+    name = guest()
+    number = hosts.api.post("a", f"/v1/vms/{name}/migrate", {"to": "10.78.0.99"})["id"]
+    status = hosts.watch("a", number)
+    assert not status["ok"] and "10.78.0.99" in status["result"]
+    hosts.await_beats("a", name, 2)
+
+
+@pytest.mark.parametrize("body, word", [
+    ({}, "to"), ({"to": 7}, "to"), ({"to": "10.78.0.12", "verify": 1}, "verify"),
+    ({"to": "10.78.0.12", "speed": 3}, "speed"), ({"to": "10.78.0.12", "throttle": 3}, "throttle")])
+def test_wrong_request_is_a_400_with_a_sentence(hosts, guest, body, word):
+    name = guest()
+    with pytest.raises(ApiError) as e:
+        hosts.api.post("a", f"/v1/vms/{name}/migrate", body)
+    assert e.value.status == 400 and word in e.value.sentence
+
+
+def test_cancel_in_precopy_goes_on_as_if_nothing_had_happened(hosts, guest):
+    name = guest("rate=200")
+    number = hosts.begin("a", name, "b")
+    hosts.watch("a", number, lambda s: s["bytes_sent"] > 1 << 20)
+    hosts.api.post("a", f"/v1/migrations/{number}/cancel")
+    status = hosts.watch("a", number)
+    assert not status["ok"] and "cancelled" in status["result"]
+    assert hosts.where(name) == ["a"]
+    assert not hosts.api.get("a", f"/v1/vms/{name}")["tracking"]
+    hosts.await_beats("a", name, 2)
+    hosts.nothing_left("b", name)
+    hosts.move("a", name, "b", verify=True)             # the next one loses nothing
+    hosts.await_beats("b", name, 2)
+
+
+# --- a guest that writes faster than the link carries ------------------------------------------
+
+def test_busy_guest_is_throttled_until_it_converges(hosts, guest):
+    name = guest("rate=0")              # as fast as it can
+    number, seen = hosts.begin("a", name, "b"), set()
+
+    def look(status):
+        seen.add(status["throttle"])
+        return status["ended"]
+    status = hosts.watch("a", number, look)
+    assert status["ok"], status["result"]
+    assert max(seen) > 0
+    assert sorted(seen) == sorted(seen, key=int)
+    hosts.await_beats("b", name, 3)     # at full speed again
+
+
+def test_busy_guest_without_throttle_stays_where_it_is(hosts, guest):
+    name = guest("rate=0")
+    status = hosts.watch("a", hosts.begin("a", name, "b", throttle=False, timeout_s=12))
+    assert not status["ok"] and "12 s" in status["result"], status["result"]
+    assert status["throttle"] == 0
+    assert hosts.where(name) == ["a"]
+    hosts.await_beats("a", name, 2)
+    hosts.nothing_left("b", name)
+
+
+# --- the cable ---------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("record", ["ROUND", "END", "READY"])
+def test_cut_before_grant_keeps_the_guest_here(hosts, guest, cable, record):
+    name = guest()
+    cable.cut_at(record)
+    number = hosts.begin("a", name, "b")
+    cable.await_cut(120)
+    status = hosts.watch("a", number)
+    assert not status["ok"]
+    assert status["state"] == "ABORTED"
+    assert hosts.where(name) == ["a"]
+    hosts.await_beats("a", name, 2)
+    cable.heal()
+    hosts.nothing_left("b", name)       # the ghost is gone
+    hosts.move("a", name, "b", verify=True)
+    hosts.await_beats("b", name, 2)
+
+
+@pytest.mark.parametrize("record", ["GRANT", "RUNNING"])
+def test_cut_after_grant_is_doubt_until_the_peer_answers(hosts, guest, cable, record):
+    name = guest()
+    cable.cut_at(record)
+    number = hosts.begin("a", name, "b")
+    cable.await_cut(120)
+    status = hosts.watch("a", number, lambda s: s["state"] == "DOUBT")
+    assert "doubt" in status["result"] or not status["result"]
+    assert hosts.where(name) == (["b"] if record == "RUNNING" else [])
+    with pytest.raises(ApiError) as e:
+        hosts.api.post("a", f"/v1/migrations/{number}/cancel")
+    assert e.value.status == 409
+    cable.heal()
+    status = hosts.watch("a", number)
+    home = "b" if status["ok"] else "a"
+    assert record == "GRANT" or home == "b"
+    assert hosts.where(name) == [home]
+    hosts.await_beats(home, name, 2)
+    hosts.nothing_left("a" if home == "b" else "b", name)
