@@ -372,7 +372,7 @@ int trace_show(char **argv)
 		from = int_of(r.json, "next");
 		reply_free(&r);
 		shown += n;
-		/* A busy guest makes records faster than we ask: as much as a node keeps is enough. */
+		/* A busy guest makes records faster than we ask: what a node keeps is enough. */
 		if (!options.follow && (!n || shown >= TRACE_KEPT))
 			break;
 		if (n)
