@@ -256,7 +256,9 @@ static enum err send_ack(struct mig *m)
 		return OK;
 	m->acked = m->stream.bytes_in;
 	wire_put_u64(&body, m->acked);
-	return stream_send(&m->stream, WIRE_ACK, &body, time_now_ns() + MIG_SILENCE_NS);
+	enum err e = stream_send(&m->stream, WIRE_ACK, &body, time_now_ns() + MIG_SILENCE_NS);
+	/* A source that hung up said why before: its last words wait to be read. */
+	return e == ERR_LINK_LOST ? OK : e;
 }
 
 /* Until END. */
