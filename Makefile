@@ -59,7 +59,7 @@ net-objs  += net/lwip_port/port.o net/lwip_port/checksum.o      # what lwIP asks
 mig-objs  := mig/mig.o mig/state.o                              # who owns the guest
 mig-objs  += mig/source.o mig/precopy.o mig/dest.o              # the two sides
 mig-objs  += mig/stream.o mig/wire.o mig/hello.o                # bytes
-mig-objs  += mig/section.o mig/compat.o mig/ramhash.o mig/link.o    # devices, checks, the wire's rate
+mig-objs  += mig/section.o mig/compat.o mig/ramhash.o mig/link.o # devices, checks, the wire's rate
 drv-objs  := drivers/pci.o drivers/uart.o drivers/rtc.o
 drv-objs  += drivers/screen.o drivers/font.o drivers/e1000.o drivers/nics.o
 lib-objs  := lib/string.o lib/fmt.o lib/log.o lib/err.o lib/bitmap.o
@@ -178,7 +178,8 @@ $(host-archive): $(addprefix $(BUILD)/host/obj/,$(pure-files:.c=.o) picohttppars
 
 # Whole migrations bring a scheduler and a toy VM layer of their own, before the archive's.
 two-hosts    := $(mig-objs) lib/task.o tests/host/two_hosts.o tests/host/chan_mem.o
-$(BUILD)/host/test_mig $(BUILD)/host/test_fuzz_stream: $(addprefix $(BUILD)/host/obj/,$(two-hosts))
+$(BUILD)/host/test_mig $(BUILD)/host/test_mig_strangers $(BUILD)/host/test_fuzz_stream: \
+    $(addprefix $(BUILD)/host/obj/,$(two-hosts))
 
 $(BUILD)/host/test_%: $(BUILD)/host/obj/tests/host/test_%.o $(host-archive)
 	$(V)$(CC) $(host-cflags) $(filter %.o,$^) $(host-archive) -lcmocka -lpthread -o $@

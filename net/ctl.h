@@ -33,7 +33,7 @@ enum err ctl_query_u64(const struct ctl_request *rq, const char *key, uint64_t o
 		       uint64_t *out);
 
 struct ctl_response {
-	unsigned           status;       /* HTTP, of a success; 0: 200.  An error has its own      */
+	unsigned           status;       /* HTTP, of a success; 0: 200; errors have their own    */
 	const char        *content_type; /* "application/json" unless set                         */
 	struct json_writer json;         /* where handlers write; up to CTL_BODY_MAX bytes        */
 	char               headers[CTL_HEADERS_MAX];        /* more header lines: ctl_header()    */

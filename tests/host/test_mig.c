@@ -12,60 +12,7 @@
 #include <string.h>
 
 #include "lib/pages.h"
-#include "tests/host/chan_mem.h"
-#include "tests/host/two_hosts.h"
-
-#define ENOUGH_NS (600 * NS_PER_S)
-
-static struct mig_params params;
-static uint32_t id;
-
-static void begin(void)
-{
-	two_hosts_begin();
-	params = (struct mig_params){ .to = "b", .downtime_max_ns = 20 * NS_PER_MS };
-	chan_mem.at = UINT32_MAX;
-}
-
-static struct mig *outgoing(void) { return &host_a.node.slot[0]; }
-static struct mig *incoming(void) { return &host_b.node.slot[0]; }
-static bool ended(void)
-{
-	return outgoing()->st.ended && (!incoming()->used || incoming()->st.ended) &&
-	       !chan_mem.open;
-}
-static bool in_doubt(void) { return outgoing()->src == SRC_DOUBT; }
-
-static void start(void)
-{
-	assert_int_equal(mig_start(host_guest(&host_a), &params, &id), OK);
-}
-
-/* To the end, whatever it is; who has the guest? */
-static struct host *finish(void)
-{
-	two_hosts_run(ended, ENOUGH_NS);
-	if (!ended())
-		fail_msg("it does not end: source %s, destination %s",
-			 mig_src_name(outgoing()->src), mig_dst_name(incoming()->dst));
-	struct host *owner = two_hosts_owner();
-	/* The state tables and the world agree. */
-	assert_int_equal(outgoing()->src, owner == &host_a ? SRC_ABORTED : SRC_RELEASED);
-	assert_int_equal(outgoing()->st.ok, owner == &host_b);
-	assert_true(outgoing()->st.result[0]);
-	if (incoming()->used)
-		assert_int_equal(incoming()->dst, owner == &host_b ? DST_RUN : DST_REFUSED);
-	assert_true((host_guest(&host_a) == NULL) == (owner == &host_b));
-	assert_true((host_guest(&host_b) == NULL) == (owner == &host_a));
-	assert_int_equal(host_b.announces, owner == &host_b);
-	return owner;
-}
-
-static struct host *migrate(void)
-{
-	start();
-	return finish();
-}
+#include "tests/host/mig_moves.h"
 
 static void guest_moves_with_memory_devices_and_clock(void **state)
 {
@@ -132,16 +79,6 @@ static void verify_finds_a_page_that_differs(void **state)
 	assert_true(truth.bend_ghost);
 	assert_non_null(strstr(outgoing()->st.result, "hashes"));
 	two_hosts_end();
-}
-
-/* A migration without a fault, to count its messages. */
-static unsigned count_sends(bool verify)
-{
-	begin();
-	params.verify = verify;
-	assert_ptr_equal(migrate(), &host_b);
-	two_hosts_end();
-	return chan_mem.sends;
 }
 
 /* How many runs left the guest at the source, and how many moved it. */
@@ -514,93 +451,10 @@ static void fifty_migrations_back_and_forth(void **state)
 	two_hosts_end();
 }
 
-/* Strangers on the port: no harm, an answer or a close, and the next guest can still come. */
-static void strangers_are_sent_away(void **state)
-{
-	static uint8_t noise[5000];
-
-	(void)state;
-	begin();
-	for (unsigned round = 0; round < 40; round++) {
-		struct chan *mine, *theirs;
-
-		chan_mem_pair("stranger", "b", &mine, &theirs);
-		two_hosts_serve(theirs);
-		srand(round);
-		for (unsigned i = 0; i < sizeof(noise); i++)
-			noise[i] = (uint8_t)rand();
-		if (round % 2)                  /* with a right beginning */
-			wire_put_stream(&(struct wire_out){ .buf = noise, .size = sizeof(noise) });
-		mine->ops->send(mine, noise, round < 4 ? round : sizeof(noise), NEVER_NS);
-		two_hosts_run(NULL, 30 * NS_PER_S);
-		mine->ops->close(mine);
-		assert_int_equal(host_b.node.serving, 0);
-	}
-	two_hosts_run(NULL, NS_PER_S);
-	here = &host_a;
-	mig_node = &host_a.node;
-	assert_ptr_equal(migrate(), &host_b);
-	two_hosts_end();
-}
-
-/* The HELLO that opened the migration, once more from a stranger, while READY waits for GRANT. */
-static struct chan *echo;
-
-static void hello_again(void)
-{
-	static uint8_t out[STREAM_BUF_LEN], in[STREAM_BUF_LEN];
-	struct host *was = here;
-	struct stream s;
-	struct chan *theirs;
-
-	if (echo || incoming()->dst != DST_READY)
-		return;
-	chan_mem_pair("stranger", "b", &echo, &theirs);
-	stream_init(&s, echo, out, in);
-	s.id = incoming()->stream.id;
-	struct wire_out body = stream_body(&s);
-	assert_int_equal(stream_send_open(&s, NEVER_NS), OK);
-	assert_int_equal(stream_send(&s, WIRE_HELLO, &body, NEVER_NS), OK);
-	here = &host_b;
-	mig_node = &host_b.node;
-	assert_int_equal(task_create("peer", mig_serve, theirs), OK);
-	here = was;
-	mig_node = &was->node;
-}
-
-static void second_hello_of_the_same_epoch_changes_nothing(void **state)
-{
-	struct wire_record rec;
-	uint8_t bytes[WIRE_STREAM_LEN + WIRE_HEADER_LEN];
-	unsigned sends = count_sends(false), echoes = 0;
-
-	(void)state;
-	for (unsigned at = sends - sends / 8; at < sends; at++) {
-		begin();
-		echo = NULL;
-		chan_mem.fault = FAULT_CALL;
-		chan_mem.call = hello_again;
-		chan_mem.at = at;
-		start();
-		two_hosts_run(NULL, 60 * NS_PER_S);
-		if (echo) {
-			assert_int_equal(echo->ops->recv(echo, bytes, sizeof(bytes), 0), OK);
-			assert_int_equal(wire_take_header(bytes + WIRE_STREAM_LEN, &rec), OK);
-			assert_int_equal(rec.type, WIRE_UNKNOWN);
-			echo->ops->close(echo);
-			echoes++;
-		}
-		assert_ptr_equal(finish(), &host_b);
-		two_hosts_end();
-	}
-	assert_int_equal(echoes, 2);            /* at READY and at GRANT */
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(guest_moves_with_memory_devices_and_clock),
-		cmocka_unit_test(second_hello_of_the_same_epoch_changes_nothing),
 		cmocka_unit_test(verified_handoff_shows_the_same_hash_on_both_sides),
 		cmocka_unit_test(verify_finds_a_page_that_differs),
 		cmocka_unit_test(link_cut_at_every_message_leaves_one_guest),
@@ -620,7 +474,6 @@ int main(void)
 		cmocka_unit_test(requests_are_checked),
 		cmocka_unit_test(epochs_do_not_wrap),
 		cmocka_unit_test(fifty_migrations_back_and_forth),
-		cmocka_unit_test(strangers_are_sent_away),
 		cmocka_unit_test(
 			too_little_memory_is_refused_before_the_first_page),
 	};

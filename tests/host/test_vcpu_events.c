@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/host/test_vcpu_events.c - what the run loop of a vCPU delivers and when: interrupts,
+ * exceptions, NMIs, windows, and devices that act in between.
+ */
+#include "tests/host/support.h"
+
+#include <string.h>
+
+#include "tests/host/vcpu_loop.h"
+
+/* --- Delivery --------------------------------------------------------------------------------- */
+
+static void an_interrupt_is_injected_once(void **state)
+{
+	(void)state;
+	fake_push(insn(EXIT_WBINVD, 2));
+	fake_push(insn(EXIT_WBINVD, 2));
+	send(VECTOR);
+	vcpu_turn(v);
+	assert_int_equal(fake_cpu.ninjected, 1);
+	assert_int_equal(fake_cpu.injected[0].type, EVENT_IRQ);
+	assert_int_equal(fake_cpu.injected[0].vector, VECTOR);
+	vcpu_turn(v);
+	assert_int_equal(fake_cpu.ninjected, 1);
+	assert_false(v->irq_check);
+}
+
+static void the_order_is_again_exception_nmi_interrupt(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		fake_push(insn(EXIT_WBINVD, 2));
+	send(VECTOR);
+	v->nmi_pending = true;
+	vcpu_raise_error(v, VECTOR_GP, 0);
+	v->again = (struct inject){ .type = EVENT_SOFT_IRQ, .vector = 0x80, .insn_len = 2 };
+	for (int i = 0; i < 4; i++) {
+		vcpu_turn(v);
+		assert_int_equal(fake_cpu.ninjected, i + 1);            /* one an entry */
+		assert_int_equal(fake_cpu.window, i < 3); /* while the interrupt waits */
+	}
+	assert_int_equal(fake_cpu.injected[0].vector, 0x80);
+	assert_int_equal(fake_cpu.injected[1].vector, VECTOR_GP);
+	assert_true(fake_cpu.injected[1].has_error);
+	assert_int_equal(fake_cpu.injected[2].type, EVENT_NMI);
+	assert_int_equal(fake_cpu.injected[3].vector, VECTOR);
+}
+
+static void a_blocked_interrupt_asks_for_a_window(void **state)
+{
+	(void)state;
+	fake_push(insn(EXIT_IRQ_WINDOW, 0));
+	fake_push(insn(EXIT_WBINVD, 2));
+	v->irq_blocked = true;
+	send(VECTOR);
+	vcpu_turn(v);
+	assert_int_equal(fake_cpu.ninjected, 0);
+	assert_true(fake_cpu.window);
+	vcpu_turn(v);                                           /* the window is open now */
+	assert_int_equal(fake_cpu.ninjected, 1);
+	assert_false(fake_cpu.window);
+}
+
+static void an_nmi_in_the_shadow_of_sti_waits_and_wakes_from_hlt(void **state)
+{
+	(void)state;
+	fake_push(insn(EXIT_WBINVD, 2));
+	fake_push(insn(EXIT_IRQ_WINDOW, 0));
+	fake_push(insn(EXIT_WBINVD, 2));
+	v->nmi_pending = true;
+	fake_cpu.sti_shadow = true;
+	vcpu_turn(v);
+	assert_int_equal(fake_cpu.ninjected, 0);
+	assert_true(v->nmi_pending);                            /* a halted vCPU would wake */
+	assert_true(fake_cpu.window);
+	fake_cpu.sti_shadow = false;
+	vcpu_turn(v);
+	assert_int_equal(fake_cpu.ninjected, 1);
+	assert_int_equal(fake_cpu.injected[0].type, EVENT_NMI);
+	assert_false(v->nmi_pending);
+	vcpu_turn(v);
+	assert_false(fake_cpu.window);
+}
+
+static unsigned ticks;
+static uint64_t nosy_deadline(const void *dev) { (void)dev; return ticks < 2 ? 0 : NEVER_NS; }
+static void nosy_tick(void *dev, uint64_t now_ns)
+{
+	(void)dev;
+	(void)now_ns;
+	ticks++;
+	assert_int_equal(vm->inside, 1);
+}
+
+/* Also when its vCPU halts: what a device sends may be a request to start this very VM. */
+static void devices_run_inside_of_the_vm(void **state)
+{
+	static const struct dev_ops nosy = { .name = "nosy", .deadline = nosy_deadline,
+		                             .tick = nosy_tick };
+	struct machine_dev before = vm->machine.dev[0];
+
+	(void)state;
+	ticks = 0;
+	vm->machine.dev[0].ops = &nosy;
+	fake_push(insn(EXIT_HLT, 1));
+	fake_run(vm, 0);
+	vm->machine.dev[0] = before;
+	assert_int_equal(ticks, 2);
+	assert_int_equal(vm->inside, 0);
+}
+
+static void look_at_the_other(struct vcpu *one)
+{
+	vcpu_state_fetch(one->vm->vcpu[1]);
+}
+
+/* As a request to the control service does that comes in a frame of this very guest. */
+static void a_handler_that_looks_at_another_vcpu_does_no_harm(void **state)
+{
+	(void)state;
+	fake_push_step((struct fake_step){ .x = insn(EXIT_WBINVD, 2),
+	                                   .before = look_at_the_other });
+	fake_push(insn(EXIT_WBINVD, 2));
+	fake_run(vm, 0);
+	assert_int_equal(fake_cpu.entries, 3);                  /* enter() asserts */
+}
+
+static void an_idle_path_asks_nobody_for_a_window(void **state)
+{
+	unsigned before = fake_cpu.windows;
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		fake_push(insn(EXIT_CPUID, 2));
+	for (int i = 0; i < 10; i++)
+		vcpu_turn(v);
+	assert_int_equal(fake_cpu.windows, before);
+}
+
+static void the_8259_passes_through_lint0(void **state)
+{
+	struct vpic *pic = &vm->machine.pic;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		fake_push(insn(EXIT_WBINVD, 2));
+	/* ICW1 to ICW4: vectors 0x20; then all lines but 0 masked. */
+	static const struct {
+		uint16_t port;
+		uint8_t value;
+	} init[] = { { 0x20, 0x11 }, { 0x21, 0x20 }, { 0x21, 4 }, { 0x21, 1 }, { 0x21, 0xfe } };
+	for (unsigned i = 0; i < COUNT(init); i++)
+		bus_write(&vm->bus, BUS_IO, &(struct access){ .addr = init[i].port, .size = 1 },
+		          init[i].value);
+	vpic_set_line(pic, 0, true);
+	vcpu_turn(v);
+	assert_int_equal(fake_cpu.injected[0].vector, 0x20);
+	/* With LINT0 masked it does not pass. */
+	bus_write(&vm->bus, BUS_IO, &(struct access){ .addr = 0x20, .size = 1 }, 0x20);
+	v->lapic.lvt[VLAPIC_LINT0] |= APIC_LVT_MASKED;
+	vpic_set_line(pic, 0, false);
+	vpic_set_line(pic, 0, true);
+	vcpu_turn(v);
+	assert_int_equal(fake_cpu.ninjected, 1);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, fresh, done)
+	const struct CMUnitTest tests[] = {
+		T(an_interrupt_is_injected_once),
+		T(the_order_is_again_exception_nmi_interrupt),
+		T(a_blocked_interrupt_asks_for_a_window),
+		T(an_nmi_in_the_shadow_of_sti_waits_and_wakes_from_hlt),
+		T(a_handler_that_looks_at_another_vcpu_does_no_harm),
+		T(devices_run_inside_of_the_vm),
+		T(an_idle_path_asks_nobody_for_a_window),
+		T(the_8259_passes_through_lint0),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
