@@ -193,7 +193,7 @@ $(BUILD)/host/test_fuzz_%: $(BUILD)/host/obj/tests/fuzz/test_fuzz_%.o $(host-arc
 
 include tests/guest/guests.mk            # micro-guests for tests: build/guest/*.elf
 
-.PHONY: setup linux gwctl run demo check check-guests bench soak
+.PHONY: setup linux gwctl demo check bench soak
 setup:                                   ## install what is needed, on Debian 12
 	$(V)tools/setup
 
@@ -215,6 +215,10 @@ demo: setup                              ## two hosts, a Linux guest, a migratio
 check: setup                             ## every test; ends with "N passed, N failed"
 	$(V)$(MAKE) --no-print-directory all gwctl linux guests host-tests
 	$(V)tools/check --build $(BUILD)
+
+soak: setup                              ## 50 moves back and forth, each page checked: minutes
+	$(V)$(MAKE) --no-print-directory all guests
+	$(V)tools/soak --build $(BUILD)
 
 bench: setup                             ## figures: instructions, ratios; build/bench.json
 	$(V)$(MAKE) --no-print-directory all gwctl linux guests
