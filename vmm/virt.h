@@ -72,8 +72,8 @@ struct virt_ops {
 	 */
 	void     (*enter)(struct vcpu *, struct exit *);
 	/*
-	 * Delivered by the next enter(); an NMI as soon as none is being handled, except in the
-	 * shadow of STI: there it becomes v->nmi_pending again.
+	 * Delivered by the next enter().  An NMI that cannot be delivered yet comes back as
+	 * v->nmi_pending: at once in the shadow of STI, else with EXIT_IRQ_WINDOW when it can.
 	 */
 	void     (*inject)(struct vcpu *, const struct inject *);
 	/* EXIT_IRQ_WINDOW when it can take one        */
