@@ -193,9 +193,14 @@ $(BUILD)/host/test_fuzz_%: $(BUILD)/host/obj/tests/fuzz/test_fuzz_%.o $(host-arc
 
 include tests/guest/guests.mk            # micro-guests for tests: build/guest/*.elf
 
-.PHONY: setup linux gwctl demo check bench soak
+.PHONY: iso setup linux gwctl demo check bench soak
 setup:                                   ## install what is needed, on Debian 12
 	$(V)tools/setup
+
+iso: $(BUILD)/godwit.iso                 ## a bootable image; CMDLINE="node=a mgmt=nic0,dhcp"
+CMDLINE ?= node=godwit
+$(BUILD)/godwit.iso: $(BUILD)/godwit.elf
+	$(V)tools/lab iso $@ --image $< --cmdline "$(CMDLINE)"
 
 linux: $(BUILD)/guests/demo.json         ## the demo's guest, from Debian's packages
 $(BUILD)/guests/demo.json: $(shell find guests/linux -type f)

@@ -15,7 +15,7 @@ import tty
 
 from . import kvm
 from .boot import VERDICT, boot
-from .iso import VIDEO, Module
+from .iso import VIDEO, Module, build_iso
 from .lab import Lab, Options
 from .machine import BACKENDS
 from .proc import LabError
@@ -206,6 +206,12 @@ def cmd_boot(_, args):
     return 0 if result.ended == "verdict" and not result.verdict.startswith("FAIL") else 1
 
 
+def cmd_iso(_, args):
+    build_iso(args.out, args.image, args.cmdline, args.module, args.video)
+    print(args.out)
+    return 0
+
+
 def cmd_kvm_check(_, args):
     found = kvm.check()
     if args.json:
@@ -266,6 +272,14 @@ def parser():
     c.add_argument("--wall-limit", type=float, default=600, metavar="S")
     c.add_argument("--keep-in", dest="directory", default=argparse.SUPPRESS, metavar="DIR",
                    help="where its files go (default: a new directory under /tmp)")
+    c = add("iso", cmd_iso, "write a bootable image, for a machine of your own")
+    c.add_argument("out", metavar="FILE")
+    c.add_argument("--image", default=os.path.join(TOP, "build/godwit.elf"),
+                   help="the hypervisor (default: build/godwit.elf)")
+    c.add_argument("--cmdline", default="", metavar="WORDS", help="its command line")
+    c.add_argument("--module", type=module_arg, action="append", default=[],
+                   metavar="FILE=WORDS", help="a boot module and its words; repeatable")
+    c.add_argument("--video", choices=sorted(VIDEO), default="text")
     add("kvm-check", cmd_kvm_check, "can this machine run Godwit under nested KVM?")
     return p
 
