@@ -121,12 +121,16 @@ static enum err take_pages(struct mig *m, struct wire_in *body)
 	struct wire_pages p;
 	enum err e = wire_take_pages(body, m->vm->mem.ram_pages, &p);
 
-	for (unsigned i = 0; i < p.n && e == OK; i++) {
-		e = mem_write_page(&m->vm->mem, p.index[i], p.data + i * PAGE_SIZE);
-		bitmap_set(m->seen, p.index[i]);
-	}
 	if (e != OK)
 		return e;
+	for (unsigned i = 0; i < p.n; i++) {
+		gpa_t at = mem_gpa(&m->vm->mem, p.page[i].index);
+		uint64_t run;
+
+		wire_unpack_page(&p.page[i], mem_poke(&m->vm->mem, at, PAGE_SIZE, &run));
+		ASSERT(run == PAGE_SIZE);
+		bitmap_set(m->seen, p.page[i].index);
+	}
 	m->st.pages_sent += p.n;
 	m->st.payload_bytes += p.n * PAGE_SIZE;
 	return OK;

@@ -50,6 +50,7 @@ struct mig {
 	uint64_t          acked;        /* bytes the destination acted on: its last ACK        */
 	struct link       link;         /* outgoing: bandwidth and round trip, as measured     */
 	uint64_t          since_ns, since_acked;        /* outgoing: when its sample began     */
+	uint64_t          throttled_ns; /* outgoing: when the throttle was last moved          */
 	unsigned          stuck;        /* outgoing: rounds in a row that did not shrink       */
 	bool              tracking;     /* outgoing: dirty pages are being tracked             */
 	bool              stopped;      /* outgoing: the guest is stunned                      */

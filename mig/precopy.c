@@ -26,8 +26,9 @@
 #define FIXED_WEIGHT     4                       /* a new measurement counts for one fourth       */
 #define SAMPLE_NS        (100 * NS_PER_MS)       /* bandwidth within a round: one sample in    */
 #define SAMPLE_BYTES     (64 * KIB)              /* shorter rounds say more about round trips */
-#define PAGE_COST        (PAGE_SIZE + 8)         /* bytes on the wire, with index and header  */
+#define PAGE_COST        (PAGE_SIZE + 16)        /* bytes on the wire, with head and header   */
 #define STUCK_ROUNDS     2                       /* in a row, before the guest is throttled   */
+#define THROTTLE_NS      NS_PER_S                /* to see what one step did before the next  */
 
 /* --- Bandwidth and prediction ---------------------------------------------------------------- */
 
@@ -91,10 +92,19 @@ static uint64_t fixed_ns(const struct mig *m)
 	       (mig_node->fixed_ns ? mig_node->fixed_ns : FIXED_FIRST_NS);
 }
 
+/* What a page costs on the wire: those that are left are mostly those that were just sent. */
+static uint64_t page_cost(const struct mig *m)
+{
+	const struct mig_round *last = &m->st.round[m->st.nrounds - 1];
+
+	return m->st.nrounds > 1 && last->pages ? MIN(last->bytes / last->pages, PAGE_COST) :
+						  PAGE_COST;
+}
+
 /* How long the guest would stand still if it were stopped now. */
 static uint64_t predict_ns(const struct mig *m)
 {
-	return link_transfer_ns(&m->link, m->st.pages_left * PAGE_COST) + fixed_ns(m);
+	return link_transfer_ns(&m->link, m->st.pages_left * page_cost(m)) + fixed_ns(m);
 }
 
 void precopy_learn(struct mig *m)
@@ -109,18 +119,8 @@ void precopy_learn(struct mig *m)
 
 /* --- One round ------------------------------------------------------------------------------- */
 
-/* Pages on their way into one record. */
-struct batch { unsigned n; uint32_t index[WIRE_PAGES_MAX]; };
-
-static bool is_zero(const void *page)
-{
-	const uint64_t *word = page;
-
-	for (unsigned i = 0; i < PAGE_SIZE / sizeof(*word); i++)
-		if (word[i])
-			return false;
-	return true;
-}
+/* Pages on their way into one record, and which of their blocks go. */
+struct batch { unsigned n; uint32_t index[WIRE_PAGES_MAX]; uint64_t mask[WIRE_PAGES_MAX]; };
 
 static uint64_t send_deadline_ns(const struct mig *m)
 {
@@ -135,9 +135,8 @@ static enum err send_pages(struct mig *m, struct batch *b)
 		return OK;
 	wire_put_u32(&body, b->n);
 	for (unsigned i = 0; i < b->n; i++)
-		wire_put_u32(&body, b->index[i]);
-	for (unsigned i = 0; i < b->n; i++)
-		wire_put_bytes(&body, mem_page(&m->vm->mem, b->index[i]), PAGE_SIZE);
+		wire_put_page(&body, b->index[i], b->mask[i],
+			      mem_page(&m->vm->mem, b->index[i]));
 	m->st.pages_sent += b->n;
 	m->st.payload_bytes += b->n * PAGE_SIZE;
 	b->n = 0;
@@ -190,13 +189,15 @@ static enum err send_todo(struct mig *m)
 	     i = bitmap_next(m->todo, n, i + 1)) {
 		bitmap_clear(m->todo, i);
 		m->st.pages_left--;
-		if (is_zero(mem_page(&m->vm->mem, i))) {
+		uint64_t mask = wire_page_mask(mem_page(&m->vm->mem, i));
+		if (!mask) {
 			e = add_zero(m, (uint32_t)i);
 			if (e == OK && ++looked % ZEROES_BREATH == 0)
 				e = breathe(m);
 			continue;
 		}
-		b.index[b.n++] = (uint32_t)i;
+		b.index[b.n] = (uint32_t)i;
+		b.mask[b.n++] = mask;
 		if (b.n == WIRE_PAGES_MAX) {
 			e = send_pages(m, &b);
 			if (e == OK)
@@ -297,6 +298,9 @@ static void throttle_if_stuck(struct mig *m)
 	m->stuck = shrinks ? 0 : m->stuck + 1;
 	if (!m->params.throttle || m->stuck < STUCK_ROUNDS)
 		return;
+	if (m->st.throttle && time_now_ns() - m->throttled_ns < THROTTLE_NS)
+		return;
+	m->throttled_ns = time_now_ns();
 	unsigned may_run = (PERMILLE - m->st.throttle) / 2;
 	m->st.throttle = MIN(PERMILLE - may_run, VM_THROTTLE_MAX);
 	m->st.throttle_max = m->st.throttle;

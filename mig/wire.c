@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "lib/bitmap.h"
 #include "lib/crc32c.h"
 
 /* --- Writing ------------------------------------------------------------------------------- */
@@ -240,6 +241,58 @@ enum err wire_check_body(const struct wire_record *rec, const void *body)
 
 /* --- Page batches ---------------------------------------------------------------------------- */
 
+uint64_t wire_page_mask(const void *page)
+{
+	const uint64_t *word = page;
+	uint64_t mask = 0;
+
+	for (unsigned i = 0; i < PAGE_SIZE / WIRE_BLOCK; i++, word += WIRE_BLOCK / sizeof(*word)) {
+		uint64_t any = word[0] | word[1] | word[2] | word[3] | word[4] | word[5] | word[6] |
+			       word[7];
+
+		mask |= (uint64_t)(any != 0) << i;
+	}
+	return mask;
+}
+_Static_assert(WIRE_BLOCK == 8 * sizeof(uint64_t), "a block is eight words");
+
+/* The next run of blocks that are all in the mask, from block `first` on; false: no more. */
+static bool next_run(uint64_t mask, unsigned *first, unsigned *n)
+{
+	uint64_t rest = *first < 64 ? mask >> *first : 0;
+
+	if (!rest)
+		return false;
+	*first += (unsigned)__builtin_ctzll(rest);
+	uint64_t gaps = ~(mask >> *first);
+	*n = gaps ? (unsigned)__builtin_ctzll(gaps) : 64;
+	return true;
+}
+
+/* The page may change meanwhile: the mask says what is sent, and a later round sends the rest. */
+void wire_put_page(struct wire_out *w, uint32_t index, uint64_t mask, const void *page)
+{
+	wire_put_u32(w, index);
+	wire_put_u64(w, mask);
+	for (unsigned first = 0, n; next_run(mask, &first, &n); first += n)
+		wire_put_bytes(w, (const uint8_t *)page + first * WIRE_BLOCK, n * WIRE_BLOCK);
+}
+
+void wire_unpack_page(const struct wire_page *p, void *page)
+{
+	const uint8_t *from = p->blocks;
+	uint8_t *to = page;
+	unsigned end = 0;
+
+	for (unsigned first = 0, n; next_run(p->mask, &first, &n); first = end) {
+		memset(to + end * WIRE_BLOCK, 0, (first - end) * WIRE_BLOCK);
+		memcpy(to + first * WIRE_BLOCK, from, n * WIRE_BLOCK);
+		from += n * WIRE_BLOCK;
+		end = first + n;
+	}
+	memset(to + end * WIRE_BLOCK, 0, PAGE_SIZE - end * WIRE_BLOCK);
+}
+
 enum err wire_take_pages(struct wire_in *r, uint64_t ram_pages, struct wire_pages *out)
 {
 	uint32_t n = wire_take_u32(r);
@@ -248,17 +301,19 @@ enum err wire_take_pages(struct wire_in *r, uint64_t ram_pages, struct wire_page
 		return refuse(ERR_BAD_FORMAT, "record PAGES: count %u is over the limit of %u", n,
 			      WIRE_PAGES_MAX);
 	for (uint32_t i = 0; i < n; i++) {
-		out->index[i] = wire_take_u32(r);
-		if (out->index[i] >= ram_pages)
+		struct wire_page *p = &out->page[i];
+
+		p->index = wire_take_u32(r);
+		p->mask = wire_take_u64(r);
+		p->blocks = wire_take_span(r, bitmap_weight(&p->mask, 64) * WIRE_BLOCK);
+		if (p->index >= ram_pages)
 			return refuse(ERR_BAD_FORMAT,
-				      "record PAGES: page %u is beyond the guest's RAM",
-				      out->index[i]);
-		if (i && out->index[i] <= out->index[i - 1])
+				      "record PAGES: page %u is beyond the guest's RAM", p->index);
+		if (i && p->index <= p[-1].index)
 			return refuse(ERR_BAD_FORMAT, "record PAGES: page %u is out of order",
-				      out->index[i]);
+				      p->index);
 	}
 	out->n = n;
-	out->data = wire_take_span(r, n * PAGE_SIZE);
 	return wire_take_end(r, "record PAGES");
 }
 

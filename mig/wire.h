@@ -47,7 +47,9 @@
 #define WIRE_SECTIONS_MAX 64                     /* of one VM                               */
 #define WIRE_SECTION_MAX (64 * KIB)              /* bytes of one section's body             */
 #define WIRE_SECTION_NAME 16                     /* with the NUL                            */
-#define WIRE_PAGES_LEN(n)  (4 + (n) * (4 + PAGE_SIZE))
+#define WIRE_BLOCK       (PAGE_SIZE / 64)        /* a page is sent as those of its 64 blocks ... */
+#define WIRE_PAGE_HEAD   (4 + 8)                 /* ... that hold anything; index and mask before */
+#define WIRE_PAGES_LEN(n)  (4 + (n) * (WIRE_PAGE_HEAD + PAGE_SIZE))
 #define WIRE_ZEROES_LEN(n) (4 + (n) * 8)
 
 /* name, number, largest body, direction, body and meaning */
@@ -63,7 +65,7 @@
 	T(ACK, 0x05, 8, "<", \
 	  "bytes taken and acted on u64") \
 	T(PAGES, 0x10, WIRE_PAGES_LEN(WIRE_PAGES_MAX), ">", \
-	  "n u32, n page indices u32 ascending, n pages") \
+	  "n u32, n pages {index u32 ascending, mask u64, the blocks of 64 bytes in the mask}") \
 	T(ZEROES, 0x11, WIRE_ZEROES_LEN(WIRE_RANGES_MAX), ">", \
 	  "n u32, n runs {first u32, pages u32} of zeros") \
 	T(ROUND, 0x80000012u, 16, ">", \
@@ -146,8 +148,14 @@ enum err wire_check_body(const struct wire_record *rec, const void *body);
 const char *wire_type_name(uint32_t type);
 bool        wire_type_known(uint32_t type);
 
+/* Which blocks of a page hold anything but zeros: bit i is block i.  0: none, the page is zero. */
+uint64_t wire_page_mask(const void *page);
+
 /* PAGES and ZEROES, decoded and checked against the guest's size. */
-struct wire_pages { unsigned n; uint32_t index[WIRE_PAGES_MAX]; const uint8_t *data; };
+struct wire_page { uint32_t index; uint64_t mask; const uint8_t *blocks; };     /* borrowed */
+struct wire_pages { unsigned n; struct wire_page page[WIRE_PAGES_MAX]; };
+void     wire_put_page(struct wire_out *w, uint32_t index, uint64_t mask, const void *page);
+void     wire_unpack_page(const struct wire_page *p, void *page);
 enum err wire_take_pages(struct wire_in *r, uint64_t ram_pages, struct wire_pages *out);
 struct wire_run { uint32_t first, pages; };
 struct wire_zeroes { unsigned n; struct wire_run run[WIRE_RANGES_MAX]; };

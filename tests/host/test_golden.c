@@ -103,11 +103,12 @@ static void put_pages(void)
 {
 	struct wire_out w = begin();
 
-	wire_put_u32(&w, 1);
-	wire_put_u32(&w, 0x1234);
-	uint8_t *page = wire_put_room(&w, PAGE_SIZE);
+	static uint8_t page[PAGE_SIZE] __attribute__((aligned(8)));
+
 	for (unsigned i = 0; i < PAGE_SIZE; i++)
-		page[i] = (uint8_t)(i * 7);
+		page[i] = i / WIRE_BLOCK % 8 ? 0 : (uint8_t)(i * 7);
+	wire_put_u32(&w, 1);
+	wire_put_page(&w, 0x1234, wire_page_mask(page), page);
 	record(WIRE_PAGES, &w);
 	w = begin();
 	wire_put_zeroes(&w, &(struct wire_zeroes){ .n = 2, .run = { { 0, 16 }, { 32, 4 } } });

@@ -169,10 +169,12 @@ static struct wire_in pages_body(unsigned n, const uint32_t *index, uint8_t *buf
 	struct wire_out w = { .buf = buf, .size = size };
 
 	wire_put_u32(&w, n);
-	for (unsigned i = 0; i < n; i++)
-		wire_put_u32(&w, index[i]);
-	for (unsigned i = 0; i < n; i++)
-		memset(wire_put_room(&w, PAGE_SIZE), (int)index[i], PAGE_SIZE);
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t page[PAGE_SIZE];
+
+		memset(page, (int)index[i], PAGE_SIZE);
+		wire_put_page(&w, index[i], ~0ull, page);
+	}
 	return (struct wire_in){ .buf = buf, .size = w.len };
 }
 
@@ -186,8 +188,8 @@ static void pages_are_checked_against_the_guest(void **state)
 	struct wire_in good = pages_body(3, (uint32_t[]){ 1, 5, 9 }, buf, sizeof(buf));
 	assert_int_equal(wire_take_pages(&good, 10, &p), OK);
 	assert_int_equal(p.n, 3);
-	assert_int_equal(p.index[2], 9);
-	assert_int_equal(p.data[2 * PAGE_SIZE], 9);
+	assert_int_equal(p.page[2].index, 9);
+	assert_int_equal(p.page[2].blocks[0], 9);
 
 	struct wire_in beyond = pages_body(2, (uint32_t[]){ 1, 10 }, buf, sizeof(buf));
 	assert_int_equal(wire_take_pages(&beyond, 10, &p), ERR_BAD_FORMAT);
@@ -201,6 +203,45 @@ static void pages_are_checked_against_the_guest(void **state)
 		many[i] = i;
 	struct wire_in too_many = pages_body(COUNT(many), many, buf, sizeof(buf));
 	assert_int_equal(wire_take_pages(&too_many, 1000, &p), ERR_BAD_FORMAT);
+}
+
+/* A page whose mask is `mask`, through the wire and back. */
+static void sparse_page(uint64_t mask)
+{
+	static uint64_t page[PAGE_SIZE / 8] __attribute__((aligned(8)));
+	static uint8_t buf[WIRE_BODY_MAX], back[PAGE_SIZE];
+	struct wire_out w = { .buf = buf, .size = sizeof(buf) };
+	struct wire_pages p;
+
+	memset(page, 0, sizeof(page));
+	for (unsigned i = 0; i < 64; i++)               /* one word a block, each time another */
+		page[i * 8 + i % 8] = mask >> i & 1 ? i + 1 : 0;
+	assert_int_equal(wire_page_mask(page), mask);
+	wire_put_u32(&w, 1);
+	wire_put_page(&w, 3, mask, page);
+	assert_int_equal(w.len, 4 + WIRE_PAGE_HEAD +
+				(unsigned)__builtin_popcountll(mask) * WIRE_BLOCK);
+	struct wire_in r = { .buf = buf, .size = w.len };
+	assert_int_equal(wire_take_pages(&r, 4, &p), OK);
+	memset(back, 0xee, sizeof(back));
+	wire_unpack_page(&p.page[0], back);
+	assert_memory_equal(back, page, sizeof(page));
+	r = (struct wire_in){ .buf = buf, .size = w.len - 1 };
+	assert_int_equal(wire_take_pages(&r, 4, &p), ERR_BAD_FORMAT);
+}
+
+static void page_is_sent_as_the_blocks_that_hold_anything(void **state)
+{
+	static const uint64_t masks[] = {
+		0, 1, ~0ull, 1ull << 63, 0x8000000000000001, 0xff00, ~1ull, ~0ull >> 1,
+		0x5555555555555555, 0xf0f00000000f0f0f,
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(masks); i++)
+		sparse_page(masks[i]);
+	for (unsigned i = 0; i < 64; i++)
+		sparse_page(1ull << i);
 }
 
 static enum err take_runs(unsigned n, const struct wire_run *run, uint64_t ram_pages)
@@ -243,6 +284,7 @@ int main(void)
 		cmocka_unit_test(unknown_types_are_refused_unless_optional),
 		cmocka_unit_test(every_type_has_a_cap),
 		cmocka_unit_test(pages_are_checked_against_the_guest),
+		cmocka_unit_test(page_is_sent_as_the_blocks_that_hold_anything),
 		cmocka_unit_test(zero_runs_are_checked_against_the_guest),
 	};
 

@@ -135,17 +135,25 @@ static struct vm *the_runner(void)
 	return is_running(a) ? a : is_running(b) ? b : NULL;
 }
 
+/* The whole page follows from its value: zero, or this word and a byte of it everywhere else. */
+static void write_page(struct vm *vm, uint64_t index, uint64_t value)
+{
+	uint64_t run, *page = mem_poke(&vm->mem, mem_gpa(&vm->mem, index), PAGE_SIZE, &run);
+
+	truth.value[index] = value;
+	memset(page, value ? (int)(value | 1) : 0, PAGE_SIZE);
+	page[0] = value;
+}
+
 static void guest_writes(struct vm *vm)
 {
 	unsigned writes = truth.writes_per_turn * (PERMILLE - vm->throttle) / PERMILLE;
 
 	for (unsigned i = 0; i < writes; i++) {
-		uint64_t index = (uint64_t)rand() % truth.pages_written, run;
+		uint64_t index = (uint64_t)rand() % truth.pages_written;
 
-		truth.value[index] =
-			rand() % 8 ? (uint64_t)rand() | 1 : 0; /* sometimes a page becomes zero */
-		*(uint64_t *)mem_poke(&vm->mem, mem_gpa(&vm->mem, index), sizeof(uint64_t), &run) =
-			truth.value[index];
+		/* Sometimes a page becomes zero. */
+		write_page(vm, index, rand() % 8 ? (uint64_t)rand() | 1 : 0);
 	}
 	truth.device = ((struct toy_vm *)vm)->toy[1].count += 3;
 }
@@ -409,10 +417,8 @@ static void make_guest(void)
 	}
 	truth.writes_per_turn = 4;
 	truth.pages_written = MIN(200u, two_hosts_filled);
-	for (unsigned i = 0; i < two_hosts_filled; i++) {
-		truth.value[i] = i + 1;
-		mem_write(&vm->mem, mem_gpa(&vm->mem, i), &truth.value[i], sizeof(uint64_t));
-	}
+	for (unsigned i = 0; i < two_hosts_filled; i++)
+		write_page(vm, i, i + 1);
 }
 
 void two_hosts_begin(void)
@@ -438,6 +444,14 @@ void two_hosts_begin(void)
 	make_guest();
 }
 
+static bool page_is(const uint8_t *page, uint64_t value)
+{
+	uint8_t rest = value ? (uint8_t)(value | 1) : 0;
+
+	return *(const uint64_t *)page == value && page[8] == rest && page[PAGE_SIZE / 2] == rest &&
+	       page[PAGE_SIZE - 1] == rest;
+}
+
 struct host *two_hosts_owner(void)
 {
 	struct vm *vm = the_runner();
@@ -445,7 +459,7 @@ struct host *two_hosts_owner(void)
 	if (!vm)
 		panic("the guest is lost: it runs nowhere");
 	for (uint64_t i = 0; i < GUEST_PAGES; i++)
-		if (*(const uint64_t *)mem_page(&vm->mem, i) != truth.value[i])
+		if (!page_is(mem_page(&vm->mem, i), truth.value[i]))
 			panic("page %llu of the guest is wrong", (unsigned long long)i);
 	const struct toy *t = ((struct toy_vm *)vm)->toy;
 	if (t[1].count != truth.device || !t[1].on || t[1].pattern[39] != 0xa1 ||
