@@ -4,9 +4,12 @@
 Never a triple fault, never silence: each boot here ends in a sentence on COM1.
 """
 
+import os
 import re
 
 import pytest
+
+from lablib.machine import BOCHS_ROM
 
 END = r"godwit: (ready|stopped).*"
 TRIPLE_FAULT = "3rd (13) exception"
@@ -61,6 +64,21 @@ def test_a_cpu_that_cannot_is_told_so(host, model, sentence):
     result = host(cpu_model=model)
     assert "stopped" in result.verdict, result.tail()
     assert sentence in result.serial
+
+
+def test_vtx_locked_off_by_firmware_is_said(host, directory):
+    """Bochs's BIOS sets lock and enable of IA32_FEATURE_CONTROL (or $5, %eax); ours only locks."""
+    read_or_write = b"\x0f\x32\x83\xc8%c\x0f\x30"
+    with open(BOCHS_ROM, "rb") as f:
+        rom = f.read()
+    assert rom.count(read_or_write % 5) == 1
+    firmware = os.path.join(directory, "locks-vtx-off.rom")
+    with open(firmware, "wb") as f:
+        f.write(rom.replace(read_or_write % 5, read_or_write % 1))
+    result = host(bios=firmware)
+    assert "stopped" in result.verdict, result.tail()
+    assert "MISSING VT-x allowed by firmware" in re.sub(" +", " ", result.serial)
+    assert "locked off in IA32_FEATURE_CONTROL" in result.serial
 
 
 def test_too_little_memory_is_said(host):

@@ -37,6 +37,7 @@ class Machine:
     cpu_model: str = "corei7_skylake_x"
     ips: int = 4_000_000                # also the frequency of the TSC, in Hz
     sync: str = "none"
+    bios: str = BOCHS_ROM               # Bochs only: another firmware
     serial: str = "file"                # or a TCP port of 127.0.0.1 that is listened on
     nics: list = field(default_factory=list)
 
@@ -106,7 +107,7 @@ class Bochs:
             "extfpuirq=0, iodebug=1",
             "config_interface: textconfig",
             f"display_library: {self.display}",
-            f"romimage: file={BOCHS_ROM}",
+            f"romimage: file={m.bios}",
             f"vgaromimage: file={VGA_ROM}",
             f"cpu: model={m.cpu_model}, count={m.cpus}, ips={m.ips}, "
             "reset_on_triple_fault=0, ignore_bad_msrs=0",
