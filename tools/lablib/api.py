@@ -16,7 +16,7 @@ import sys
 
 from .proc import LabError
 
-TIMEOUT_S = 20                          # an emulated host on a busy machine is slow
+TIMEOUT_S = 60                          # an emulated host on a busy machine is slow
 
 
 class ApiError(LabError):

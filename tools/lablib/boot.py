@@ -54,6 +54,11 @@ def read_text(path):
         return ""
 
 
+def complete(text):
+    """The text without its last line while that has no end: it may be half of what it will be."""
+    return text[:text.rfind("\n") + 1]
+
+
 def line_that_matches(pattern):
     """For `until`: from the first match of a regular expression to the end of its line."""
     def find(text):
@@ -69,12 +74,12 @@ def _watch(process, serial_log, until, cpu_limit, wall_limit):
     while True:
         alive = process.alive()
         cpu = max(cpu, process.cpu_seconds())
-        if os.path.getsize(serial_log) != size:
-            size, grew_at = os.path.getsize(serial_log), cpu
         text = read_text(serial_log)
-        # A last line without its end may be half of something else, unless nothing follows.
-        complete = not alive or cpu - grew_at > QUIET_CPU_S
-        verdict = until(text if complete else text[:text.rfind("\n") + 1])
+        if len(text) != size:
+            size, grew_at = len(text), cpu
+        # A last line without its end is taken when nothing follows it.
+        quiet = not alive or cpu - grew_at > QUIET_CPU_S
+        verdict = until(text if quiet else complete(text))
         if verdict:
             return "verdict", verdict, cpu
         if not alive:

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import string
 import subprocess
@@ -19,7 +20,7 @@ import time
 from dataclasses import dataclass, field
 
 from . import net, vmdef
-from .boot import read_text
+from .boot import complete, read_text
 from .iso import build_iso
 from .machine import BACKENDS, Machine, Nic
 from .proc import LabError, Records
@@ -27,6 +28,7 @@ from .proc import LabError, Records
 READY = "godwit: ready"
 NODES_MAX = 16
 RELAY_PORT = 7000                       # in the lab's own namespace, so never taken
+RELAY_READY_S = 60
 POLL_S = 0.1
 
 
@@ -137,7 +139,7 @@ class Lab:
             node["alive"] = p is not None and p.alive()
             node["cpu_seconds"] = p.cpu_seconds() if p else 0.0
             node["resident_mib"] = p.resident_mib() if p else 0
-            node["ready"] = READY in read_text(node["serial_log"])
+            node["ready"] = READY in complete(read_text(node["serial_log"]))
         config["fdb"] = [dict(entry, wire=wire, node=self._owner(config, entry["port"]))
                          for wire in range(len(config["wires"]))
                          for entry in net.fdb(self.holder_pid(), wire)]
@@ -169,6 +171,26 @@ class Lab:
     def set_link(self, name, state, nic=0):
         """Pull or plug the cable of a node: state "down" or "up"."""
         net.link(self.holder_pid(), self.node(name)["nics"][nic]["tap"], state)
+
+    # --- what a node says on COM1 -------------------------------------------------------
+
+    def log(self, name):
+        """The serial log of a node, complete lines only: the next one may be half written."""
+        return complete(read_text(self.node(name)["serial_log"]))
+
+    def await_log(self, name, pattern, seconds):
+        """Wait for `pattern` (one line, or parts of several) in a node's log; the match."""
+        deadline = time.monotonic() + seconds
+        while True:
+            alive = self.records.read("node-" + name).alive()   # asked before the log is read
+            found = re.search(pattern, self.log(name), re.MULTILINE)
+            if found:
+                return found
+            if not alive:
+                raise LabError(self._obituary(name, f"ended before it said {pattern!r}"))
+            if time.monotonic() > deadline:
+                raise LabError(self._obituary(name, f"did not say {pattern!r} in {seconds} s"))
+            time.sleep(POLL_S)
 
     # --- up -----------------------------------------------------------------------------
 
@@ -244,7 +266,7 @@ class Lab:
             "relay-" + name, [*enter, sys.executable, os.path.join(os.path.dirname(__file__),
                               "relay.py"), machine.serial, "serial.log", "console"],
             cwd=machine.directory)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + RELAY_READY_S
         while not os.path.exists(machine.path("console")):
             if not relay.alive() or time.monotonic() > deadline:
                 raise LabError(f"the console relay of node {name} does not start")
@@ -269,7 +291,7 @@ class Lab:
         while waiting:
             for name, log in list(waiting.items()):
                 alive = self.records.read("node-" + name).alive()   # asked before the log is read
-                if READY in read_text(log):
+                if READY in complete(read_text(log)):
                     say(f"node {name} is ready")
                     del waiting[name]
                 elif not alive:

@@ -19,7 +19,7 @@ import subprocess
 
 from .proc import LabError
 
-HOLDER_READY_S = 10
+HOLDER_READY_S = 60
 TAP_QUEUE_FRAMES = 2000                 # Bochs takes one frame a virtual millisecond
 
 

@@ -55,7 +55,7 @@ class Process:
         fields = self._fields()
         return int(fields[21]) * os.sysconf("SC_PAGE_SIZE") >> 20 if fields else 0
 
-    def kill(self, timeout=10.0):
+    def kill(self, timeout=60.0):
         """SIGKILL (Bochs ignores SIGTERM while it runs), then wait until it is gone."""
         deadline = time.monotonic() + timeout
         while self.alive():
