@@ -19,7 +19,7 @@ TRIPLE_FAULT = "3rd (13) exception"
 def host(boot):
     """host(cmdline, ...): boots until ready or stopped; checks that it said which."""
     def run(cmdline="node=t", **options):
-        result = boot(cmdline, until=END, grace=0, cpu_limit=20, **options)
+        result = boot(cmdline, until=END, grace=0, cpu_limit=100, **options)
         assert TRIPLE_FAULT not in result.debug, result.tail()
         assert result.ended == "verdict", f"{result.ended}:\n{result.tail()}"
         return result
@@ -114,6 +114,6 @@ def test_an_exception_in_the_host_prints_one_screen_of_state(host, test, state):
 
 
 def test_a_tasks_stack_has_a_guard_page_too(boot):
-    result = boot("node=t test=task", until="^godwit: stopped", grace=0, cpu_limit=20)
+    result = boot("node=t test=task", until="^godwit: stopped", grace=0, cpu_limit=100)
     assert "a task's stack overflowed into its guard page" in result.serial, result.tail()
     assert "task crash test" in result.serial

@@ -13,24 +13,23 @@ import time
 
 import pytest
 
+from lablib.boot import complete, read_text
 from lablib.iso import build_iso
 
 QEMU = shutil.which("qemu-system-x86_64")
-WALL_LIMIT_S = 60
-END = re.compile("godwit: (ready|stopped).*\n")
+WALL_LIMIT_S = 300
+END = re.compile("godwit: (ready|stopped).*")
 pytestmark = pytest.mark.skipif(not QEMU, reason="no qemu-system-x86_64")
 
 
 def wait_for(process, log, pattern):
-    """The serial log, as soon as it matches or the time is over."""
+    """The complete lines of the serial log, as soon as they match or the time is over."""
     deadline = time.monotonic() + WALL_LIMIT_S
     text = ""
     while time.monotonic() < deadline and not pattern.search(text):
         assert process.poll() is None, f"QEMU ended:\n{text}"
         time.sleep(0.1)
-        if os.path.exists(log):
-            with open(log, encoding="utf-8", errors="replace") as f:
-                text = f.read()
+        text = complete(read_text(log))
     return text
 
 

@@ -18,7 +18,7 @@ def run(boot):
     """run(model): boots with test=virt until it has passed or the boot has stopped."""
     def boot_it(model):
         result = boot("node=t test=virt", until=r"godwit: (ready|stopped).*", grace=0,
-                      cpu_limit=20, cpu_model=model)
+                      cpu_limit=100, cpu_model=model)
         assert "virt test: PASS" in result.serial, result.tail()
         return result
     return boot_it

@@ -6,10 +6,12 @@ import re
 import time
 
 from lablib.api import Api, ApiError
+from lablib.boot import complete
 
 BEAT = re.compile(r"beat (\d+), (\d+) pages written")
 POLL_S = 0.05
-MOVE_S = 240                            # wall; an emulated host on a busy machine is slow
+# Wall: an emulated host on a busy machine is slow, and only what fails waits as long.
+MOVE_S, WAIT_S = 600, 300
 
 
 class Hosts:
@@ -56,12 +58,12 @@ class Hosts:
 
     def beat(self, node, name):
         """Its last heartbeat; it must not have complained about anything."""
-        text, _ = self.api.console(node, name)
+        text = complete(self.api.console(node, name)[0])
         assert "FAIL" not in text, text[-2000:]
         found = BEAT.findall(text)
         return int(found[-1][0]) if found else 0
 
-    def await_beats(self, node, name, more, seconds=120):
+    def await_beats(self, node, name, more, seconds=WAIT_S):
         """It goes on: `more` heartbeats (a second of its own time each) from now."""
         goal = self.beat(node, name) + more
         self.until(lambda: self.beat(node, name) >= goal, seconds,
@@ -73,7 +75,7 @@ class Hosts:
     def remove(self, name):
         """Stop and delete it wherever it is, once its migrations have ended."""
         for n in self.api.address:
-            self.until(lambda: not self.migrating(n, name), 120, f"{name} still migrates")
+            self.until(lambda: not self.migrating(n, name), WAIT_S, f"{name} still migrates")
             if self.state(n, name) is None:
                 continue
             if self.state(n, name) in ("RUNNING", "PAUSED"):
@@ -82,10 +84,12 @@ class Hosts:
 
     def nothing_left(self, node, name):
         """No VM, no ghost, no memory: as if it had never been here."""
-        self.until(lambda: self.state(node, name) is None, 180, f"{name} is still at node {node}")
+        self.until(lambda: self.state(node, name) is None, WAIT_S,
+                   f"{name} is still at node {node}")
         images = sum(i["bytes"] for i in self.api.get(node, "/v1/images")["images"])
-        lost = self.free[node] - self.node(node)["memory"]["free_bytes"]
-        assert lost <= images + (4 << 20), f"{lost} bytes of node {node} did not come back"
+        self.until(lambda: self.free[node] - self.node(node)["memory"]["free_bytes"]
+                   <= images + (4 << 20), WAIT_S,
+                   f"memory of node {node} did not come back: {self.node(node)['memory']}")
 
     # --- migrations ---------------------------------------------------------------------
 

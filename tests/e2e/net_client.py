@@ -11,7 +11,7 @@ import struct
 import sys
 import time
 
-WAIT_S = 60
+WAIT_S = 120
 
 
 def connect(address):
@@ -40,6 +40,23 @@ def get(path, *more):
 
 def status(data):
     return int(data.split(b" ")[1]) if data.startswith(b"HTTP/1.1 ") else 0
+
+
+def ask(address, path):
+    """The JSON at `path`."""
+    with connect(address) as sock:
+        sock.sendall(get(path))
+        return json.loads(answer(sock).partition(b"\r\n\r\n")[2])
+
+
+def until(question, good):
+    """The first good answer, or the last one before the time is over."""
+    end = time.monotonic() + WAIT_S
+    while True:
+        said = question()
+        if good(said) or time.monotonic() > end:
+            return said
+        time.sleep(0.2)
 
 
 def crumbs(address):
@@ -71,10 +88,7 @@ def broken_uploads(address):
         if i % 2:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         sock.close()
-    time.sleep(1)
-    with connect(address) as sock:
-        sock.sendall(get("/v1/images"))
-        return answer(sock).partition(b"\r\n\r\n")[2].decode()
+    return until(lambda: ask(address, "/v1/images"), lambda said: said["images"] == [])
 
 
 def crowd(address):
@@ -133,11 +147,10 @@ def vlan(address):
     for vid in range(1, 50):
         raw.send(b"\xff" * 6 + source + b"\x81\x00" + struct.pack(">H", vid)
                  + b"\x08\x06" + bytes(46))
-    time.sleep(0.5)
-    with connect(address) as sock:
-        sock.sendall(get("/v1/node"))
-        node = json.loads(answer(sock).partition(b"\r\n\r\n")[2])
-    return len({m["vlan"] for s in node["switches"] for m in s["macs"]})
+
+    def vlans():
+        return len({m["vlan"] for s in ask(address, "/v1/node")["switches"] for m in s["macs"]})
+    return until(vlans, lambda count: count >= 20)
 
 
 def main():

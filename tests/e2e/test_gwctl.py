@@ -18,7 +18,7 @@ from standin_node import Node
 
 GWCTL = os.path.join(BUILD, "gwctl")
 REFUSED, USAGE, UNREACHABLE, NOT_MOVED, INTERRUPTED = 1, 2, 3, 4, 130
-LIMIT_S = 20
+LIMIT_S = 120
 
 
 @pytest.fixture
@@ -285,6 +285,14 @@ def test_console_passes_a_tilde_that_does_not_leave(node):
 
 # --- migrate ------------------------------------------------------------------------------------
 
+def await_sent(node, method, path):
+    """Until a request of this kind has come."""
+    until = time.monotonic() + LIMIT_S
+    while not node.sent(method, path):
+        assert time.monotonic() < until, f"no {method} {path}"
+        time.sleep(0.05)
+
+
 def test_migrate_sums_up_and_passes_its_options(gwctl, node):
     done = gwctl("migrate", "demo", "10.77.0.12", "--downtime-ms", "100", "--timeout-s", "60",
                  "--verify")
@@ -328,8 +336,7 @@ def test_interrupt_asks_for_a_cancel_and_waits_for_the_end(node):
     node.polls_to_end = 10 ** 6
     p = subprocess.Popen([GWCTL, "-n", node.address, "migrate", "demo", "b"], text=True,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while not node.sent("GET", "/v1/migrations/1"):
-        time.sleep(0.05)
+    await_sent(node, "GET", "/v1/migrations/1")
     p.send_signal(signal.SIGINT)
     out, err = p.communicate(timeout=LIMIT_S)
     assert node.sent("POST", "/v1/migrations/1/cancel")
@@ -343,11 +350,9 @@ def test_second_interrupt_leaves_the_migration_alone(node):
     node.refuse["POST", "/v1/migrations/1/cancel"] = (409, "it is too late to cancel")
     p = subprocess.Popen([GWCTL, "-n", node.address, "migrate", "demo", "b"], text=True,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while not node.sent("GET", "/v1/migrations/1"):
-        time.sleep(0.05)
+    await_sent(node, "GET", "/v1/migrations/1")
     p.send_signal(signal.SIGINT)
-    while not node.sent("POST", "/v1/migrations/1/cancel"):
-        time.sleep(0.05)
+    await_sent(node, "POST", "/v1/migrations/1/cancel")
     p.send_signal(signal.SIGINT)
     _, err = p.communicate(timeout=LIMIT_S)
     assert p.returncode == INTERRUPTED

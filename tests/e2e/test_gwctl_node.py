@@ -15,7 +15,7 @@ ADDRESS = "10.77.0.11"
 GWCTL = os.path.join(BUILD, "gwctl")
 GUEST = os.path.join(BUILD, "guest/migrate-pattern.elf")
 REFUSED, NOT_MOVED = 1, 4
-LIMIT_S = 120
+LIMIT_S = 300
 
 
 @pytest.fixture(scope="module")
