@@ -28,7 +28,7 @@ def last_words(result, name):
 @pytest.fixture
 def run(boot, micro_guest):
     """run(NAME, ...): a host with these guests, until each has ended."""
-    def boot_with(*names, cmdline="", cpu_limit=40, **definition):
+    def boot_with(*names, cmdline="", cpu_limit=150, **definition):
         modules = [module for name in names
                    for module in micro_guest(name, boot={"cmdline": cmdline}, **definition)]
         result = boot("node=t", modules, grace=0, cpu_limit=cpu_limit, until=lambda text:
@@ -67,6 +67,12 @@ def test_the_end_of_one_guest_is_not_the_end_of_others(run):
     assert "no instruction that is emulated: 0f 11 00" in last_words(result, "unsupported")[1]
     assert '"Shutdown" to port 0x8900' in last_words(result, "shutdown")[1]
     assert last_words(result, "migrate-pattern")[0] == "PASS migrate-pattern"
+
+
+@pytest.mark.parametrize("cmdline", ["beats=3", "beats=2 rate=0"])
+def test_two_cpus_share_the_hosts_one(run, cmdline):
+    result = run("migrate-pair", cmdline=cmdline, cpus=2)
+    assert last_words(result, "migrate-pair")[0] == "PASS migrate-pair"
 
 
 def test_every_page_keeps_its_pattern_while_the_cpu_is_busy(run):

@@ -77,6 +77,12 @@ void apic_eoi(void)
 	apic_write(APIC_EOI, 0);
 }
 
+static void await_icr(void)
+{
+	for (int i = 0; apic_read(APIC_ICR) & ICR_BUSY; i++)
+		CHECK(i < IPI_SPINS_MAX, "the ICR stays busy");
+}
+
 void apic_self_ipi(uint8_t vector)
 {
 	if (x2_mode) {
@@ -84,8 +90,14 @@ void apic_self_ipi(uint8_t vector)
 		return;
 	}
 	apic_write(APIC_ICR, ICR_SELF | vector);
-	for (int i = 0; apic_read(APIC_ICR) & ICR_BUSY; i++)
-		CHECK(i < IPI_SPINS_MAX, "the ICR stays busy");
+	await_icr();
+}
+
+void apic_ipi(uint32_t to, uint32_t command)
+{
+	apic_write(APIC_ICR_HIGH, to << 24);
+	apic_write(APIC_ICR, command);
+	await_icr();
 }
 
 static bool vector_bit(enum apic_reg first, uint8_t vector)

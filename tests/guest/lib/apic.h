@@ -37,6 +37,10 @@ enum apic_bits {
 	DIVIDE_BY_1          = 0xb,
 	ICR_SELF             = 1 << 18,
 	ICR_BUSY             = 1 << 12,
+	ICR_FIXED            = 0 << 8,
+	ICR_INIT             = 5 << 8,
+	ICR_STARTUP          = 6 << 8,
+	ICR_ASSERT           = 1 << 14,
 };
 
 enum ioapic_bits {                   /* 82093AA data sheet, "I/O Redirection Table Registers" */
@@ -60,6 +64,9 @@ void apic_write(enum apic_reg reg, uint32_t value);
 uint32_t apic_id(void);              /* in either mode, as a plain number                    */
 void apic_eoi(void);
 void apic_self_ipi(uint8_t vector);
+
+/* To one CPU; `command` is the low half of the ICR.  xAPIC mode, interrupts off. */
+void apic_ipi(uint32_t to, uint32_t command);
 bool apic_in_service(uint8_t vector);
 bool apic_requested(uint8_t vector);
 

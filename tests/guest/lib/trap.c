@@ -85,10 +85,15 @@ static void tss_init(void)
 	insn_ltr(SEL_TSS);
 }
 
-void trap_init(void)
+void trap_load(void)
 {
 	struct table_pointer pointer = { sizeof(idt) - 1, (uint64_t)(uintptr_t)idt };
 
+	insn_lidt(&pointer);
+}
+
+void trap_init(void)
+{
 	for (unsigned v = 0; v < VECTORS; v++) {
 		uint64_t stub = (uint64_t)(uintptr_t)trap_stubs[v];
 		idt[v] = (struct gate){
@@ -99,5 +104,5 @@ void trap_init(void)
 		};
 	}
 	tss_init();
-	insn_lidt(&pointer);
+	trap_load();
 }

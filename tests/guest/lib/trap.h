@@ -33,6 +33,7 @@ struct trap_frame {
 typedef void trap_fn(struct trap_frame *frame);
 
 void trap_init(void);
+void trap_load(void);                /* the same IDT for another CPU */
 void trap_handle(unsigned vector, trap_fn *handler);   /* NULL: unexpected again */
 
 /*
