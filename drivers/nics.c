@@ -4,10 +4,9 @@
  */
 #include "drivers/nics.h"
 
-#include "drivers/e1000.h"
-#include "drivers/pci.h"
-
-static const struct pci_driver *const drivers[] = { &e1000_driver };
+static const struct pci_driver *const drivers[] = {
+	&e1000_driver, &e1000e_driver,
+};
 
 void nics_start(void)
 {

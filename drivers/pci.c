@@ -24,8 +24,13 @@
 
 enum config_register {
 	REG_ID = 0x00, REG_CLASS = 0x08, REG_HEADER_TYPE = 0x0e, REG_BAR0 = 0x10,
-	REG_SECONDARY_BUS = 0x19, REG_IRQ_LINE = 0x3c, REG_IRQ_PIN = 0x3d,
+	REG_SECONDARY_BUS = 0x19, REG_CAPS = 0x34, REG_IRQ_LINE = 0x3c, REG_IRQ_PIN = 0x3d,
 };
+#define REG_STATUS      0x06
+#define STATUS_CAPS     BIT(4)
+#define CAP_NEXT        1               /* in a capability: where the next one is */
+#define CAP_FIRST_MIN   0x40
+#define CAPS_MAX        48              /* as many as fit: a list with more goes round in circles */
 
 #define ID_NONE         0xffffffffu
 #define HEADER_MANY     BIT(7)          /* has more than one function */
@@ -88,6 +93,24 @@ void pci_enable(const struct pci_dev *d, bool bus_master)
 	if (bus_master)
 		command |= PCI_COMMAND_MASTER;
 	pci_write16(d, PCI_COMMAND, command);
+}
+
+uint8_t pci_cap(const struct pci_dev *d, uint8_t id, uint8_t after)
+{
+	uint8_t at = 0;
+
+	if (!(pci_read16(d, REG_STATUS) & STATUS_CAPS))
+		return 0;
+	for (unsigned i = 0; i < CAPS_MAX; i++) {
+		at = pci_read8(d, at ? (uint8_t)(at + CAP_NEXT) : REG_CAPS) & ~3u;
+		if (at < CAP_FIRST_MIN)
+			return 0;
+		if (after == 0 && pci_read8(d, at) == id)
+			return at;
+		if (at == after)
+			after = 0;
+	}
+	return 0;
 }
 
 /* What stays 0 after writing ones is the size; the device must not decode meanwhile. */

@@ -8,6 +8,7 @@
 #ifndef DRIVERS_PCI_H
 #define DRIVERS_PCI_H
 
+#include "arch/x86_64/irq.h"
 #include "lib/err.h"
 #include "lib/types.h"
 
@@ -27,6 +28,7 @@ struct pci_dev {
 	uint8_t  irq_pin;               /* 0: none, 1: INTA                          */
 	uint8_t  irq_line;              /* what the firmware wrote: the legacy IRQ   */
 	struct pci_bar bar[PCI_BARS];
+	enum irq_kind irq;               /* what pci_irq_*() chose                    */
 	const char *driver;             /* who drives it, or NULL                    */
 };
 
@@ -63,6 +65,27 @@ void pci_enable(const struct pci_dev *dev, bool bus_master);
  * with fail().
  */
 volatile void *pci_map_bar(const struct pci_dev *dev, unsigned i, uint64_t len);
+
+/*
+ * The first capability with this id behind the one at `after` (0: from the beginning); 0: none.
+ * (PCI Local Bus Specification 3.0, "Capabilities List")
+ */
+uint8_t pci_cap(const struct pci_dev *dev, uint8_t id, uint8_t after);
+
+/* No better kind of interrupt is used than this one; for boards on which one does not work. */
+extern enum irq_kind pci_irq_best;
+
+/*
+ * MSI-X, with handlers[i] behind entry i.  False: the device has it not, or it may not be used;
+ * then pci_irq_start().
+ */
+bool pci_irq_msix(struct pci_dev *dev, irq_handler_fn *const *handlers, unsigned n, void *ctx);
+
+/* One interrupt for the whole device: MSI, else its line, else none: its driver has to poll. */
+enum irq_kind pci_irq_start(struct pci_dev *dev, irq_handler_fn *handler, void *ctx);
+
+/* "MSI-X", "IRQ 11" ...: for people; valid until the next call. */
+const char *pci_irq_text(const struct pci_dev *dev);
 
 #define PCI_COMMAND             0x04
 #define PCI_COMMAND_IO          BIT(0)

@@ -10,8 +10,10 @@
 
 #include "lib/config.h"
 #include "lib/fmt.h"
+#include "lib/log.h"
 
 #define NIC_POLL_BUDGET 64            /* frames per turn: a guest waits no longer than these take */
+#define NIC_POLL_NS     NS_PER_MS     /* how often to look at a card that has no interrupt        */
 
 static struct nic *nics[NICS_MAX];
 static unsigned nnics;
@@ -26,16 +28,24 @@ enum err nic_register(struct nic *nic)
 	return OK;
 }
 
-struct nic *nic_at(unsigned i)
-{
-	return i < nnics ? nics[i] : NULL;
-}
-
 /* "52:54:00:00:00:0a", as nic_find() compares it: lower case. */
 static void mac_text(char out[3 * MAC_LEN], const uint8_t mac[MAC_LEN])
 {
 	fmt_format(out, 3 * MAC_LEN, "%02x:%02x:%02x:%02x:%02x:%02x",
 		   mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+void nic_announce(const struct nic *nic, const char *irq)
+{
+	char mac[3 * MAC_LEN];
+
+	mac_text(mac, nic->mac);
+	log_line("%s: %s, %s, %s, %s", nic->name, nic->where, nic->driver, mac, irq);
+}
+
+struct nic *nic_at(unsigned i)
+{
+	return i < nnics ? nics[i] : NULL;
 }
 
 static bool same_ignoring_case(const char *a, const char *b)
@@ -66,8 +76,12 @@ struct nic *nic_find(const char *name)
  * One card's turn; true: it has more to do.  It is polled even if its interrupt was not taken yet:
  * while tasks keep the CPU busy, interrupts are taken rarely.
  */
-static bool nic_poll_one(struct nic *nic)
+static bool nic_poll_one(struct nic *nic, uint64_t now_ns)
 {
+	if (nic->polled && now_ns >= nic->look_ns) {
+		nic->look_ns = now_ns + NIC_POLL_NS;
+		nic->work = true;
+	}
 	if (nic->ops->poll(nic, NIC_POLL_BUDGET) == NIC_POLL_BUDGET)
 		return true;
 	if (!nic->work)
@@ -78,9 +92,13 @@ static bool nic_poll_one(struct nic *nic)
 
 uint64_t nic_poll_all(uint64_t now_ns)
 {
-	bool more = false;
+	uint64_t next_ns = NEVER_NS;
 
-	for (unsigned i = 0; i < nnics; i++)
-		more |= nic_poll_one(nics[i]);
-	return more ? now_ns : NEVER_NS;
+	for (unsigned i = 0; i < nnics; i++) {
+		if (nic_poll_one(nics[i], now_ns))
+			next_ns = now_ns;
+		else if (nics[i]->polled)
+			next_ns = MIN(next_ns, nics[i]->look_ns);
+	}
+	return next_ns;
 }

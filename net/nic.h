@@ -13,7 +13,6 @@ struct nic;
 typedef void nic_receive_fn(void *to, const struct frame *f);
 
 struct nic_ops {
-	const char *driver;             /* "e1000" */
 	/* Copies the frame; false: the ring is full, counted. */
 	bool     (*send)(struct nic *, const struct frame *);
 	/* Frames that send() would take now. */
@@ -22,7 +21,10 @@ struct nic_ops {
 	 * Hand up at most `budget` frames, handle link changes; how many frames.  Cheap when idle.
 	 */
 	unsigned (*poll)(struct nic *, unsigned budget);
-	/* Allow interrupts again; true: work came in meanwhile. */
+	/*
+	 * Allow interrupts again, or (polled) look for what they would have told; true: work came
+	 * in meanwhile.
+	 */
 	bool     (*rearm)(struct nic *);
 };
 
@@ -37,9 +39,12 @@ struct nic_counters {
 struct nic {
 	char                  name[16];         /* "nic0", in PCI order         */
 	char                  where[48];        /* "82540EM at PCI 00:03.0"     */
+	const char           *driver;           /* "e1000"                      */
 	uint8_t               mac[MAC_LEN];
 	uint16_t              mtu;              /* bytes of payload: 1500       */
 	bool                  link;
+	bool                  polled;           /* has no interrupt             */
+	uint64_t              look_ns;          /* polled: when to look next    */
 	const struct nic_ops *ops;
 	nic_receive_fn       *receive;          /* set by who uses the card     */
 	void                 *receive_to;
@@ -49,6 +54,7 @@ struct nic {
 
 /* Filled by drivers in PCI order at boot. */
 enum err    nic_register(struct nic *nic);
+void        nic_announce(const struct nic *nic, const char *irq);       /* one line in the log */
 struct nic *nic_at(unsigned i);                 /* NULL: no such card      */
 struct nic *nic_find(const char *name);         /* "nic0" or a MAC address */
 

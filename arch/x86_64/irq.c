@@ -19,6 +19,8 @@
 #define UNCLAIMED_MAX   10000           /* in a row, then the line is masked */
 #define NO_LINE         (-1)
 #define REPORT_NS       NS_PER_S
+#define MESSAGE_BASE    0xfee00000ull   /* fixed delivery to one physical APIC ID, edge */
+#define MESSAGE_DEST    MASK(19, 12)
 
 struct handler {
 	irq_handler_fn *run;
@@ -65,6 +67,16 @@ enum err irq_vector_alloc(irq_handler_fn *handler, void *ctx, uint8_t *vector)
 		return e;
 	vectors[v] = (struct vector){ .used = true, .line = NO_LINE };
 	*vector = (uint8_t)(VECTOR_DEVICE_FIRST + v);
+	return OK;
+}
+
+enum err irq_message(uint8_t vector, struct irq_message *out)
+{
+	if (apic_id() > GET(MESSAGE_DEST, UINT64_MAX))
+		return fail(ERR_NOT_SUPPORTED, "APIC ID %u is too large for a device's messages",
+			    apic_id());
+	*out = (struct irq_message){ MESSAGE_BASE | PUT(MESSAGE_DEST, (uint64_t)apic_id()),
+				     vector };
 	return OK;
 }
 

@@ -21,14 +21,24 @@
 #define VECTOR_APIC_ERROR       0xfe
 #define VECTOR_SPURIOUS         0xff
 
+/* How a device interrupts, the worst first. */
+enum irq_kind { IRQ_POLLED, IRQ_LINE, IRQ_MSI, IRQ_MSIX };
+
 /* True: the device behind `ctx` had asked for it.  Lines are shared, so false is normal. */
 typedef bool irq_handler_fn(void *ctx);
 
 /* The PCI interrupt with legacy line number `line`: routed through the IOAPIC, level, shared. */
 enum err irq_register(unsigned line, irq_handler_fn *handler, void *ctx);
 
-/* A vector of its own for `handler` (timer, later MSI); edge. */
+/* A vector of its own for `handler` (a message); edge. */
 enum err irq_vector_alloc(irq_handler_fn *handler, void *ctx, uint8_t *vector);
+
+/*
+ * What a device writes, and where to, so that we get this vector.  (SDM vol. 3, "Message Signalled
+ * Interrupts")
+ */
+struct irq_message { uint64_t address; uint32_t data; };
+enum err irq_message(uint8_t vector, struct irq_message *out);
 
 /* Take everything that is pending: STI, one instruction, CLI. */
 void irq_take(void);
