@@ -30,6 +30,10 @@ enum err memory_map(void);
 /* boot/vendor.c: set `virt`. */
 enum err vendor_init(void);
 
+/* boot/novirt.c: the host runs no guests (virt=off). */
+struct virt_ops;
+extern const struct virt_ops novirt_ops;
+
 /* boot/selftest.c: print the table of features; fails when a required one is missing. */
 enum err selftest_run(void);
 

@@ -3,6 +3,7 @@
  * boot/cmdline.c - the boot command line, as a struct.
  *
  *   node=NAME  mgmt=NIC,ADDRESS[,gw=IPV4]  mig=NIC[,ADDRESS[,gw=IPV4]]  guest=NIC  test=NAME
+ *   irq=msi|line|poll  virt=on|off
  *   NIC: nicN or a MAC address.  ADDRESS: dhcp, or IPV4/PREFIX.
  *
  * Words are separated by spaces, each at most once.  A word that is not understood is refused by
@@ -15,7 +16,7 @@
 
 #include "lib/log.h"
 
-#define WORDS           "node= mgmt= mig= guest= test="
+#define WORDS           "node= mgmt= mig= guest= irq= virt= test="
 #define WORD_MAX        96
 #define MAC_TEXT_LEN    17              /* 52:54:00:00:00:0a */
 #define PREFIX_MAX      32
@@ -161,6 +162,38 @@ static enum err take_net(const char *word, char *value, struct boot_net *net)
 	return e;
 }
 
+/* One of `n` words; its place among them. */
+static enum err take_choice(const char *word, const char *value, const char *const *choices,
+                            unsigned n, unsigned *out)
+{
+	for (*out = 0; *out < n; ++*out)
+		if (!strcmp(value, choices[*out]))
+			return OK;
+	return fail(ERR_BAD_ARGUMENT, "command line: %s: '%s' is none of its values", word, value);
+}
+
+static enum err take_irq(const char *word, const char *value, struct boot_options *out)
+{
+	static const char *const names[] = { "msi", "line", "poll" };
+	static const enum irq_kind kinds[] = { IRQ_MSIX, IRQ_LINE, IRQ_POLLED };
+	unsigned i;
+	enum err e = take_choice(word, value, names, COUNT(names), &i);
+
+	if (e == OK)
+		out->irq = kinds[i];
+	return e;
+}
+
+static enum err take_virt(const char *word, const char *value, struct boot_options *out)
+{
+	static const char *const names[] = { "on", "off" };
+	unsigned i;
+	enum err e = take_choice(word, value, names, COUNT(names), &i);
+
+	out->virt_off = e == OK && i == 1;
+	return e;
+}
+
 static enum err take_word(char *word, char *value, struct boot_options *out)
 {
 	if (!strcmp(word, "node"))
@@ -169,6 +202,10 @@ static enum err take_word(char *word, char *value, struct boot_options *out)
 		return take_name(word, value, out->test, sizeof(out->test));
 	if (!strcmp(word, "guest"))
 		return take_nic(word, value, out->guest_nic);
+	if (!strcmp(word, "irq"))
+		return take_irq(word, value, out);
+	if (!strcmp(word, "virt"))
+		return take_virt(word, value, out);
 	if (!strcmp(word, "mig"))
 		return take_net(word, value, &out->mig);
 	ASSERT(!strcmp(word, "mgmt"));
@@ -182,7 +219,8 @@ static enum err take_word(char *word, char *value, struct boot_options *out)
 /* Index of a known word, by its name. */
 static int find_word(const char *word)
 {
-	static const char *const known[] = { "node", "mgmt", "mig", "guest", "test" };
+	static const char *const known[] = { "node", "mgmt", "mig", "guest", "irq", "virt",
+	                                     "test" };
 
 	for (unsigned i = 0; i < COUNT(known); i++)
 		if (!strcmp(word, known[i]))
@@ -237,6 +275,7 @@ enum err cmdline_parse(const char *text, struct boot_options *out)
 	unsigned seen = 0;
 
 	memset(out, 0, sizeof(*out));
+	out->irq = IRQ_MSIX;
 	while (*text) {
 		const char *space = strchr(text, ' ');
 		size_t len = space ? (size_t)(space - text) : strlen(text);

@@ -5,6 +5,7 @@
 #ifndef BOOT_CMDLINE_H
 #define BOOT_CMDLINE_H
 
+#include "arch/x86_64/irq.h"
 #include "lib/err.h"
 #include "lib/types.h"
 #include "net/netif.h"
@@ -23,6 +24,8 @@ struct boot_options {
 	char node[CMDLINE_NODE_MAX];            /* "godwit" unless given                        */
 	struct boot_net mgmt, mig;              /* mig is a copy of mgmt unless given           */
 	char guest_nic[CMDLINE_NIC_MAX];        /* mgmt's NIC unless given                      */
+	enum irq_kind irq;                       /* the best that NICs may use: MSI-X            */
+	bool virt_off;                          /* this host runs no guests                     */
 	char test[CMDLINE_TEST_MAX];            /* "" unless given                              */
 };
 

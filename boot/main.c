@@ -96,6 +96,7 @@ static enum err virt_init(void) { return virt->cpu_on(0); }
 
 static enum err nics_init(void)
 {
+	pci_irq_best = boot_options.irq;
 	nics_start();
 	return OK;
 }

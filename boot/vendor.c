@@ -8,9 +8,10 @@
 #include "boot/boot.h"
 
 #include "arch/x86_64/vmx/vmx.h"
+#include "vmm/virt.h"
 
 enum err vendor_init(void)
 {
-	virt = &vmx_ops;
+	virt = boot_options.virt_off ? &novirt_ops : &vmx_ops;
 	return OK;
 }

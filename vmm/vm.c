@@ -87,8 +87,9 @@ static void unmake_ram(struct vm *vm)
 
 static enum err make_stage2(struct vm *vm)
 {
+	if (!virt->s2)
+		return refuse(ERR_NOT_SUPPORTED, "this host runs no guests: it was booted so");
 	enum err e = stage2_create(&vm->s2, virt->s2);
-
 	if (e != OK)
 		return e;
 	e = stage2_map_ram(&vm->s2, &vm->mem);

@@ -15,7 +15,8 @@ static void cmdline_takes_all_words(void **state)
 
 	(void)state;
 	assert_int_equal(cmdline_parse(" node=a-1  mgmt=nic0,10.77.0.11/24,gw=10.77.0.1"
-	                               " mig=52:54:00:00:00:0A,dhcp guest=nic2 test=wx", &o), OK);
+	                               " mig=52:54:00:00:00:0A,dhcp guest=nic2 test=wx"
+	                               " irq=line virt=off", &o), OK);
 	assert_string_equal(o.node, "a-1");
 	assert_string_equal(o.mgmt.nic, "nic0");
 	assert_false(o.mgmt.ip.dhcp);
@@ -25,6 +26,8 @@ static void cmdline_takes_all_words(void **state)
 	assert_true(o.mig.ip.dhcp);
 	assert_string_equal(o.guest_nic, "nic2");
 	assert_string_equal(o.test, "wx");
+	assert_int_equal(o.irq, IRQ_LINE);
+	assert_true(o.virt_off);
 }
 
 static void cmdline_completes_from_mgmt(void **state)
@@ -34,6 +37,8 @@ static void cmdline_completes_from_mgmt(void **state)
 	(void)state;
 	assert_int_equal(cmdline_parse("", &o), OK);
 	assert_string_equal(o.node, "godwit");
+	assert_int_equal(o.irq, IRQ_MSIX);
+	assert_false(o.virt_off);
 	assert_string_equal(o.mgmt.nic, "");
 	assert_string_equal(o.mig.nic, "");
 	assert_string_equal(o.guest_nic, "");
@@ -52,6 +57,8 @@ static void cmdline_completes_from_mgmt(void **state)
 static void cmdline_refuses_by_name(void **state)
 {
 	static const struct { const char *text, *says; } cases[] = {
+		{ "irq=msix", "irq: 'msix' is none of" },
+		{ "virt=", "virt: '' is none of" },
 		{ "quiet", "'quiet' is not understood" },
 		{ "colour=red", "'colour' is not understood" },
 		{ "=", "'' is not understood" },
