@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from lablib.machine import BOCHS_ROM
+from lablib.bochs import BOCHS_ROM
 
 END = r"godwit: (ready|stopped).*"
 TRIPLE_FAULT = "3rd (13) exception"

@@ -11,8 +11,9 @@ import tempfile
 import time
 from dataclasses import dataclass
 
+from . import backends
 from .iso import build_iso
-from .machine import BACKENDS, Machine
+from .machine import Machine
 from .proc import Records
 
 VERDICT = r"^(PASS|FAIL)\b"
@@ -92,22 +93,22 @@ def _watch(process, serial_log, until, cpu_limit, wall_limit):
 
 
 def boot(image, cmdline="", modules=(), *, directory=None, until=VERDICT, grace=1.0,
-         cpu_limit=60.0, wall_limit=600.0, video="text", backend="bochs", **machine):
+         cpu_limit=60.0, wall_limit=600.0, video="text", backend="", **machine):
     """Boot `image` with `modules` (iso.Module) and return a Result.
 
     `until` is a regular expression for the line that ends the run, or a function that is given
     what COM1 said and returns the verdict, or None; afterwards the host may take `grace` more CPU
-    seconds to switch itself off, which makes the final tick known.  `machine` are fields of
-    Machine: cpus, memory, cpu_model, ips, sync.
+    seconds to switch itself off, which makes the final tick known where the backend tells it.
+    `machine` are fields of Machine: cpus, memory, cpu_model, ips, sync, bios.
     """
     if isinstance(until, str):
         until = line_that_matches(until)
     directory = directory or tempfile.mkdtemp(prefix="godwit-boot.")
     os.makedirs(directory, exist_ok=True)
-    host = Machine(directory=os.path.abspath(directory),
+    emulator = backends.get(backend or backends.default())
+    host = Machine(emulator.name, directory=os.path.abspath(directory),
                    iso=os.path.join(os.path.abspath(directory), "boot.iso"), **machine)
     build_iso(host.iso, image, cmdline, modules, video)
-    emulator = BACKENDS[backend]
     argv, env = emulator.prepare(host)
     records = Records(host.path("pids"))
     with open(host.path("stdout"), "wb") as out:

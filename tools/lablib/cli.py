@@ -13,12 +13,13 @@ import termios
 import time
 import tty
 
-from . import kvm
+from . import backends
 from .boot import VERDICT, boot
 from .iso import VIDEO, Module, build_iso
 from .lab import Lab, Options
-from .machine import BACKENDS
+from .machine import SYNC
 from .proc import LabError
+from .qemu import NICS
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LEAVE = b"\x1d"                         # Ctrl-]
@@ -45,17 +46,20 @@ def vm_at(text):
 def add_machine_options(parser, memory, ips, sync):
     parser.add_argument("--image", default=os.path.join(TOP, "build/godwit.elf"),
                         help="the hypervisor (default: build/godwit.elf)")
-    parser.add_argument("--backend", choices=sorted(BACKENDS), default="bochs")
     parser.add_argument("--cpus", type=int, default=1, help="CPUs of a host (default: 1)")
     parser.add_argument("--memory", type=int, default=memory, metavar="MIB",
                         help="memory of a host (default: %(default)s)")
     parser.add_argument("--ips", type=int, default=ips, metavar="N",
-                        help="instructions a second of virtual time, which is also the "
-                             "frequency of the TSC (default: %(default)s)")
-    parser.add_argument("--sync", choices=["none", "slowdown", "realtime"], default=sync,
+                        help="instructions a second of virtual time, where they are counted: "
+                             "always in bochs, in qemu unless --sync slowdown (default: "
+                             "%(default)s)")
+    parser.add_argument("--sync", choices=SYNC, default=sync,
                         help="how virtual time follows ours (default: %(default)s)")
-    parser.add_argument("--cpu-model", default="corei7_skylake_x", metavar="MODEL",
-                        help="a CPU model of Bochs (default: %(default)s)")
+    parser.add_argument("--cpu-model", default="", metavar="MODEL",
+                        help="as the backend calls it (default: one with all that we use); "
+                             "\"MODEL@a MODEL@b\" for nodes that differ")
+    parser.add_argument("--bios", default="", metavar="FILE",
+                        help="another firmware than the backend's own")
     parser.add_argument("--video", choices=sorted(VIDEO), default="text",
                         help="text mode, or a linear framebuffer (default: text)")
     parser.add_argument("--cmdline", default="", metavar="WORDS",
@@ -65,12 +69,15 @@ def add_machine_options(parser, memory, ips, sync):
 
 def cmd_up(lab, args):
     fields = {name: getattr(args, name) for name in Options.__dataclass_fields__}
+    fields["backend"] = " ".join(args.backend)
+    fields["nic"] = " ".join(args.nic)
     config = lab.up(Options(**fields), say)
     if args.json:
         print_json(config)
         return 0
     for node in config["nodes"]:
-        print(f"node {node['name']}: {node['address']}, serial log {node['serial_log']}")
+        print(f"node {node['name']} ({node['backend']}): {node['address']}, "
+              f"serial log {node['serial_log']}")
     print(f"client: {config['client']['address']} (interface {config['client']['interface']})")
     print("a command in this network: tools/lab exec -- COMMAND, or: "
           + shlex.join(config["enter"]) + " COMMAND")
@@ -85,7 +92,7 @@ def cmd_status(lab, args):
     print(f"lab in {status['directory']}, backend {status['backend']}")
     for node in status["nodes"]:
         state = "gone" if not node["alive"] else "ready" if node["ready"] else "not ready"
-        print(f"node {node['name']}: {state}, {node['address']}, "
+        print(f"node {node['name']} ({node['backend']}): {state}, {node['address']}, "
               f"{node['cpu_seconds']:.1f} CPU s, {node['resident_mib']} MiB")
     print("forwarding database:")
     for e in status["fdb"]:
@@ -196,7 +203,8 @@ def cmd_boot(_, args):
     result = boot(args.image, args.cmdline, args.module, until=args.until,
                   cpu_limit=args.cpu_limit, wall_limit=args.wall_limit, video=args.video,
                   backend=args.backend, directory=args.directory, cpus=args.cpus,
-                  memory=args.memory, ips=args.ips, sync=args.sync, cpu_model=args.cpu_model)
+                  memory=args.memory, ips=args.ips, sync=args.sync, cpu_model=args.cpu_model,
+                  bios=args.bios)
     if args.json:
         print_json(vars(result))
     else:
@@ -212,14 +220,17 @@ def cmd_iso(_, args):
     return 0
 
 
-def cmd_kvm_check(_, args):
-    found = kvm.check()
+def cmd_backends(_, args):
+    """The best backend first: what each offers, or why it does not run here."""
+    found = [{"name": name, "offers": b.offers, "missing": b.missing()}
+             for name, b in backends.BACKENDS.items()]
     if args.json:
-        print_json(vars(found))
-    else:
-        print(found.sentence)
-        print("to run there (not tried by us): " + kvm.line())
-    return 0 if found.usable else 1
+        print_json(found)
+        return 0
+    for b in found:
+        print(f"{b['name']:6} {'no: ' + b['missing'] if b['missing'] else b['offers']}")
+    print(f"default here: {backends.default()}")
+    return 0
 
 
 # --- the command line ------------------------------------------------------------------------
@@ -240,6 +251,12 @@ def parser():
     c = add("up", cmd_up, "start hosts on a network and wait until they are ready")
     add_machine_options(c, 512, 50_000_000, "slowdown")
     c.add_argument("--nodes", type=int, default=2, help="how many: a, b, ... (default: 2)")
+    c.add_argument("--backend", action="append", default=[], metavar="NAME[@NODE]",
+                   help="for all nodes or one; repeatable: --backend bochs@a --backend qemu@b "
+                        "(default: $LAB, or the best on this machine; see `lab backends`)")
+    c.add_argument("--nic", action="append", default=[], metavar="MODEL[@NODE]",
+                   help="for all nodes or one; " + ", ".join(NICS) + "; bochs has e1000 only "
+                        "(default: e1000)")
     c.add_argument("--nics", type=int, default=1,
                    help="NICs of a host; each is on a wire of its own (default: 1)")
     c.add_argument("--vm", dest="vms", type=vm_at, action="append", default=[],
@@ -263,6 +280,7 @@ def parser():
 
     c = add("boot", cmd_boot, "boot one host without a network, until it says its verdict")
     add_machine_options(c, 256, 4_000_000, "none")
+    c.add_argument("--backend", default="", choices=sorted(backends.BACKENDS))
     c.add_argument("--module", type=module_arg, action="append", default=[],
                    metavar="FILE=WORDS", help="a boot module and its words; repeatable")
     c.add_argument("--until", default=VERDICT, metavar="REGEX",
@@ -280,7 +298,7 @@ def parser():
     c.add_argument("--module", type=module_arg, action="append", default=[],
                    metavar="FILE=WORDS", help="a boot module and its words; repeatable")
     c.add_argument("--video", choices=sorted(VIDEO), default="text")
-    add("kvm-check", cmd_kvm_check, "can this machine run Godwit under nested KVM?")
+    add("backends", cmd_backends, "which backends this machine can run, the best first")
     return p
 
 

@@ -19,10 +19,10 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from . import net, vmdef
+from . import backends, net, vmdef
 from .boot import complete, read_text
 from .iso import build_iso
-from .machine import BACKENDS, Machine, Nic
+from .machine import Machine, Nic
 from .proc import LabError, Records
 
 READY = "godwit: ready"
@@ -36,14 +36,16 @@ POLL_S = 0.1
 class Options:
     """What a lab is made of.  The defaults are the demo's."""
     image: str = "build/godwit.elf"
-    backend: str = "bochs"
+    backend: str = ""                   # "qemu", "bochs@a qemu@b"; "": the best on this machine
     nodes: int = 2
     cpus: int = 1
     memory: int = 512                   # MiB, each node
     nics: int = 1
+    nic: str = ""                       # their model: "e1000", or "e1000@a virtio-net@b"
     ips: int = 50_000_000
     sync: str = "slowdown"              # one network, one clock: virtual time follows ours
-    cpu_model: str = "corei7_skylake_x"
+    cpu_model: str = ""                 # "MODEL", or "MODEL@a MODEL@b"; "": the backend's choice
+    bios: str = ""                      # another firmware than the backend's own
     video: str = "text"
     serial: str = "file"                # or "socket": `lab console` can type
     cmdline: str = ""                   # words added to every node's command line
@@ -214,9 +216,10 @@ class Lab:
 
     def _plan(self, options):
         """The machines to be, by node name, and their modules; checked before any is started."""
-        if options.backend not in BACKENDS:
-            raise LabError(f"no backend {options.backend!r}; there are {', '.join(BACKENDS)}")
         names = node_names(options.nodes)
+        backend = backends.for_nodes(options.backend or backends.default(), names, "--backend")
+        nic = backends.for_nodes(options.nic, names, "--nic", Nic.model)
+        cpu = backends.for_nodes(options.cpu_model, names, "--cpu-model", Machine.cpu_model)
         definitions = {name: [] for name in names}
         for path, name in options.vms:
             if name not in definitions:
@@ -226,12 +229,13 @@ class Lab:
         for index, name in enumerate(names):
             here = self.path(name)
             machines[name] = Machine(
-                directory=here, iso=os.path.join(here, "boot.iso"), cpus=options.cpus,
-                memory=options.memory, cpu_model=options.cpu_model, ips=options.ips,
-                sync=options.sync,
+                backend=backend[name], directory=here, iso=os.path.join(here, "boot.iso"),
+                cpus=options.cpus, memory=options.memory, cpu_model=cpu[name],
+                ips=options.ips, sync=options.sync, bios=options.bios,
                 serial="file" if options.serial == "file" else str(RELAY_PORT + index),
-                nics=[Nic(mac_address(index, i), f"{name}{i}") for i in range(options.nics)])
-            BACKENDS[options.backend].check(machines[name])
+                nics=[Nic(mac_address(index, i), f"{name}{i}", nic[name])
+                      for i in range(options.nics)])
+            backends.get(backend[name]).check(machines[name])
         return machines, {name: vmdef.modules(definitions[name]) for name in names}
 
     def _start(self, options, say):
@@ -247,12 +251,12 @@ class Lab:
         config = self._describe(options, machines, holder.pid)
         self._write_config(config)
         for name, machine in machines.items():
-            self._start_node(name, machine, BACKENDS[options.backend], holder.pid)
-            say(f"node {name} starts; its serial log is {machine.serial_log}")
+            self._start_node(name, machine, holder.pid)
+            say(f"node {name} ({machine.backend}) starts; its serial log is {machine.serial_log}")
         return config
 
-    def _start_node(self, name, machine, backend, holder_pid):
-        argv, env = backend.prepare(machine)
+    def _start_node(self, name, machine, holder_pid):
+        argv, env = backends.get(machine.backend).prepare(machine)
         enter = net.enter_command(holder_pid)
         if machine.serial != "file":
             self._start_relay(name, machine, enter)
@@ -276,10 +280,12 @@ class Lab:
         nodes = []
         for index, (name, machine) in enumerate(machines.items()):
             nodes.append({
-                "name": name, "address": net.node_address(0, index),
+                "name": name, "backend": machine.backend, "address": net.node_address(0, index),
                 "serial_log": machine.serial_log, "serial": options.serial,
-                "nics": [{"mac": nic.mac, "tap": nic.tap} for nic in machine.nics]})
-        return {"directory": self.directory, "backend": options.backend, "ready": False,
+                "nics": [{"mac": nic.mac, "tap": nic.tap, "model": nic.model}
+                         for nic in machine.nics]})
+        backend = backends.in_words({name: m.backend for name, m in machines.items()})
+        return {"directory": self.directory, "backend": backend, "ready": False,
                 "nodes": nodes,
                 "client": {"address": net.client_address(0), "interface": net.client_port(0)},
                 "wires": [net.bridge(i) for i in range(options.nics)],
