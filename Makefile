@@ -26,6 +26,7 @@ arch-objs += arch/x86_64/acpi.o arch/x86_64/apic.o              # where chips ar
 arch-objs += arch/x86_64/ioapic.o arch/x86_64/irq.o             # interrupts
 arch-objs += arch/x86_64/calibrate.o arch/x86_64/timer.o        # the clock
 arch-objs += arch/x86_64/entropy.o                              # random numbers
+arch-objs += arch/x86_64/hazards.o                              # mistakes of CPUs
 
 vmx-objs  := arch/x86_64/vmx/vmx_probe.o arch/x86_64/vmx/vmx.o  # what is there; the ops
 vmx-objs  += arch/x86_64/vmx/vmx_resolve.o                      # exits of VT-x's own
@@ -156,7 +157,7 @@ pure-objs    += vmm/cpu_state.o vmm/mem.o vmm/stage2.o vmm/dirty.o
 pure-objs    += $(dev-objs) lib/random.o
 pure-objs    += vmm/machine.o vmm/acpi_tables.o vmm/acpi_dsdt.o vmm/acpi_writer.o
 pure-objs    += boot/mbinfo.o boot/cmdline.o boot/memmap.o boot/vmdef.o
-pure-objs    += arch/x86_64/acpi.o arch/x86_64/calibrate.o
+pure-objs    += arch/x86_64/acpi.o arch/x86_64/calibrate.o arch/x86_64/hazards.o
 pure-objs    += arch/x86_64/vmx/vmx_decode.o arch/x86_64/vmx/vmx_check.o
 pure-objs    += tests/host/support.o tests/host/fake_guest.o
 pure-files   := $(wildcard $(pure-objs:.o=.c))

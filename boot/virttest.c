@@ -53,10 +53,22 @@ static uint64_t ip_of(const char *label)
 	return (uint64_t)(label - virttest_guest);
 }
 
+/* The first fetch from a large leaf, where the CPU must run code by small ones only. */
+static bool is_first_fetch(void)
+{
+	if (x.kind != EXIT_FAULT || !x.fault.mapped || !x.fault.fetch ||
+	    stage2_fault_code(&vm->s2, &vm->mem, x.fault.addr) != OK)
+		return false;
+	virt->s2_flush(vm);
+	return true;
+}
+
 static enum exit_kind enter(void)
 {
 	v->slice_tsc = time_tsc() + time_ns_to_tsc(SLICE_NS);
-	virt->enter(v, &x);
+	do
+		virt->enter(v, &x);
+	while (is_first_fetch());
 	return x.kind;
 }
 
@@ -325,7 +337,31 @@ static enum err test_dirty_pages(void)
 		return e;
 	CHECK(vm->flushes - flushes == 1 + 2 * COUNT(rounds), "%lu flushes", vm->flushes - flushes);
 	dirty_stop(vm);
-	return run_pages(2 * MIB, 600, PAGE_SIZE);      /* joined leaves are writable again */
+	e = run_pages(2 * MIB, 600, PAGE_SIZE);         /* joined leaves are writable again */
+	stage2_track_start(&vm->s2, &vm->mem);          /* as a migration that is cancelled */
+	dirty_stop(vm);
+	return e;
+}
+
+/* After tracking, all leaves are large again: code splits its frame once, and only if it must. */
+static enum err test_code_leaves(void)
+{
+	struct stage2 *s = &vm->s2;
+	struct s2_leaf leaf;
+	bool small = virt->s2->small_code;
+
+	uint64_t before = s->code_splits;
+	CHECK(stage2_lookup(s, gpa(CODE), &leaf) && leaf.size == FRAME_SIZE, "code is not joined");
+	CHECK(small == !(leaf.entry & virt->s2->exec), "its large leaf is %lx", leaf.entry);
+	for (unsigned i = 0; i < 2; i++) {
+		start_real(virttest_iret);
+		CHECK(enter() == EXIT_HLT, "code came to \"%s\"", exit_name(x.kind));
+	}
+	CHECK(s->code_splits - before == small, "%lu splits", s->code_splits - before);
+	CHECK(stage2_lookup(s, gpa(CODE), &leaf) && (leaf.entry & virt->s2->exec) &&
+	      leaf.size == (small ? PAGE_SIZE : FRAME_SIZE), "a leaf of code is %lx", leaf.entry);
+	log_line("virt test: code by %s leaves", small ? "small" : "large");
+	return OK;
 }
 
 /* --- Registers ------------------------------------------------------------------------------ */
@@ -482,6 +518,7 @@ static const struct { const char *name; enum err (*run)(void); } tests[] = {
 	{ "NMI waits for IRET", test_nmi_waits },
 	{ "single step", test_single_step },
 	{ "dirty pages", test_dirty_pages },
+	{ "code leaves", test_code_leaves },
 	{ "control registers", test_control_registers },
 	{ "MMIO fault", test_mmio_fault },
 	{ "alignment check", test_alignment_check },

@@ -95,16 +95,33 @@ static enum resume on_msr(struct vcpu *v, const struct exit *x)
 	return x->msr.write ? msr_write(v) : msr_read(v);
 }
 
+/* Dirty tracking took the right to write, or a defence the right to run code by large leaves. */
+static enum resume on_ram_fault(struct vcpu *v, const struct exit *x)
+{
+	struct vm *vm = v->vm;
+	gpa_t at = x->fault.addr;
+
+	if (x->fault.mapped && x->fault.write && stage2_fault_dirty(&vm->s2, &vm->mem, at))
+		return RESUME_SAME;
+	if (!x->fault.mapped || !x->fault.fetch)
+		return exit_fail(v, "RAM at %#lx is not mapped as it should be", at.v);
+	enum err e = stage2_fault_code(&vm->s2, &vm->mem, at);
+	if (e != OK)
+		return exit_fail(v, "code at %#lx cannot run: %s", at.v,
+		                 e == ERR_NO_MEMORY ? "no memory for its page table"
+		                                    : "RAM is not mapped as it should be");
+	trace_add(&vm->trace, TRACE_CODE_SPLIT, v->id, at.v, vm->s2.code_splits);
+	virt->s2_flush(vm);
+	return RESUME_SAME;
+}
+
 static enum resume on_fault(struct vcpu *v, const struct exit *x)
 {
 	struct vm *vm = v->vm;
 	gpa_t at = x->fault.addr;
 
-	if (mem_is_ram(&vm->mem, at, 1)) {
-		if (x->fault.mapped && x->fault.write && stage2_fault_dirty(&vm->s2, &vm->mem, at))
-			return RESUME_SAME;
-		return exit_fail(v, "RAM at %#lx is not mapped as it should be", at.v);
-	}
+	if (mem_is_ram(&vm->mem, at, 1))
+		return on_ram_fault(v, x);
 	if (x->fault.walk)
 		return exit_fail(v, "a page table of the guest is at %#lx, where there is no RAM",
 		                 at.v);

@@ -3,8 +3,8 @@
  * vmm/stage2.c - second-stage page tables: guest-physical to host-physical.
  *
  * Owns the table pages of one VM.  Four levels of 512 entries; RAM hangs as 2 MiB leaves in level 2
- * or, while dirty pages are tracked, as 4 KiB leaves in level 1.  Which bits mean what comes from
- * the CPU vendor as struct s2_format.
+ * or, while dirty pages are tracked and where some CPUs must run code, as 4 KiB leaves in level 1.
+ * Which bits mean what comes from the CPU vendor as struct s2_format.
  *
  * The CPU sets accessed and dirty bits by itself and at any time, so what it may touch is changed
  * by atomic instructions only: a plain read and write could undo a bit set in between.
@@ -148,7 +148,10 @@ _Static_assert(MEM_LOW_TOP % (PTE_COUNT * FRAME_SIZE) == 0,
 
 static uint64_t large_leaf(const struct stage2 *s, hpa_t frame)
 {
-	return frame.v | rights(s->fmt) | s->fmt->leaf | s->fmt->ram_type;
+	const struct s2_format *f = s->fmt;
+	uint64_t allowed = f->small_code ? rights(f) & ~f->exec : rights(f);
+
+	return frame.v | allowed | f->leaf | f->ram_type;
 }
 
 enum err stage2_map_ram(struct stage2 *s, const struct mem *m)
@@ -188,24 +191,31 @@ bool stage2_lookup(const struct stage2 *s, gpa_t a, struct s2_leaf *out)
 	return false;
 }
 
-/* --- Tracking ------------------------------------------------------------------------------- */
+/* --- Large leaves and small ones ------------------------------------------------------------ */
 
-static enum err split(struct stage2 *s, uint64_t *large)
+/*
+ * Map the frame behind this entry by 4 KiB leaves in their first state: neither accessed nor dirty,
+ * and read-only if only a fault can tell that a page is written.  A frame that holds code has its
+ * table already.
+ */
+static enum err split(struct stage2 *s, uint64_t *large, hpa_t frame)
 {
 	const struct s2_format *f = s->fmt;
 	uint64_t page = rights(f) | f->ram_type;
-	hpa_t table;
-	enum err e = table_alloc(s, &table);
+	hpa_t table = entry_hpa(*large);
 
-	if (e != OK)
-		return e;
-	if (!f->dirty)
+	if (!points_to_table(f, *large, LEVEL_LARGE)) {
+		enum err e = table_alloc(s, &table);
+		if (e != OK)
+			return e;
+		s->splits++;
+	}
+	if (s->tracking && !f->dirty)
 		page &= ~f->write;
 	uint64_t *leaf = hpa_ptr(table);
 	for (unsigned i = 0; i < PTE_COUNT; i++)
-		leaf[i] = (entry_hpa(*large).v + i * PAGE_SIZE) | page;
+		__atomic_store_n(&leaf[i], (frame.v + i * PAGE_SIZE) | page, __ATOMIC_RELAXED);
 	__atomic_store_n(large, table.v | rights(f) | f->table_type, __ATOMIC_RELEASE);
-	s->splits++;
 	return OK;
 }
 
@@ -218,6 +228,21 @@ static void join(struct stage2 *s, uint64_t *large, hpa_t frame)
 	s->collapses++;
 }
 
+enum err stage2_fault_code(struct stage2 *s, const struct mem *m, gpa_t a)
+{
+	if (!s->fmt->small_code || !mem_is_ram(m, a, 1))
+		return ERR_BAD_ARGUMENT;
+	uint64_t *large = large_entry(s, a);
+	if (points_to_table(s->fmt, *large, LEVEL_LARGE))
+		return OK;              /* another vCPU was faster */
+	enum err e = split(s, large, m->frame[mem_index(m, a) / PAGES_PER_FRAME]);
+	if (e == OK)
+		s->code_splits++;
+	return e;
+}
+
+/* --- Tracking ------------------------------------------------------------------------------- */
+
 enum err stage2_track_start(struct stage2 *s, const struct mem *m)
 {
 	uint64_t *large = NULL;
@@ -226,7 +251,7 @@ enum err stage2_track_start(struct stage2 *s, const struct mem *m)
 	s->tracking = true;
 	for (uint64_t i = 0; i < m->nframes; i++) {
 		large = next_frame_entry(s, m, i, large);
-		enum err e = split(s, large);
+		enum err e = split(s, large, m->frame[i]);
 		if (e != OK) {
 			stage2_track_stop(s, m);
 			return e;

@@ -4,6 +4,10 @@
  *
  * Four levels of 512 entries, in the bits that struct s2_format names.  RAM is mapped by 2 MiB
  * leaves and split to 4 KiB while dirty pages are tracked.
+ *
+ * Where the format says small_code, a 2 MiB leaf forbids execution; the first fetch from it faults
+ * and splits it into executable leaves of 4 KiB.  So the CPU never holds a large and a small
+ * translation for one piece of code, which some turn into a machine check (arch/x86_64/hazards.h).
  */
 #ifndef VMM_STAGE2_H
 #define VMM_STAGE2_H
@@ -18,6 +22,7 @@ struct stage2 {
 	bool     tracking;              /* leaves are 4 KiB and dirty state is meaningful     */
 	uint64_t tables;                /* pages taken for tables, root included              */
 	uint64_t splits, collapses;     /* counters                                           */
+	uint64_t code_splits;           /* of them, because the guest ran code there          */
 };
 
 enum err stage2_create(struct stage2 *s, const struct s2_format *fmt);
@@ -57,5 +62,12 @@ uint64_t stage2_harvest_end(struct stage2 *s, const struct mem *m, uint64_t *map
  * was the cause.
  */
 bool stage2_fault_dirty(struct stage2 *s, const struct mem *m, gpa_t a);
+
+/*
+ * Formats with small_code: a fetch from a mapped RAM page faulted.  OK: the page is executable now,
+ * and the caller flushes TLBs before the guest goes on.  ERR_BAD_ARGUMENT: that was not the cause.
+ * ERR_NO_MEMORY: no page for the table.  At most one split a frame of RAM until tracking ends.
+ */
+enum err stage2_fault_code(struct stage2 *s, const struct mem *m, gpa_t a);
 
 #endif

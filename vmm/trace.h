@@ -14,6 +14,7 @@
 	E(VM_EXIT,    "exit",      "kind | detail << 8", "rip")      \
 	E(VM_INJECT,  "inject",    "type | vector << 8", "error")    \
 	E(VM_RUN,     "run state", "old", "new")                     \
+	E(CODE_SPLIT, "code split", "address", "how many now")       \
 	E(MIG_ROUND,  "round",     "pages", "ns")                    \
 	E(MIG_STATE,  "migration", "old", "new")
 

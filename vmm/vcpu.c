@@ -25,6 +25,10 @@
 #define THROTTLE_PERIOD_NS      (20 * NS_PER_MS) /* a throttled VM runs in the first part of each */
 #define TRACE_ADDRESS           MASK(47, 0)     /* 16 bits are for the kind         */
 #define VECTOR_LAST             31              /* of the exceptions                */
+/* Exits that are handled among this VM's own registers and tables; the others reach devices. */
+#define OWN_EXITS (BIT(EXIT_IRQ_WINDOW) | BIT(EXIT_CPUID) | BIT(EXIT_MSR) | BIT(EXIT_CR8) | \
+                   BIT(EXIT_XSETBV) | BIT(EXIT_HYPERCALL) | BIT(EXIT_PAUSE) |             \
+                   BIT(EXIT_WBINVD) | BIT(EXIT_UNDEFINED) | BIT(EXIT_GP))
 /* As firmware leaves them: on, and everything write-back. */
 #define MTRR_POWER_UP           (MTRR_DEF_ENABLE | PAT_WB)
 #define SIPI_PAGE_SHIFT         12              /* the vector is a page number      */
@@ -393,6 +397,8 @@ enum resume vcpu_turn(struct vcpu *v)
 	virt->enter(v, &x);
 	v->exits[x.kind]++;
 	trace_add(&vm->trace, TRACE_VM_EXIT, v->id, x.kind | detail(v, &x) << 8, v->rip);
+	if (!(OWN_EXITS >> x.kind & 1))
+		v->others_ran = true;
 	return exit_dispatch(v, &x);
 }
 
@@ -502,7 +508,7 @@ static void run(struct vcpu *v)
 
 	v->halted = false;
 	v->attention = false;
-	v->slice_stale = true;
+	v->slice_stale = v->others_ran = true;
 	v->vm->inside++;
 	do
 		r = vcpu_turn(v);

@@ -41,6 +41,7 @@ struct vcpu {
 	bool          irq_check;        /* a  interrupt controllers may have something new    */
 	bool          attention;        /* a  leave the inner loop and look at everything     */
 	bool          slice_stale;      /* o  slice_tsc is to be computed anew                */
+	bool          others_ran;       /* o  since the last entry: see virt_ops.enter()      */
 	uint8_t       insn_len;         /* o  of the instruction being emulated               */
 	uint64_t      slice_for_ns;     /* o  VM deadline for which slice_tsc was computed    */
 	struct event  wake;             /* a  something changed: look again                   */

@@ -22,9 +22,10 @@ struct s2_format {
 	uint64_t accessed, dirty;       /* set by the CPU; 0 when it has no such bits          */
 	uint64_t ram_type;              /* memory type and other constant bits of a RAM leaf   */
 	uint64_t table_type;            /* constant bits of an entry that points to a table    */
+	bool     small_code;            /* large leaves must not have `exec`                   */
 };
 
-#define VIRT_FEATURES_MAX 24
+#define VIRT_FEATURES_MAX 32
 
 /* One thing that the self-test looked for. */
 struct virt_feature {
@@ -69,6 +70,8 @@ struct virt_ops {
 	 * v->slice_tsc (host TSC at which to come back at the latest, EXIT_SLICE).  After return
 	 * those are current, v->irq_blocked says whether an interrupt could be injected now, and
 	 * v->again holds an event whose delivery the exit interrupted (EVENT_NONE otherwise).
+	 * v->others_ran (the host handled what is not this VM's since the last entry) is for a
+	 * vendor that must clean caches then; enter() clears it.
 	 */
 	void     (*enter)(struct vcpu *, struct exit *);
 	/*

@@ -147,6 +147,38 @@ void cpu_describe(char out[CPU_NAME_MAX])
 		strcpy(out, "CPU without a name");
 }
 
+static bool is_intel(const struct cpuid *vendor)
+{
+	const uint32_t name[3] = { vendor->ebx, vendor->edx, vendor->ecx };
+
+	return !memcmp(name, "GenuineIntel", sizeof(name));
+}
+
+/* SDM vol. 2, "CPUID": version information, leaf 1. */
+void cpu_hazard_facts(struct hazard_facts *out)
+{
+	struct cpuid vendor = insn_cpuid(CPUID_VENDOR, 0);
+	struct cpuid leaf7 = { 0 };
+	uint32_t version = insn_cpuid(CPUID_FEATURES, 0).eax;
+
+	if (vendor.eax >= CPUID_FEATURES7)
+		leaf7 = insn_cpuid(CPUID_FEATURES7, 0);
+	*out = (struct hazard_facts){
+		.intel = is_intel(&vendor),
+		.family = (unsigned)(GET(CPUID1_EAX_FAMILY, version) +
+		                     (GET(CPUID1_EAX_FAMILY, version) == 0xf ?
+		                      GET(CPUID1_EAX_EXT_FAMILY, version) : 0)),
+		.model = (unsigned)(GET(CPUID1_EAX_MODEL, version) |
+		                    GET(CPUID1_EAX_EXT_MODEL, version) << 4),
+		.leaf7_ebx = leaf7.ebx, .leaf7_edx = leaf7.edx,
+		.ext8_ebx = extended(CPUID_EXT_ADDRESS).ebx,
+	};
+	if (leaf7.eax >= 2)
+		out->leaf7_2_edx = insn_cpuid(CPUID_FEATURES7, 2).edx;
+	if (leaf7.edx & CPUID7_EDX_ARCH_CAP)
+		out->arch_caps = insn_rdmsr(MSR_ARCH_CAPABILITIES);
+}
+
 unsigned cpu_features(struct virt_feature *out, unsigned max)
 {
 	bool leaf7 = insn_cpuid(CPUID_VENDOR, 0).eax >= CPUID_FEATURES7;

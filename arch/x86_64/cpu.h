@@ -5,6 +5,7 @@
 #ifndef ARCH_X86_64_CPU_H
 #define ARCH_X86_64_CPU_H
 
+#include "arch/x86_64/hazards.h"
 #include "lib/err.h"
 #include "lib/types.h"
 #include "vmm/virt.h"
@@ -36,6 +37,9 @@ bool     cpu_has_xsave(void);
 /* "GenuineIntel" and the brand string, into a buffer of CPU_NAME_MAX. */
 #define CPU_NAME_MAX 64
 void cpu_describe(char out[CPU_NAME_MAX]);
+
+/* What this CPU says about its mistakes, for hazards_decide(). */
+void cpu_hazard_facts(struct hazard_facts *out);
 
 /* What the self-test says about the CPU apart from virtualisation; returns how many. */
 unsigned cpu_features(struct virt_feature *out, unsigned max);

@@ -101,6 +101,8 @@ static void fake_enter(struct vcpu *v, struct exit *x)
 	fake_cpu.entries++;
 	fake_cpu.tsc_offset = v->tsc_offset;
 	fake_cpu.slice_tsc = v->slice_tsc;
+	fake_cpu.others_ran = v->others_ran;
+	v->others_ran = false;
 	if (fake_cpu.next == fake_cpu.nsteps) {
 		vm_power_off(v->vm, "end of the script");
 		*x = (struct exit){ .kind = EXIT_NMI };
@@ -132,15 +134,14 @@ static void fake_window(struct vcpu *v, bool wanted)
 
 static void fake_flush(struct vm *vm) { vm->flushes++; }
 
-static const struct s2_format format = { .read = BIT(0), .write = BIT(1), .exec = BIT(2),
-                                         .leaf = BIT(7),
-                                         .accessed = BIT(8), .dirty = BIT(9) };
+struct s2_format fake_format = { .read = BIT(0), .write = BIT(1), .exec = BIT(2),
+                                 .leaf = BIT(7), .accessed = BIT(8), .dirty = BIT(9) };
 static const struct virt_ops fake_ops = {
 	.name = "paper", .vcpu_init = fake_vcpu_init, .vcpu_fini = fake_vcpu_fini,
 	.vcpu_load = fake_load,
 	.vcpu_put = fake_put, .get = fake_get, .set = fake_set, .get_mode = fake_get_mode,
-	.enter = fake_enter,
-	.inject = fake_inject, .irq_window = fake_window, .s2_flush = fake_flush, .s2 = &format,
+	.enter = fake_enter, .inject = fake_inject, .irq_window = fake_window,
+	.s2_flush = fake_flush, .s2 = &fake_format,
 };
 
 /* --- The scheduler ---------------------------------------------------------------------------- */
@@ -263,6 +264,7 @@ void fake_guest_reset(void)
 	}
 	memset(&fake_cpu, 0, sizeof(fake_cpu));
 	fake_cpu.fail_vcpu = -1;
+	fake_format.small_code = false;
 	memset(&fake_tasks, 0, sizeof(fake_tasks));
 	fake_tasks.max = FAKE_TASKS_MAX;
 	fake_tasks.sched_deadline_ns = NEVER_NS;

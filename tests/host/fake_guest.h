@@ -33,10 +33,14 @@ struct fake_cpu {
 	struct vcpu *loaded;                            /* enter() asserts that it is this one */
 	int      fail_vcpu;                     /* vcpu_init() of this vCPU fails; -1: none */
 	uint64_t tsc_offset, slice_tsc;                 /* as the last entry found them */
+	bool     others_ran;                            /* likewise; the entry clears it */
 	struct cpu_mode mode;                           /* what get_mode() gives, when mode_set */
 	bool     mode_set;
 };
 extern struct fake_cpu fake_cpu;
+
+/* Its second-stage format: with accessed and dirty flags; a test may set small_code. */
+extern struct s2_format fake_format;
 
 struct fake_tasks {
 	unsigned n;

@@ -28,6 +28,15 @@ static const struct s2_format npt = {
 static const struct s2_format no_ad = {
 	.read = BIT(0), .write = BIT(1), .exec = BIT(2), .leaf = BIT(7), .ram_type = 6 << 3,
 };
+/* The same two for a CPU that must not run code by large leaves. */
+static const struct s2_format ept_small_code = {
+	.read = BIT(0), .write = BIT(1), .exec = BIT(2), .leaf = BIT(7),
+	.accessed = BIT(8), .dirty = BIT(9), .ram_type = 6 << 3, .small_code = true,
+};
+static const struct s2_format no_ad_small_code = {
+	.read = BIT(0), .write = BIT(1), .exec = BIT(2), .leaf = BIT(7), .ram_type = 6 << 3,
+	.small_code = true,
+};
 
 static struct mem mem;
 static struct stage2 s2;
@@ -225,6 +234,112 @@ static void with_dirty_bits_a_fault_is_not_ours(void **state)
 	unmake();
 }
 
+/* --- Code by small leaves (CVE-2018-12207) ---------------------------------------------------- */
+
+static uint64_t leaf_at(uint64_t a)
+{
+	struct s2_leaf leaf;
+
+	assert_true(stage2_lookup(&s2, gpa(a), &leaf));
+	assert_int_equal(leaf.hpa.v, mem.frame[a / FRAME_SIZE].v + a % FRAME_SIZE);
+	assert_int_equal(leaf.size == FRAME_SIZE, !!(leaf.entry & BIT(7)));
+	return leaf.entry & 0xfff;
+}
+
+/* What must never be, in whatever order faults and migrations come. */
+static void assert_no_large_leaf_runs_code(void)
+{
+	for (uint64_t a = 0; a < GUEST_BYTES; a += FRAME_SIZE) {
+		uint64_t entry = leaf_at(a);
+		assert_true(!(entry & BIT(7)) || !(entry & ept.exec));
+	}
+}
+
+static void a_fetch_splits_one_frame_and_only_once(void **state)
+{
+	(void)state;
+	make(&ept_small_code);
+	assert_no_large_leaf_runs_code();
+	assert_int_equal(leaf_at(0), 3 | BIT(7) | 6 << 3);      /* read and write as ever */
+	assert_int_equal(stage2_fault_code(&s2, &mem, gpa(FRAME_SIZE + 0x5123)), OK);
+	for (uint64_t a = FRAME_SIZE; a < 2 * FRAME_SIZE; a += PAGE_SIZE)
+		assert_int_equal(leaf_at(a), 7 | 6 << 3);
+	assert_int_equal(leaf_at(2 * FRAME_SIZE), 3 | BIT(7) | 6 << 3);
+	assert_int_equal(stage2_fault_code(&s2, &mem, gpa(FRAME_SIZE)), OK);
+	assert_int_equal(s2.code_splits, 1);
+	assert_int_equal(s2.tables, 4);
+	assert_int_equal(stage2_fault_code(&s2, &mem, gpa(0xfee00000)), ERR_BAD_ARGUMENT);
+	unmake();
+	make(&ept);                                             /* a CPU that needs none of it */
+	assert_int_equal(stage2_fault_code(&s2, &mem, gpa(0)), ERR_BAD_ARGUMENT);
+	assert_int_equal(leaf_at(0), 7 | BIT(7) | 6 << 3);
+	unmake();
+}
+
+static void a_fetch_that_finds_no_memory_changes_nothing(void **state)
+{
+	static hpa_t hoard[POOL_BYTES / PAGE_SIZE];
+	unsigned n = 0;
+
+	(void)state;
+	make(&ept_small_code);
+	while (page_alloc(&hoard[n]) == OK)
+		n++;
+	assert_int_equal(stage2_fault_code(&s2, &mem, gpa(0)), ERR_NO_MEMORY);
+	assert_int_equal(leaf_at(0), 3 | BIT(7) | 6 << 3);
+	assert_int_equal(s2.code_splits, 0);
+	while (n > 0)
+		page_free(hoard[--n]);
+	unmake();
+}
+
+/* A migration begins, is cancelled, and begins again, with code that ran before and between. */
+static void split_code_is_tracked_and_joined_like_the_rest(void **state)
+{
+	(void)state;
+	make(&ept_small_code);
+	assert_int_equal(stage2_fault_code(&s2, &mem, gpa(0)), OK);
+	*entry_at(0, 1) |= ept.accessed | ept.dirty;            /* from before: forgotten */
+	*entry_at(0, 2) |= ept.accessed;
+	for (unsigned round = 0; round < 2; round++) {
+		assert_int_equal(stage2_track_start(&s2, &mem), OK);
+		assert_int_equal(s2.tables, 6);
+		for (uint64_t a = 0; a < GUEST_BYTES; a += PAGE_SIZE)
+			assert_int_equal(leaf_at(a), 7 | 6 << 3);
+		assert_false(*entry_at(0, 2) & ept.accessed);
+		*entry_at(0, 2) |= ept.accessed;
+		*entry_at(3 * PAGE_SIZE, 1) |= ept.accessed | ept.dirty;
+		memset(map, 0, sizeof(map));
+		stage2_harvest_begin(&s2, &mem);
+		assert_int_equal(stage2_harvest_end(&s2, &mem, map), 1);
+		assert_true(bitmap_test(map, 3));
+		stage2_track_stop(&s2, &mem);
+		assert_int_equal(s2.tables, 3);
+		assert_no_large_leaf_runs_code();
+		assert_int_equal(stage2_fault_code(&s2, &mem, gpa(FRAME_SIZE)), OK);
+	}
+	assert_int_equal(s2.code_splits, 3);
+	unmake();
+}
+
+/* Without dirty bits, code is writable until tracking starts, and read-only from then on. */
+static void split_code_is_write_protected_only_while_tracked(void **state)
+{
+	(void)state;
+	make(&no_ad_small_code);
+	assert_int_equal(stage2_fault_code(&s2, &mem, gpa(0)), OK);
+	assert_int_equal(leaf_at(PAGE_SIZE), 7 | 6 << 3);
+	assert_false(stage2_fault_dirty(&s2, &mem, gpa(PAGE_SIZE)));
+	assert_int_equal(stage2_track_start(&s2, &mem), OK);
+	assert_int_equal(leaf_at(PAGE_SIZE), 5 | 6 << 3);
+	assert_true(stage2_fault_dirty(&s2, &mem, gpa(PAGE_SIZE)));
+	stage2_harvest_begin(&s2, &mem);
+	assert_int_equal(stage2_harvest_end(&s2, &mem, map), 1);
+	stage2_track_stop(&s2, &mem);
+	assert_no_large_leaf_runs_code();
+	unmake();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +350,10 @@ int main(void)
 		cmocka_unit_test(harvest_skips_tables_that_were_not_used),
 		cmocka_unit_test(without_dirty_bits_the_fault_marks),
 		cmocka_unit_test(with_dirty_bits_a_fault_is_not_ours),
+		cmocka_unit_test(a_fetch_splits_one_frame_and_only_once),
+		cmocka_unit_test(a_fetch_that_finds_no_memory_changes_nothing),
+		cmocka_unit_test(split_code_is_tracked_and_joined_like_the_rest),
+		cmocka_unit_test(split_code_is_write_protected_only_while_tracked),
 	};
 	return cmocka_run_group_tests_name("stage2", tests, give_pool, NULL);
 }

@@ -290,6 +290,63 @@ static void kvmclock_says_vm_time_before_and_after_a_stop(void **state)
 	assert_true(dirty);                                     /* a migration will send the page */
 }
 
+/* --- Defences --------------------------------------------------------------------------------- */
+
+static bool others_ran_after(enum exit_kind kind)
+{
+	fake_push(insn(kind, 0));
+	fake_push(insn(EXIT_CPUID, 2));
+	v->others_ran = false;
+	vcpu_turn(v);
+	vcpu_turn(v);
+	return fake_cpu.others_ran;
+}
+
+static void a_vendor_learns_when_data_of_others_was_used(void **state)
+{
+	(void)state;
+	assert_false(others_ran_after(EXIT_CPUID));
+	assert_false(others_ran_after(EXIT_WBINVD));
+	assert_true(others_ran_after(EXIT_IRQ));
+	assert_true(others_ran_after(EXIT_IO));
+	assert_true(others_ran_after(EXIT_NMI));
+	fake_run(vm, 0);                        /* another task may have run before this one */
+	assert_true(fake_cpu.others_ran);
+}
+
+/* The whole way: fetch, split, flush, a record; the next fetch there is not expected to fault. */
+static void code_is_split_where_large_leaves_must_not_run_it(void **state)
+{
+	struct exit x = { .kind = EXIT_FAULT,
+	                  .fault = { .addr = gpa(MIB), .fetch = true, .mapped = true } };
+	struct s2_leaf leaf;
+	struct trace_record last[2];
+
+	(void)state;
+	fake_guest_end();
+	fake_guest_reset();
+	fake_format.small_code = true;
+	vm = fake_vm(1);
+	v = vm->vcpu[0];
+	assert_int_equal(vm_start(vm), OK);
+	fake_push(x);
+	uint64_t from = vm->trace.next, rip = v->rip, flushes = vm->flushes;
+	assert_int_equal(vcpu_turn(v), RESUME_SAME);
+	assert_int_equal(v->rip, rip);
+	assert_int_equal(vm->flushes, flushes + 1);
+	assert_int_equal(vm->s2.code_splits, 1);
+	assert_true(stage2_lookup(&vm->s2, gpa(MIB), &leaf));
+	assert_int_equal(leaf.size, PAGE_SIZE);
+	assert_int_equal(trace_read(&vm->trace, &from, last, 2), 2);
+	assert_int_equal(last[1].event, TRACE_CODE_SPLIT);
+	assert_int_equal(last[1].a, MIB);
+	x.fault.write = true;                   /* a write is no reason to split, nor is a hole */
+	x.fault.fetch = false;
+	fake_push(x);
+	assert_int_equal(vcpu_turn(v), RESUME_STOP);
+	assert_non_null(strstr(vm->why, "not mapped as it should be"));
+}
+
 /* --- The task --------------------------------------------------------------------------------- */
 
 static void hlt_sleeps_until_the_timer(void **state)
@@ -453,6 +510,8 @@ int main(void)
 		T(the_slice_ends_with_the_nearest_deadline),
 		T(the_tsc_offset_follows_the_clock),
 		T(kvmclock_says_vm_time_before_and_after_a_stop),
+		T(a_vendor_learns_when_data_of_others_was_used),
+		T(code_is_split_where_large_leaves_must_not_run_it),
 		T(hlt_sleeps_until_the_timer),
 		T(hlt_with_a_pending_interrupt_does_not_sleep),
 		T(it_yields_when_others_want_the_cpu),

@@ -56,6 +56,12 @@
 #define CPUID1_ECX_RDRAND       BIT(30)
 #define CPUID1_ECX_HYPERVISOR   BIT(31)
 
+#define CPUID1_EAX_STEPPING     MASK(3, 0)
+#define CPUID1_EAX_MODEL        MASK(7, 4)
+#define CPUID1_EAX_FAMILY       MASK(11, 8)
+#define CPUID1_EAX_EXT_MODEL    MASK(19, 16)
+#define CPUID1_EAX_EXT_FAMILY   MASK(27, 20)
+
 #define CPUID1_EBX_CLFLUSH      MASK(15, 8)
 #define CPUID1_EBX_CPUS         MASK(23, 16)
 #define CPUID1_EBX_APIC_ID      MASK(31, 24)
@@ -143,8 +149,10 @@
 #define CPUID7_EDX_CET_IBT      BIT(20)
 #define CPUID7_EDX_SPEC_CTRL    BIT(26)
 #define CPUID7_EDX_STIBP        BIT(27)
+#define CPUID7_EDX_L1D_FLUSH    BIT(28)
 #define CPUID7_EDX_ARCH_CAP     BIT(29)
 #define CPUID7_EDX_SSBD         BIT(31)
+#define CPUID7_2_EDX_BHI_CTRL   BIT(4)          /* leaf 7, subleaf 2 */
 
 #define CPUIDD_1_EAX_XSAVEOPT   BIT(0)          /* leaf 0xd, subleaf 1 */
 #define CPUIDD_1_EAX_XSAVEC     BIT(1)
@@ -163,5 +171,6 @@
 #define CPUID80000007_EDX_INVARIANT_TSC BIT(8)
 #define CPUID80000008_EAX_PHYS_BITS MASK(7, 0)
 #define CPUID80000008_EAX_LIN_BITS MASK(15, 8)
+#define CPUID80000008_EBX_IBPB  BIT(12)
 
 #endif

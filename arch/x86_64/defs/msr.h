@@ -17,6 +17,7 @@
 #define MSR_BIOS_SIGN_ID        0x8b
 #define MSR_MTRR_CAP            0xfe
 #define MSR_ARCH_CAPABILITIES   0x10a
+#define MSR_FLUSH_CMD           0x10b
 #define MSR_SYSENTER_CS         0x174
 #define MSR_SYSENTER_ESP        0x175
 #define MSR_SYSENTER_EIP        0x176
@@ -59,6 +60,24 @@
 #define FC_LOCKED               BIT(0)
 #define FC_VMXON_IN_SMX         BIT(1)
 #define FC_VMXON                BIT(2)
+
+/* MSR_SPEC_CTRL, MSR_PRED_CMD, MSR_FLUSH_CMD (SDM vol. 4, "Architectural MSRs") */
+#define SPEC_CTRL_IBRS          BIT(0)
+#define SPEC_CTRL_BHI_DIS_S     BIT(10)
+#define PRED_CMD_IBPB           BIT(0)
+#define FLUSH_CMD_L1D           BIT(0)
+
+/* MSR_ARCH_CAPABILITIES: mistakes that this CPU does not have, and what its microcode can do */
+#define ARCH_CAP_RDCL_NO        BIT(0)
+#define ARCH_CAP_IBRS_ALL       BIT(1)
+#define ARCH_CAP_SKIP_L1D_FLUSH BIT(3)
+#define ARCH_CAP_MDS_NO         BIT(5)
+#define ARCH_CAP_PSCHANGE_MC_NO BIT(6)
+#define ARCH_CAP_TAA_NO         BIT(8)
+#define ARCH_CAP_BHI_NO         BIT(20)
+#define ARCH_CAP_PBRSB_NO       BIT(24)
+#define ARCH_CAP_RFDS_NO        BIT(27)
+#define ARCH_CAP_RFDS_CLEAR     BIT(28)
 
 /* MSR_EFER */
 #define EFER_SCE                BIT(0)

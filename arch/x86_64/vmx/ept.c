@@ -22,6 +22,7 @@ void ept_init(const struct vmx_caps *caps)
 {
 	if (!(caps->ept_vpid & EPT_CAP_AD))
 		ept_format.accessed = ept_format.dirty = 0;
+	ept_format.small_code = defences.small_code;
 }
 
 uint64_t ept_pointer(const struct stage2 *s2)

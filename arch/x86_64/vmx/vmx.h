@@ -10,6 +10,7 @@
 #define VMX_H
 
 #include "arch/x86_64/defs/cr.h"
+#include "arch/x86_64/hazards.h"
 #include "arch/x86_64/insn.h"
 #include "arch/x86_64/vmx/vmx_check.h"
 #include "arch/x86_64/vmx/vmx_decode.h"
@@ -138,7 +139,7 @@ void vmx_get_mode(struct vcpu *v, struct cpu_mode *m);
 
 extern struct s2_format ept_format;
 
-/* Leaves the flags out of ept_format when this CPU has none. */
+/* Leaves the flags out of ept_format when this CPU has none; code by small leaves if it must be. */
 void     ept_init(const struct vmx_caps *caps);
 uint64_t ept_pointer(const struct stage2 *s2);
 void     ept_flush(struct vm *vm);

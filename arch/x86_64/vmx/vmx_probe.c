@@ -70,6 +70,18 @@ static void add_feature(struct virt_caps *out, const char *name, bool found, boo
 	out->usable &= found || !required;
 }
 
+/* Which defences this CPU needs; a mistake that nothing holds off does not make it unusable. */
+static void add_hazards(struct virt_caps *out)
+{
+	struct virt_feature says[HAZARDS];
+	struct hazard_facts facts;
+
+	cpu_hazard_facts(&facts);
+	hazards_decide(&facts, &defences, says);
+	for (unsigned i = 0; i < HAZARDS; i++)
+		add_feature(out, says[i].name, says[i].found, false, says[i].why);
+}
+
 static void read_caps(struct vmx_caps *c)
 {
 	*c = (struct vmx_caps){ .basic = insn_rdmsr(MSR_VMX_BASIC) };
@@ -132,6 +144,7 @@ enum err vmx_probe(struct virt_caps *out)
 		bool found = (cap & features[i].bits) == features[i].bits;
 		add_feature(out, features[i].name, found, features[i].required, features[i].why);
 	}
+	add_hazards(out);
 	out->ad_bits = vmx_caps.ept_vpid & EPT_CAP_AD;
 	out->large_2m = vmx_caps.ept_vpid & EPT_CAP_2M;
 	out->tsc_scaling = vmx_caps.proc2 & MAY_BE_1(PROC2_TSC_SCALING);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch/x86_64/hazards.h - what a hostile guest could do with this CPU's own mistakes, and what is
+ * done about it.
+ *
+ * hazards_decide() is pure: from what CPUID and IA32_ARCH_CAPABILITIES say to a set of defences,
+ * each with a sentence for the self-test.  A vendor's probe calls it once and puts the result into
+ * `defences`; its entry code obeys.  A CPU that needs nothing pays a test of one byte an entry.
+ * What is not defended against, and why: docs/limits.md.
+ */
+#ifndef ARCH_X86_64_HAZARDS_H
+#define ARCH_X86_64_HAZARDS_H
+
+/* Bits of defences.entry; vmx_entry.S uses them too, so they are plain numbers. */
+#define DEFENCE_VERW            2       /* CPU buffers are overwritten before every entry         */
+#define DEFENCE_IBRS            4       /* IA32_SPEC_CTRL.IBRS: set by every exit, clear in guests */
+#define DEFENCE_RSB             8       /* the return stack buffer is refilled after every exit   */
+
+#ifndef __ASSEMBLER__
+#include "vmm/virt.h"
+
+struct hazard_facts {
+	bool     intel;                 /* CPUID leaf 0: GenuineIntel                              */
+	unsigned family, model;         /* leaf 1, with their extensions                           */
+	uint32_t leaf7_ebx, leaf7_edx;
+	uint32_t leaf7_2_edx;           /* leaf 7, subleaf 2                                       */
+	uint32_t ext8_ebx;              /* leaf 0x80000008: where AMD announces the same           */
+	uint64_t arch_caps;             /* IA32_ARCH_CAPABILITIES; 0 where it does not exist       */
+};
+
+struct defences {
+	bool     small_code;            /* guests run code by 4 KiB leaves: CVE-2018-12207         */
+	bool     flush_l1d;             /* before an entry, when others ran since the last one     */
+	bool     ibpb;                  /* when a CPU goes from one VM's vCPU to another's         */
+	uint8_t  entry;                 /* DEFENCE_* of every entry and exit                       */
+	uint64_t spec_ctrl;             /* to be in IA32_SPEC_CTRL for good; 0: not touched        */
+};
+
+#define HAZARDS 5
+
+/* Sentences for the self-test: found means not affected, or held off. */
+void hazards_decide(const struct hazard_facts *f, struct defences *out,
+                    struct virt_feature says[HAZARDS]);
+
+/* In force on this host.  Set by the vendor's probe, obeyed by its code. */
+extern struct defences defences;
+#endif
+#endif
