@@ -48,6 +48,7 @@ enum err crashtest_run(void);
  * back.
  */
 enum err virttest_run(void);
+enum err virttest_defences(enum err (*run_guest)(void));
 
 /* boot/wire.c */
 enum err wire_net(void);        /* switches, lwIP, control service, migration listener       */

@@ -508,6 +508,26 @@ static enum err test_exit_cost(void)
 	return OK;
 }
 
+/* --- Speculation ---------------------------------------------------------------------------- */
+
+/* Every general register comes through entry and exit, whatever is done on the way. */
+static enum err run_with_defences(void)
+{
+	fill_state(&v->state);
+	virt->set(v, &v->state);
+	v->others_ran = true;
+	CHECK(enter() == EXIT_HLT, "it came to \"%s\"", exit_name(x.kind));
+	CHECK(!v->others_ran, "others_ran is still set");
+	for (unsigned i = 0; i < GPR_COUNT; i++)
+		CHECK(v->gpr[i] == 0x1111111111111111ull * i, "register %u is %lx", i, v->gpr[i]);
+	return OK;
+}
+
+static enum err test_defences(void)
+{
+	return virttest_defences(run_with_defences);
+}
+
 /* --- All of them ---------------------------------------------------------------------------- */
 
 static const struct { const char *name; enum err (*run)(void); } tests[] = {
@@ -524,6 +544,7 @@ static const struct { const char *name; enum err (*run)(void); } tests[] = {
 	{ "alignment check", test_alignment_check },
 	{ "state round trip", test_state_round_trip },
 	{ "refused entry", test_refused_entry },
+	{ "defences", test_defences },
 	{ "exit cost", test_exit_cost },
 };
 

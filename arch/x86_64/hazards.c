@@ -6,7 +6,7 @@
  * multihit), can a guest read the L1 data cache (L1TF), the CPU's buffers (MDS and kin), and can it
  * steer the speculation of other guests, or ours (Spectre, variant 2)?  A CPU that cannot be
  * defended is used all the same, and the self-test says so.
- * Sources: Intel's "Affected Processors" and "Deep Dive" pages (docs/references.md).
+ * Source: Intel's "Affected Processors" and the guidance behind it (docs/references.md).
  * Called by a vendor's probe; read next: arch/x86_64/vmx/vmx_entry.S.
  */
 #include "arch/x86_64/hazards.h"
@@ -65,7 +65,7 @@ static struct virt_feature decide_l1tf(const struct hazard_facts *f, struct defe
 	if (out->flush_l1d)
 		return held("L1TF: L1 data cache flushed before entries");
 	return open_to("defence against L1TF",
-	               "CPUID 7 EDX.28, no IA32_FLUSH_CMD: guests may read what the host used");
+	               "CPUID 7 EDX.28: no IA32_FLUSH_CMD; guests may read what the host used");
 }
 
 /*
@@ -85,7 +85,7 @@ static struct virt_feature decide_buffers(const struct hazard_facts *f, struct d
 		out->entry |= DEFENCE_VERW;
 	if ((mds || taa) && !(f->leaf7_edx & CPUID7_EDX_MD_CLEAR))
 		return open_to("defence against MDS",
-		               "CPUID 7 EDX.10, VERW clears no buffers: guests may read traces");
+		               "CPUID 7 EDX.10: VERW clears no buffers; guests may read traces");
 	return held("MDS, TAA, RFDS: VERW before entries");
 }
 
@@ -96,7 +96,7 @@ static struct virt_feature decide_other_guests(const struct hazard_facts *f, str
 	if (out->ibpb)
 		return held("Spectre v2, guest to guest: IBPB");
 	return open_to("defence against Spectre v2, guest to guest",
-	               "no IBPB (CPUID 7 EDX.26, 80000008 EBX.12)");
+	               "CPUID 7 EDX.26 and 80000008 EBX.12: no IBPB");
 }
 
 /*
@@ -108,7 +108,7 @@ static struct virt_feature decide_host(const struct hazard_facts *f, struct defe
 {
 	if (!f->intel || !(f->leaf7_edx & CPUID7_EDX_SPEC_CTRL))
 		return open_to("defence against Spectre v2, guest to host",
-		               "no IBRS (CPUID 7 EDX.26)");
+		               "CPUID 7 EDX.26: no IBRS");
 	if (!(f->arch_caps & ARCH_CAP_IBRS_ALL)) {
 		out->entry |= DEFENCE_IBRS | DEFENCE_RSB;
 		return held("Spectre v2, guest to host: IBRS and RSB after exits");

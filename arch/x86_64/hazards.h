@@ -11,29 +11,29 @@
 #ifndef ARCH_X86_64_HAZARDS_H
 #define ARCH_X86_64_HAZARDS_H
 
-/* Bits of defences.entry; vmx_entry.S uses them too, so they are plain numbers. */
-#define DEFENCE_VERW            2       /* CPU buffers are overwritten before every entry         */
-#define DEFENCE_IBRS            4       /* IA32_SPEC_CTRL.IBRS: set by every exit, clear in guests */
-#define DEFENCE_RSB             8       /* the return stack buffer is refilled after every exit   */
+/* Bits of defences.entry; assembly uses them too, so they are plain numbers.  Bit 0 is not used. */
+#define DEFENCE_VERW    2       /* before an entry: the CPU's buffers are overwritten            */
+#define DEFENCE_IBRS    4       /* IA32_SPEC_CTRL.IBRS: written after an exit, clear in guests   */
+#define DEFENCE_RSB     8       /* after an exit: the return stack buffer is refilled            */
 
 #ifndef __ASSEMBLER__
 #include "vmm/virt.h"
 
 struct hazard_facts {
-	bool     intel;                 /* CPUID leaf 0: GenuineIntel                              */
-	unsigned family, model;         /* leaf 1, with their extensions                           */
+	bool     intel;                 /* CPUID leaf 0: GenuineIntel                      */
+	unsigned family, model;         /* leaf 1, with their extensions                   */
 	uint32_t leaf7_ebx, leaf7_edx;
-	uint32_t leaf7_2_edx;           /* leaf 7, subleaf 2                                       */
-	uint32_t ext8_ebx;              /* leaf 0x80000008: where AMD announces the same           */
-	uint64_t arch_caps;             /* IA32_ARCH_CAPABILITIES; 0 where it does not exist       */
+	uint32_t leaf7_2_edx;           /* leaf 7, subleaf 2                               */
+	uint32_t ext8_ebx;              /* leaf 0x80000008: where AMD says the same        */
+	uint64_t arch_caps;             /* IA32_ARCH_CAPABILITIES, 0 where there is none   */
 };
 
 struct defences {
-	bool     small_code;            /* guests run code by 4 KiB leaves: CVE-2018-12207         */
-	bool     flush_l1d;             /* before an entry, when others ran since the last one     */
-	bool     ibpb;                  /* when a CPU goes from one VM's vCPU to another's         */
-	uint8_t  entry;                 /* DEFENCE_* of every entry and exit                       */
-	uint64_t spec_ctrl;             /* to be in IA32_SPEC_CTRL for good; 0: not touched        */
+	bool     small_code;            /* guests run code by 4 KiB leaves: CVE-2018-12207 */
+	bool     flush_l1d;             /* before an entry, if others ran since the last   */
+	bool     ibpb;                  /* when a CPU goes from one VM to another          */
+	uint8_t  entry;                 /* DEFENCE_*, for every entry and exit             */
+	uint64_t spec_ctrl;             /* in IA32_SPEC_CTRL for good; 0: not touched      */
 };
 
 #define HAZARDS 5

@@ -20,7 +20,7 @@ static void decide(struct hazard_facts f)
 	hazards_decide(&f, &d, says);
 }
 
-/* Microcode of 2019: all MSRs, but IA32_ARCH_CAPABILITIES only where the CPU has something to say. */
+/* Microcode of 2019: all MSRs but IA32_ARCH_CAPABILITIES. */
 #define MITIGATED (CPUID7_EDX_SPEC_CTRL | CPUID7_EDX_STIBP | CPUID7_EDX_L1D_FLUSH | \
                    CPUID7_EDX_MD_CLEAR | CPUID7_EDX_SSBD)
 

@@ -27,7 +27,9 @@ static struct {
 	struct vmx *owner;              /* whose values the FPU, debug registers and MSRs hold  */
 	uint8_t     timer_shift;        /* the preemption timer counts TSC >> this              */
 	bool        has_tsc_aux, has_xss;
+	uint32_t    trained_by;         /* vm->asid of the VM that used the branch predictors   */
 } cpu;
+#define NOBODY 0
 
 /* --- On and off ----------------------------------------------------------------------------- */
 
@@ -56,6 +58,8 @@ static enum err vmx_on(unsigned number)
 	                  (insn_cpuid(CPUID_FEATURES7, 0).ecx & CPUID7_ECX_RDPID);
 	cpu.has_xss = insn_cpuid(CPUID_XSAVE, 1).eax & CPUIDD_1_EAX_XSAVES;
 	ept_init(&vmx_caps);
+	if (defences.spec_ctrl)                 /* stays, in guests too: they cannot write it */
+		insn_wrmsr(MSR_SPEC_CTRL, defences.spec_ctrl);
 	return OK;
 }
 
@@ -92,7 +96,7 @@ static void forget(struct vmx *hw)
 {
 	if (!insn_vmclear(hw->vmcs.v))
 		panic("VMCLEAR of 0x%lx was refused", hw->vmcs.v);
-	hw->launched = false;
+	hw->launched = 0;
 	if (cpu.current == hw)
 		cpu.current = NULL;
 	if (cpu.owner == hw)
@@ -137,6 +141,7 @@ static void vmx_vcpu_fini(struct vcpu *v)
 	page_free(hw->vmcs);
 	page_free(ptr_hpa(hw));
 	v->hw = NULL;
+	cpu.trained_by = NOBODY;                /* another VM may get this number */
 }
 
 bool vmx_owns(const struct vmx *hw)
@@ -191,10 +196,21 @@ void vmx_registers_save(struct vmx *hw)
 		hw->tsc_aux = insn_rdmsr(MSR_TSC_AUX);
 }
 
+/* What one VM taught the branch predictors shall not steer another. */
+static void forget_branches(const struct vm *vm)
+{
+	if (cpu.trained_by == vm->asid)
+		return;
+	cpu.trained_by = vm->asid;
+	if (defences.ibpb)
+		insn_wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
+}
+
 static void vmx_vcpu_load(struct vcpu *v)
 {
 	struct vmx *hw = vmx_use(v);
 
+	forget_branches(v->vm);
 	if (cpu.owner != hw) {
 		if (cpu.owner)
 			vmx_registers_save(cpu.owner);
@@ -368,6 +384,17 @@ static void explain_refusal(struct vcpu *v, struct exit *x, const char *why, uin
 	x->fatal.code = code;
 }
 
+/*
+ * Data of others may be in the L1 data cache.  Exits that stay among this vCPU's own registers and
+ * tables bring none in, so they do not pay for a flush (vmm/vcpu.c says which).
+ */
+static void flush_data(struct vcpu *v)
+{
+	v->others_ran = false;
+	if (defences.flush_l1d)
+		insn_wrmsr(MSR_FLUSH_CMD, FLUSH_CMD_L1D);
+}
+
 /* Into the guest and back; false: the CPU refused, `x` says why. */
 static bool run(struct vcpu *v, struct vmx *hw, struct exit *x)
 {
@@ -379,7 +406,9 @@ static bool run(struct vcpu *v, struct vmx *hw, struct exit *x)
 		check_vmcs(v);                  /* only a log line: the CPU is the judge */
 	}
 	arm_timer(v);
-	switch (vmx_entry(v->gpr, hw->launched)) {
+	if (v->others_ran)
+		flush_data(v);
+	switch (vmx_entry(v->gpr, defences.entry | hw->launched)) {
 	case VMX_ENTERED:
 		return true;
 	case VMX_REFUSED:
@@ -505,7 +534,7 @@ static void vmx_enter(struct vcpu *v, struct exit *x)
 			return;
 		how = collect(v, hw, &raw);
 		if (!(raw.reason & REASON_ENTRY_FAILED))
-			hw->launched = true;
+			hw->launched = VMX_LAUNCHED;
 	} while (!vmx_decode(how, &raw, x) && vmx_resolve(v, hw, &raw, x));
 	attend(v, &raw, x);
 }

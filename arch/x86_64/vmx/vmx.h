@@ -36,7 +36,7 @@ struct vmx {
 	uint64_t cr4_allowed;           /* bits that the guest's CPUID announces                */
 	uint64_t cr4_owned;             /* the other bits, and those that the host decides      */
 	unsigned cpu;                   /* where it ran last: elsewhere the TLB knows old things */
-	bool     launched;              /* since VMCLEAR                                        */
+	uint8_t  launched;              /* since VMCLEAR: VMX_LAUNCHED, otherwise 0             */
 	bool     checked;               /* vmx_check() looked since the last set()              */
 	bool     nmi_waits;             /* given to inject() while NMIs were blocked            */
 
@@ -155,10 +155,11 @@ void     ept_explain(const struct vm *vm, uint64_t address);
 /*
  * VMLAUNCH or VMRESUME with these general registers (RSP excepted, which is in the VMCS); returns
  * after the exit with the guest's in the same place.  VMX_ENTERED, VMX_REFUSED (the VMCS says why)
- * or VMX_NO_VMCS.
+ * or VMX_NO_VMCS.  `how`: VMX_LAUNCHED after the first time, and DEFENCE_* bits.
  */
+#define VMX_LAUNCHED 1
 enum vmx_entered { VMX_ENTERED, VMX_REFUSED, VMX_NO_VMCS };
-enum vmx_entered vmx_entry(uint64_t gpr[GPR_COUNT], bool launched);
+enum vmx_entered vmx_entry(uint64_t gpr[GPR_COUNT], uint32_t how);
 
 /* Where the CPU goes at an exit: only the VMCS's HOST_RIP uses it. */
 void vmx_exit(void);
