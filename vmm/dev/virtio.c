@@ -16,8 +16,6 @@
 
 #include "lib/log.h"
 
-#define VENDOR          0x1af4
-#define DEVICE_BASE     0x1040
 #define SUBSYSTEM_BASE  0x0040
 #define REVISION        1
 
@@ -27,34 +25,10 @@
 enum region { REGION_COMMON, REGION_ISR, REGION_DEVICE, REGION_NOTIFY, REGIONS };
 #define NOTIFY_STEP     4u              /* bytes between the queues' notify addresses */
 
-enum cap_type { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_ACCESS };
-
-/* "Virtio Structure PCI Capabilities"; `more` is the notify multiplier or the access data. */
-struct cap {
-	uint8_t  id, next, len, type, bar, instance, padding[2];
-	uint32_t offset, length, more;
-};
-_Static_assert(sizeof(struct cap) == 20, "virtio_pci_cap and what may follow it");
 #define CAP_HEADER      2u              /* bytes that pci_func_cap() writes */
 
-enum common {                           /* "Common configuration structure layout" */
-	DEVICE_FEATURE_SELECT = 0, DEVICE_FEATURE = 4,
-	DRIVER_FEATURE_SELECT = 8, DRIVER_FEATURE = 12,
-	CONFIG_VECTOR = 16, NUM_QUEUES = 18, DEVICE_STATUS = 20, CONFIG_GENERATION = 21,
-	QUEUE_SELECT = 22, QUEUE_SIZE = 24, QUEUE_VECTOR = 26, QUEUE_ENABLE = 28,
-	QUEUE_NOTIFY_OFF = 30, QUEUE_DESC = 32, QUEUE_DESC_HIGH = 36, QUEUE_DRIVER = 40,
-	QUEUE_DRIVER_HIGH = 44, QUEUE_DEVICE = 48, QUEUE_DEVICE_HIGH = 52, QUEUE_NOTIFY_DATA = 56,
-	QUEUE_RESET = 58,
-	COMMON_LEN = 60,
-};
-
-enum status {                           /* "Device Status Field" */
-	ACKNOWLEDGE = BIT(0), DRIVER = BIT(1), DRIVER_OK = BIT(2), FEATURES_OK = BIT(3),
-	NEEDS_RESET = BIT(6), FAILED = BIT(7),
-};
-#define STATUS_BITS     (ACKNOWLEDGE | DRIVER | DRIVER_OK | FEATURES_OK | NEEDS_RESET | FAILED)
-#define ISR_QUEUE       BIT(0)
-#define ISR_CONFIG      BIT(1)
+#define STATUS_BITS     (VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_DRIVER_OK | \
+                         VIRTIO_FEATURES_OK | VIRTIO_NEEDS_RESET | VIRTIO_FAILED)
 #define TRANSPORT_FEATURES (VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 | \
                             VIRTIO_F_RING_RESET)
 
@@ -70,7 +44,8 @@ bool virtio_has(const struct virtio *v, uint64_t feature)
 
 static bool running(const struct virtio *v)
 {
-	return (v->status & DRIVER_OK) && !(v->status & (NEEDS_RESET | FAILED)) &&
+	return (v->status & VIRTIO_DRIVER_OK) &&
+	       !(v->status & (VIRTIO_NEEDS_RESET | VIRTIO_FAILED)) &&
 	       pci_func_master(&v->pci);
 }
 
@@ -89,15 +64,15 @@ void virtio_interrupt(struct virtio *v, unsigned queue)
 		msix_fire(&v->pci.msix, v->queue[queue].vector);
 		return;
 	}
-	v->isr |= ISR_QUEUE;
+	v->isr |= VIRTIO_ISR_QUEUE;
 	pci_func_intx(&v->pci, true);
 }
 
 static void config_interrupt(struct virtio *v)
 {
-	if (!(v->status & DRIVER_OK))
+	if (!(v->status & VIRTIO_DRIVER_OK))
 		return;
-	v->isr |= ISR_CONFIG;
+	v->isr |= VIRTIO_ISR_CONFIG;
 	if (v->pci.msix.enabled)
 		msix_fire(&v->pci.msix, v->config_vector);
 	else
@@ -116,7 +91,7 @@ void virtio_broken(struct virtio *v, const char *why)
 		log_line("%s: %s: the driver gave %s; the device waits to be reset",
 			 v->owner ? v->owner : "a guest", v->model->name, why);
 	v->complained = true;
-	v->status |= NEEDS_RESET;
+	v->status |= VIRTIO_NEEDS_RESET;
 	config_interrupt(v);
 }
 
@@ -147,7 +122,7 @@ void virtio_dev_tick(void *dev, uint64_t now_ns)
 
 static void queue_enable(struct virtio *v, struct vring *r)
 {
-	if (!(v->status & FEATURES_OK) || r->enabled)
+	if (!(v->status & VIRTIO_FEATURES_OK) || r->enabled)
 		return;
 	r->event_idx = virtio_has(v, VIRTIO_F_EVENT_IDX);
 	r->indirect = virtio_has(v, VIRTIO_F_INDIRECT_DESC);
@@ -160,7 +135,7 @@ static void device_reset(struct virtio *v)      /* "Device Initialization": stat
 	v->driver_features = 0;
 	v->device_select = v->driver_select = 0;
 	v->queue_select = 0;
-	v->config_vector = VRING_NO_VECTOR;
+	v->config_vector = VIRTIO_NO_VECTOR;
 	v->status = v->isr = v->backlog = 0;
 	for (unsigned q = 0; q < VIRTIO_QUEUES_MAX; q++)
 		vring_reset(&v->queue[q]);
@@ -176,13 +151,13 @@ static void write_status(struct virtio *v, uint8_t value)
 		return;
 	}
 	/* A driver that wants what was not offered, or the old interface, sees no FEATURES_OK. */
-	if ((set & FEATURES_OK) &&
+	if ((set & VIRTIO_FEATURES_OK) &&
 	    ((v->driver_features & ~offered(v)) || !virtio_has(v, VIRTIO_F_VERSION_1)))
-		set &= (uint8_t)~FEATURES_OK;
-	if (!((v->status | set) & FEATURES_OK))
-		set &= (uint8_t)~DRIVER_OK;
-	v->status |= set & (uint8_t)~NEEDS_RESET;
-	if (!(set & DRIVER_OK))
+		set &= (uint8_t)~VIRTIO_FEATURES_OK;
+	if (!((v->status | set) & VIRTIO_FEATURES_OK))
+		set &= (uint8_t)~VIRTIO_DRIVER_OK;
+	v->status |= set & (uint8_t)~VIRTIO_NEEDS_RESET;
+	if (!(set & VIRTIO_DRIVER_OK))
 		return;
 	for (unsigned q = 0; q < v->model->nqueues; q++)        /* buffers that came before it */
 		queue_run(v, q);
@@ -204,16 +179,16 @@ static uint32_t feature_word(uint64_t features, uint32_t select)
 static uint32_t queue_read(const struct vring *r, unsigned offset, unsigned index)
 {
 	switch (offset) {
-	case QUEUE_SIZE:        return r->size;
-	case QUEUE_VECTOR:      return r->vector;
-	case QUEUE_ENABLE:      return r->enabled;
-	case QUEUE_NOTIFY_OFF:  return index;
-	case QUEUE_DESC:        return (uint32_t)r->desc;
-	case QUEUE_DESC_HIGH:   return (uint32_t)(r->desc >> 32);
-	case QUEUE_DRIVER:      return (uint32_t)r->avail;
-	case QUEUE_DRIVER_HIGH: return (uint32_t)(r->avail >> 32);
-	case QUEUE_DEVICE:      return (uint32_t)r->used;
-	case QUEUE_DEVICE_HIGH: return (uint32_t)(r->used >> 32);
+	case VIRTIO_QUEUE_SIZE:        return r->size;
+	case VIRTIO_QUEUE_VECTOR:      return r->vector;
+	case VIRTIO_QUEUE_ENABLE:      return r->enabled;
+	case VIRTIO_QUEUE_NOTIFY_OFF:  return index;
+	case VIRTIO_QUEUE_DESC:        return (uint32_t)r->desc;
+	case VIRTIO_QUEUE_DESC_HIGH:   return (uint32_t)(r->desc >> 32);
+	case VIRTIO_QUEUE_DRIVER:      return (uint32_t)r->avail;
+	case VIRTIO_QUEUE_DRIVER_HIGH: return (uint32_t)(r->avail >> 32);
+	case VIRTIO_QUEUE_DEVICE:      return (uint32_t)r->used;
+	case VIRTIO_QUEUE_DEVICE_HIGH: return (uint32_t)(r->used >> 32);
 	}
 	return 0;                       /* QUEUE_RESET: done by the time that it is read */
 }
@@ -223,22 +198,23 @@ static uint32_t common_read(struct virtio *v, unsigned offset)
 	const struct vring *r = selected(v);
 
 	switch (offset) {
-	case DEVICE_FEATURE_SELECT: return v->device_select;
-	case DEVICE_FEATURE:        return feature_word(offered(v), v->device_select);
-	case DRIVER_FEATURE_SELECT: return v->driver_select;
-	case DRIVER_FEATURE:        return feature_word(v->driver_features, v->driver_select);
-	case CONFIG_VECTOR:         return v->config_vector;
-	case NUM_QUEUES:            return v->model->nqueues;
-	case DEVICE_STATUS:         return v->status;
-	case CONFIG_GENERATION:     return v->generation;
-	case QUEUE_SELECT:          return v->queue_select;
+	case VIRTIO_DEVICE_FEATURE_SELECT: return v->device_select;
+	case VIRTIO_DEVICE_FEATURE:        return feature_word(offered(v), v->device_select);
+	case VIRTIO_DRIVER_FEATURE_SELECT: return v->driver_select;
+	case VIRTIO_DRIVER_FEATURE:
+		return feature_word(v->driver_features, v->driver_select);
+	case VIRTIO_CONFIG_VECTOR:         return v->config_vector;
+	case VIRTIO_NUM_QUEUES:            return v->model->nqueues;
+	case VIRTIO_DEVICE_STATUS:         return v->status;
+	case VIRTIO_CONFIG_GENERATION:     return v->generation;
+	case VIRTIO_QUEUE_SELECT:          return v->queue_select;
 	}
 	return r ? queue_read(r, offset, v->queue_select) : 0;
 }
 
 static uint16_t vector_checked(const struct virtio *v, uint32_t value)
 {
-	return value < v->pci.msix.nvectors ? (uint16_t)value : VRING_NO_VECTOR;
+	return value < v->pci.msix.nvectors ? (uint16_t)value : VIRTIO_NO_VECTOR;
 }
 
 static void set_low(uint64_t *reg, uint32_t value)
@@ -262,24 +238,24 @@ static void queue_reset(struct virtio *v, struct vring *r)
 /* An enabled queue stays as it is: only its vector may change. */
 static void queue_write(struct virtio *v, struct vring *r, unsigned offset, uint32_t value)
 {
-	if (offset == QUEUE_VECTOR)
+	if (offset == VIRTIO_QUEUE_VECTOR)
 		r->vector = vector_checked(v, value);
-	if (offset == QUEUE_RESET && value == 1)
+	if (offset == VIRTIO_QUEUE_RESET && value == 1)
 		queue_reset(v, r);
 	if (r->enabled)
 		return;
 	switch (offset) {
-	case QUEUE_SIZE:
+	case VIRTIO_QUEUE_SIZE:
 		if (value && value <= VRING_SIZE_MAX && !(value & (value - 1)))
 			r->size = (uint16_t)value;
 		break;
-	case QUEUE_DESC:        set_low(&r->desc, value); break;
-	case QUEUE_DESC_HIGH:   set_high(&r->desc, value); break;
-	case QUEUE_DRIVER:      set_low(&r->avail, value); break;
-	case QUEUE_DRIVER_HIGH: set_high(&r->avail, value); break;
-	case QUEUE_DEVICE:      set_low(&r->used, value); break;
-	case QUEUE_DEVICE_HIGH: set_high(&r->used, value); break;
-	case QUEUE_ENABLE:
+	case VIRTIO_QUEUE_DESC:        set_low(&r->desc, value); break;
+	case VIRTIO_QUEUE_DESC_HIGH:   set_high(&r->desc, value); break;
+	case VIRTIO_QUEUE_DRIVER:      set_low(&r->avail, value); break;
+	case VIRTIO_QUEUE_DRIVER_HIGH: set_high(&r->avail, value); break;
+	case VIRTIO_QUEUE_DEVICE:      set_low(&r->used, value); break;
+	case VIRTIO_QUEUE_DEVICE_HIGH: set_high(&r->used, value); break;
+	case VIRTIO_QUEUE_ENABLE:
 		if (value == 1)
 			queue_enable(v, r);
 		break;
@@ -288,7 +264,7 @@ static void queue_write(struct virtio *v, struct vring *r, unsigned offset, uint
 
 static void write_driver_features(struct virtio *v, uint32_t value)
 {
-	if (v->status & FEATURES_OK)
+	if (v->status & VIRTIO_FEATURES_OK)
 		return;
 	if (v->driver_select == 0)
 		set_low(&v->driver_features, value);
@@ -301,12 +277,12 @@ static void common_write(struct virtio *v, unsigned offset, uint32_t value)
 	struct vring *r = selected(v);
 
 	switch (offset) {
-	case DEVICE_FEATURE_SELECT: v->device_select = value; return;
-	case DRIVER_FEATURE_SELECT: v->driver_select = value; return;
-	case DRIVER_FEATURE:        write_driver_features(v, value); return;
-	case CONFIG_VECTOR:         v->config_vector = vector_checked(v, value); return;
-	case DEVICE_STATUS:         write_status(v, (uint8_t)value); return;
-	case QUEUE_SELECT:          v->queue_select = (uint16_t)value; return;
+	case VIRTIO_DEVICE_FEATURE_SELECT: v->device_select = value; return;
+	case VIRTIO_DRIVER_FEATURE_SELECT: v->driver_select = value; return;
+	case VIRTIO_DRIVER_FEATURE:        write_driver_features(v, value); return;
+	case VIRTIO_CONFIG_VECTOR:         v->config_vector = vector_checked(v, value); return;
+	case VIRTIO_DEVICE_STATUS:         write_status(v, (uint8_t)value); return;
+	case VIRTIO_QUEUE_SELECT:          v->queue_select = (uint16_t)value; return;
 	}
 	if (r)
 		queue_write(v, r, offset, value);
@@ -386,10 +362,10 @@ static uint64_t bar_deadline(const struct pci_func *f)
 
 /* --- "PCI configuration access capability": BAR 0 without mapping it -------------------------- */
 
-#define ACCESS_DATA     offsetof(struct cap, more)
+#define ACCESS_DATA     offsetof(struct virtio_cap, more)
 
 /* What the capability points at; false when that is nothing to access. */
-static bool access_target(const struct virtio *v, unsigned offset, struct cap *cap)
+static bool access_target(const struct virtio *v, unsigned offset, struct virtio_cap *cap)
 {
 	uint64_t size;
 
@@ -404,7 +380,7 @@ static void config_read(struct pci_func *f, unsigned offset, const struct access
 {
 	struct virtio *v = CONTAINER_OF(f, struct virtio, pci);
 	struct access inner = *a;
-	struct cap cap;
+	struct virtio_cap cap;
 	uint32_t value;
 
 	if (!access_target(v, offset, &cap))
@@ -418,7 +394,7 @@ static void config_write(struct pci_func *f, unsigned offset, const struct acces
 {
 	struct virtio *v = CONTAINER_OF(f, struct virtio, pci);
 	struct access inner = *a;
-	struct cap cap;
+	struct virtio_cap cap;
 	uint32_t value = 0;
 
 	if (!access_target(v, offset, &cap))
@@ -435,43 +411,48 @@ static const struct pci_func_ops func_ops = {
 	.config_read = config_read, .config_write = config_write,
 };
 
-static unsigned add_cap(struct virtio *v, const struct cap *cap, const struct cap *writable)
+static unsigned add_cap(struct virtio *v, const struct virtio_cap *cap,
+                        const struct virtio_cap *writable)
 {
-	bool long_form = cap->type == CAP_NOTIFY || cap->type == CAP_ACCESS;
+	bool long_form = cap->type == VIRTIO_CAP_NOTIFY || cap->type == VIRTIO_CAP_ACCESS;
 	const uint8_t *mask = (const uint8_t *)writable;
-	struct cap c = *cap;
+	struct virtio_cap c = *cap;
 
-	c.len = long_form ? sizeof(c) : offsetof(struct cap, more);
+	c.len = long_form ? sizeof(c) : offsetof(struct virtio_cap, more);
 	return pci_func_cap(&v->pci, PCI_CAP_VENDOR, (const uint8_t *)&c + CAP_HEADER,
 			    mask ? mask + CAP_HEADER : NULL, c.len - CAP_HEADER);
 }
 
 static void add_caps(struct virtio *v)
 {
-	static const struct cap access_writable = {
+	static const struct virtio_cap access_writable = {
 		.bar = 0xff, .offset = ~0u, .length = ~0u, .more = ~0u,
 	};
-	const struct cap caps[] = {
-		{ .type = CAP_COMMON, .offset = REGION_COMMON * REGION_LEN, .length = COMMON_LEN },
-		{ .type = CAP_ISR,    .offset = REGION_ISR * REGION_LEN,    .length = 1 },
-		{ .type = CAP_NOTIFY, .offset = REGION_NOTIFY * REGION_LEN,
+	const struct virtio_cap caps[] = {
+		{ .type = VIRTIO_CAP_COMMON, .offset = REGION_COMMON * REGION_LEN,
+		  .length = VIRTIO_COMMON_LEN },
+		{ .type = VIRTIO_CAP_ISR,    .offset = REGION_ISR * REGION_LEN,    .length = 1 },
+		{ .type = VIRTIO_CAP_NOTIFY, .offset = REGION_NOTIFY * REGION_LEN,
 		  .length = v->model->nqueues * NOTIFY_STEP, .more = NOTIFY_STEP },
-		{ .type = CAP_DEVICE, .offset = REGION_DEVICE * REGION_LEN,
+		{ .type = VIRTIO_CAP_DEVICE, .offset = REGION_DEVICE * REGION_LEN,
 		  .length = v->model->config_len },
 	};
 
 	for (unsigned i = 0; i < COUNT(caps); i++)
 		if (caps[i].length)     /* not every device has a configuration */
 			add_cap(v, &caps[i], NULL);
-	v->access_cap = (uint8_t)add_cap(v, &(struct cap){ .type = CAP_ACCESS }, &access_writable);
+	v->access_cap = (uint8_t)add_cap(v, &(struct virtio_cap){ .type = VIRTIO_CAP_ACCESS },
+	                                 &access_writable);
 }
 
 void virtio_init(struct virtio *v, const struct virtio_model *model, struct mem *mem,
                  struct msg_wire msi)
 {
 	struct pci_id id = {
-		.vendor = VENDOR, .device = (uint16_t)(DEVICE_BASE + model->type),
-		.subsystem_vendor = VENDOR, .subsystem = (uint16_t)(SUBSYSTEM_BASE + model->type),
+		.vendor = VIRTIO_PCI_VENDOR,
+		.device = (uint16_t)(VIRTIO_PCI_DEVICE_BASE + model->type),
+		.subsystem_vendor = VIRTIO_PCI_VENDOR,
+		.subsystem = (uint16_t)(SUBSYSTEM_BASE + model->type),
 		.revision = REVISION, .class = model->class,
 	};
 
@@ -502,13 +483,14 @@ enum err virtio_check(const struct virtio *v)
 
 	if (e != OK)
 		return e;
-	if ((v->status & FEATURES_OK) &&
+	if ((v->status & VIRTIO_FEATURES_OK) &&
 	    ((v->driver_features & ~offered(v)) || !virtio_has(v, VIRTIO_F_VERSION_1)))
 		return fail(ERR_BAD_FORMAT, "%s: driver_features %#llx were not offered",
 			    v->model->name, (unsigned long long)v->driver_features);
-	if ((v->status & ~STATUS_BITS) || ((v->status & DRIVER_OK) && !(v->status & FEATURES_OK)))
+	if ((v->status & ~STATUS_BITS) ||
+	    ((v->status & VIRTIO_DRIVER_OK) && !(v->status & VIRTIO_FEATURES_OK)))
 		return fail(ERR_BAD_FORMAT, "%s: status %#x", v->model->name, v->status);
-	if (v->isr & ~(ISR_QUEUE | ISR_CONFIG))
+	if (v->isr & ~(VIRTIO_ISR_QUEUE | VIRTIO_ISR_CONFIG))
 		return fail(ERR_BAD_FORMAT, "%s: isr %#x", v->model->name, v->isr);
 	if (v->backlog >> v->model->nqueues)
 		return fail(ERR_BAD_FORMAT, "%s: backlog %#x", v->model->name, v->backlog);
@@ -521,7 +503,7 @@ enum err virtio_check(const struct virtio *v)
 		if (r->vector != vector_checked(v, r->vector))
 			return fail(ERR_BAD_FORMAT, "%s: queue[%u].vector %u", v->model->name, q,
 				    r->vector);
-		if (r->enabled && (q >= v->model->nqueues || !(v->status & FEATURES_OK)))
+		if (r->enabled && (q >= v->model->nqueues || !(v->status & VIRTIO_FEATURES_OK)))
 			return fail(ERR_BAD_FORMAT, "%s: queue[%u].enabled cannot be",
 				    v->model->name, q);
 		e = vring_check(r);

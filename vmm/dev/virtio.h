@@ -9,16 +9,11 @@
 #ifndef VMM_DEV_VIRTIO_H
 #define VMM_DEV_VIRTIO_H
 
+#include "lib/virtio_spec.h"
 #include "vmm/dev/pci.h"
 #include "vmm/dev/vring.h"
 
 #define VIRTIO_QUEUES_MAX 2u
-
-/* Feature bits of the transport (virtio 1.2, "Reserved Feature Bits"). */
-#define VIRTIO_F_INDIRECT_DESC  BIT(28)
-#define VIRTIO_F_EVENT_IDX      BIT(29)
-#define VIRTIO_F_VERSION_1      BIT(32)
-#define VIRTIO_F_RING_RESET     BIT(40)
 
 struct virtio;
 struct virtio_model {

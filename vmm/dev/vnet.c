@@ -11,31 +11,19 @@
 
 #include <string.h>
 
-#define TYPE_NET        1
 #define CLASS_ETHERNET  0x020000
-#define F_MTU           BIT(3)
-#define F_MAC           BIT(5)
-#define F_STATUS        BIT(16)
 #define MTU             1500u
-#define LINK_UP         BIT(0)
 #define QUEUE_PAIRS     1u
 
-enum queue { RX, TX };
-
-/* virtio 1.2, "Network Device": "Device configuration layout", "Device Operation". */
-struct config { uint8_t mac[MAC_LEN]; uint16_t status, pairs, mtu; };
-_Static_assert(sizeof(struct config) == 12, "up to the MTU");
-struct header {
-	uint8_t  flags, gso_type;
-	uint16_t hdr_len, gso_size, csum_start, csum_offset, num_buffers;
-};
-#define HEADER_LEN      12u
-_Static_assert(sizeof(struct header) == HEADER_LEN, "as VERSION_1 has it");
+enum queue { RX = VIRTIO_NET_RX, TX = VIRTIO_NET_TX };
+#define HEADER_LEN      VIRTIO_NET_HEADER_LEN
 
 static uint8_t vnet_config_read(const struct virtio *v, unsigned offset)
 {
 	const struct vnet *n = (const struct vnet *)v;
-	struct config c = { .status = n->link ? LINK_UP : 0, .pairs = QUEUE_PAIRS, .mtu = MTU };
+	struct virtio_net_config c = {
+		.status = n->link ? VIRTIO_NET_LINK_UP : 0, .pairs = QUEUE_PAIRS, .mtu = MTU,
+	};
 
 	memcpy(c.mac, n->mac, sizeof(c.mac));
 	return ((const uint8_t *)&c)[offset];
@@ -119,7 +107,7 @@ static bool vnet_kick(struct virtio *v, unsigned queue, unsigned budget)
 
 static bool put_frame(struct vnet *n, const struct frame *f)
 {
-	static const struct header header = { .num_buffers = 1 };
+	static const struct virtio_net_header header = { .num_buffers = 1 };
 	struct vring *r = &n->virtio.queue[RX];
 	struct vring_chain c;
 	uint32_t at = HEADER_LEN;
@@ -157,9 +145,10 @@ bool vnet_receive(struct vnet *n, const struct frame *f)
 /* --- Life, and what travels ------------------------------------------------------------------- */
 
 static const struct virtio_model vnet_model = {
-	.type = TYPE_NET, .name = "vnet", .class = CLASS_ETHERNET,
-	.features = F_MAC | F_STATUS | F_MTU, .nqueues = 2,
-	.config_len = sizeof(struct config), .config_read = vnet_config_read, .kick = vnet_kick,
+	.type = VIRTIO_TYPE_NET, .name = "vnet", .class = CLASS_ETHERNET,
+	.features = VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_MTU, .nqueues = 2,
+	.config_len = sizeof(struct virtio_net_config), .config_read = vnet_config_read,
+	.kick = vnet_kick,
 };
 
 void vnet_init(struct vnet *n, struct mem *mem, const uint8_t mac[MAC_LEN], struct msg_wire msi)

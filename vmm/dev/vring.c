@@ -2,35 +2,20 @@
 /*
  * vmm/dev/vring.c - walking a split virtqueue that nobody can be trusted about.
  *
- *   descriptors: size x { addr 8, len 4, flags 2, next 2 }
- *   available:   flags 2, idx 2, size x head 2, used_event 2        (the driver writes)
- *   used:        flags 2, idx 2, size x { id 4, len 4 }, avail_event 2     (we write)
- *
+ * Layout of the areas: lib/virtio_spec.h.
  * The areas were checked to be RAM when the queue was enabled and RAM does not go away, so accesses
  * to them cannot fail.  Called by the virtio device models.
  */
 #include "vmm/dev/vring.h"
 
 #include "lib/log.h"
+#include "lib/virtio_spec.h"
 
-#define DESC_LEN        16u
-#define DESC_NEXT       BIT(0)
-#define DESC_WRITE      BIT(1)
-#define DESC_INDIRECT   BIT(2)
-struct desc { uint64_t addr; uint32_t len; uint16_t flags, next; };
-_Static_assert(sizeof(struct desc) == DESC_LEN, "virtio 1.2, \"The Virtqueue Descriptor Table\"");
-
-struct used_entry { uint32_t id, len; };
-
-#define RING_FLAGS      0u              /* offsets in both rings */
-#define RING_IDX        2u
-#define RING_ENTRIES    4u
-#define NO_INTERRUPT    BIT(0)          /* flags of the available ring */
-#define NO_NOTIFY       BIT(0)          /* flags of the used ring      */
+#define DESC_LEN        ((unsigned)sizeof(struct virtq_desc))
 
 static uint64_t desc_len(const struct vring *r)  { return (uint64_t)DESC_LEN * r->size; }
-static uint64_t avail_len(const struct vring *r) { return RING_ENTRIES + 2ull * r->size + 2; }
-static uint64_t used_len(const struct vring *r)  { return RING_ENTRIES + 8ull * r->size + 2; }
+static uint64_t avail_len(const struct vring *r) { return VIRTQ_ENTRIES + 2ull * r->size + 2; }
+static uint64_t used_len(const struct vring *r)  { return VIRTQ_ENTRIES + 8ull * r->size + 2; }
 
 /* The event words are the last two bytes of each. */
 static uint64_t used_event_at(const struct vring *r)  { return r->avail + avail_len(r) - 2; }
@@ -67,7 +52,7 @@ static void fence(void)
 
 void vring_reset(struct vring *r)
 {
-	*r = (struct vring){ .mem = r->mem, .size = VRING_SIZE_MAX, .vector = VRING_NO_VECTOR };
+	*r = (struct vring){ .mem = r->mem, .size = VRING_SIZE_MAX, .vector = VIRTIO_NO_VECTOR };
 }
 
 static enum err check_area(const struct vring *r, const char *name, uint64_t at, uint64_t len,
@@ -118,7 +103,8 @@ enum err vring_check(const struct vring *r)
 /* A table of descriptors: the queue's own, or an indirect one. */
 struct table { uint64_t at; unsigned n; bool is_indirect; };
 
-static enum err read_desc(const struct vring *r, const struct table *t, unsigned i, struct desc *d)
+static enum err read_desc(const struct vring *r, const struct table *t, unsigned i,
+                          struct virtq_desc *d)
 {
 	if (i >= t->n)
 		return refuse(ERR_BAD_FORMAT, "descriptor %u of a table of %u", i, t->n);
@@ -128,13 +114,13 @@ static enum err read_desc(const struct vring *r, const struct table *t, unsigned
 }
 
 /* virtio 1.2, "Indirect Descriptors". */
-static enum err enter_indirect(const struct vring *r, const struct desc *d, struct table *t)
+static enum err enter_indirect(const struct vring *r, const struct virtq_desc *d, struct table *t)
 {
 	if (!r->indirect)
 		return refuse(ERR_BAD_FORMAT, "an indirect descriptor, which was not negotiated");
 	if (t->is_indirect)
 		return refuse(ERR_BAD_FORMAT, "an indirect descriptor in an indirect table");
-	if (d->flags & DESC_NEXT)
+	if (d->flags & VIRTQ_DESC_NEXT)
 		return refuse(ERR_BAD_FORMAT, "an indirect descriptor that does not end its chain");
 	if (!d->len || d->len % DESC_LEN || d->len / DESC_LEN > r->size)
 		return refuse(ERR_BAD_FORMAT, "an indirect table of %u bytes", d->len);
@@ -142,12 +128,12 @@ static enum err enter_indirect(const struct vring *r, const struct desc *d, stru
 	return OK;
 }
 
-static enum err add_piece(const struct vring *r, const struct desc *d, struct vring_chain *c)
+static enum err add_piece(const struct vring *r, const struct virtq_desc *d, struct vring_chain *c)
 {
-	uint32_t *len = d->flags & DESC_WRITE ? &c->write_len : &c->read_len;
+	uint32_t *len = d->flags & VIRTQ_DESC_WRITE ? &c->write_len : &c->read_len;
 	unsigned n = c->nread + c->nwrite;
 
-	if (!(d->flags & DESC_WRITE) && c->nwrite)
+	if (!(d->flags & VIRTQ_DESC_WRITE) && c->nwrite)
 		return refuse(ERR_BAD_FORMAT, "a readable buffer after a writable one");
 	if (!mem_is_ram(r->mem, gpa(d->addr), d->len))
 		return refuse(ERR_BAD_FORMAT, "a buffer of %u bytes at %#llx, which is not all RAM",
@@ -156,7 +142,7 @@ static enum err add_piece(const struct vring *r, const struct desc *d, struct vr
 		return refuse(ERR_BAD_FORMAT, "a chain longer than the queue or than 4 GiB");
 	c->piece[n] = (struct vring_piece){ gpa(d->addr), d->len };
 	*len += d->len;
-	if (d->flags & DESC_WRITE)
+	if (d->flags & VIRTQ_DESC_WRITE)
 		c->nwrite++;
 	else
 		c->nread++;
@@ -170,12 +156,12 @@ static enum err walk(const struct vring *r, struct vring_chain *c)
 	unsigned next = c->head;
 
 	for (unsigned seen = 0; seen <= r->size; seen++) {
-		struct desc d;
+		struct virtq_desc d;
 		enum err e = read_desc(r, &t, next, &d);
 
 		if (e != OK)
 			return e;
-		if (d.flags & DESC_INDIRECT) {
+		if (d.flags & VIRTQ_DESC_INDIRECT) {
 			e = enter_indirect(r, &d, &t);
 			next = 0;
 		} else {
@@ -184,7 +170,7 @@ static enum err walk(const struct vring *r, struct vring_chain *c)
 		}
 		if (e != OK)
 			return e;
-		if (!(d.flags & (DESC_NEXT | DESC_INDIRECT)))
+		if (!(d.flags & (VIRTQ_DESC_NEXT | VIRTQ_DESC_INDIRECT)))
 			return OK;
 	}
 	return refuse(ERR_BAD_FORMAT, "a chain that does not end");
@@ -192,7 +178,7 @@ static enum err walk(const struct vring *r, struct vring_chain *c)
 
 enum err vring_take(struct vring *r, struct vring_chain *c)
 {
-	uint16_t idx = load16(r, r->avail + RING_IDX), waiting = (uint16_t)(idx - r->next_avail);
+	uint16_t idx = load16(r, r->avail + VIRTQ_IDX), waiting = (uint16_t)(idx - r->next_avail);
 
 	if (!waiting)
 		return ERR_NOT_FOUND;
@@ -200,7 +186,7 @@ enum err vring_take(struct vring *r, struct vring_chain *c)
 		return refuse(ERR_BAD_FORMAT, "%u chains in an available ring of %u", waiting,
 			      r->size);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);        /* idx first, then what it announces */
-	c->head = load16(r, r->avail + RING_ENTRIES + 2ull * (r->next_avail % r->size));
+	c->head = load16(r, r->avail + VIRTQ_ENTRIES + 2ull * (r->next_avail % r->size));
 	c->nread = c->nwrite = 0;
 	c->read_len = c->write_len = 0;
 	r->next_avail++;
@@ -216,12 +202,12 @@ void vring_untake(struct vring *r)
 
 void vring_give(struct vring *r, const struct vring_chain *c, uint32_t written)
 {
-	struct used_entry entry = { c->head, written };
+	struct virtq_used entry = { c->head, written };
 
-	store(r, r->used + RING_ENTRIES + 8ull * (r->next_used % r->size), &entry, sizeof(entry));
+	store(r, r->used + VIRTQ_ENTRIES + 8ull * (r->next_used % r->size), &entry, sizeof(entry));
 	r->next_used++;
 	__atomic_thread_fence(__ATOMIC_RELEASE);        /* the entry first, then idx */
-	store16(r, r->used + RING_IDX, r->next_used);
+	store16(r, r->used + VIRTQ_IDX, r->next_used);
 }
 
 bool vring_should_interrupt(struct vring *r)
@@ -233,7 +219,7 @@ bool vring_should_interrupt(struct vring *r)
 	r->told = r->next_used;
 	fence();
 	if (!r->event_idx)
-		return !(load16(r, r->avail + RING_FLAGS) & NO_INTERRUPT);
+		return !(load16(r, r->avail + VIRTQ_FLAGS) & VIRTQ_NO_INTERRUPT);
 	/* Did idx move past the entry that the driver waits for? */
 	event = load16(r, used_event_at(r));
 	return (uint16_t)(r->next_used - event - 1) < given;
@@ -242,13 +228,13 @@ bool vring_should_interrupt(struct vring *r)
 bool vring_want_kicks(struct vring *r, bool wanted)
 {
 	if (!r->event_idx)
-		store16(r, r->used + RING_FLAGS, wanted ? 0 : NO_NOTIFY);
+		store16(r, r->used + VIRTQ_FLAGS, wanted ? 0 : VIRTQ_NO_NOTIFY);
 	else if (wanted)
 		store16(r, avail_event_at(r), r->next_avail);
 	else    /* as far away as it gets */
 		store16(r, avail_event_at(r), (uint16_t)(r->next_avail - 1));
 	fence();
-	return wanted && load16(r, r->avail + RING_IDX) != r->next_avail;
+	return wanted && load16(r, r->avail + VIRTQ_IDX) != r->next_avail;
 }
 
 /* --- Copies ----------------------------------------------------------------------------------- */

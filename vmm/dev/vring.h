@@ -17,7 +17,7 @@
 struct vring {
 	uint16_t size;                  /* entries                                        */
 	uint8_t  enabled;
-	uint16_t vector;                /* MSI-X vector, or VRING_NO_VECTOR               */
+	uint16_t vector;                /* MSI-X vector, or VIRTIO_NO_VECTOR               */
 	uint64_t desc, avail, used;     /* guest-physical addresses of the three areas    */
 	uint16_t next_avail;            /* entries of the available ring taken so far     */
 	uint16_t next_used;             /* entries of the used ring written so far        */
@@ -25,8 +25,6 @@ struct vring {
 	struct mem *mem;                /* derived                                        */
 	bool     event_idx, indirect;   /* derived: negotiated features                   */
 };
-
-#define VRING_NO_VECTOR 0xffffu
 
 #define VRING_FIELDS(type, m)                                                              \
 	FIELD(type, m.size), FIELD(type, m.enabled), FIELD(type, m.vector),                \
