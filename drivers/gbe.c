@@ -107,7 +107,7 @@ static bool gbe_send(struct nic *nic, const struct frame *f)
 	struct gbe *c = CONTAINER_OF(nic, struct gbe, nic);
 
 	ASSERT(f->len <= FRAME_LEN_MAX);
-	if (next_slot(c->tx_next, TX_SLOTS) == c->tx_oldest && gbe_room(nic) == 0) {
+	if (!nic->link || (next_slot(c->tx_next, TX_SLOTS) == c->tx_oldest && gbe_room(nic) == 0)) {
 		nic->count.tx_full++;
 		return false;
 	}
@@ -174,13 +174,8 @@ static void link_update(struct gbe *c)
 {
 	static const unsigned mbit_s[] = { 10, 100, 1000, 1000 };
 	uint32_t status = gbe_read(c, GBE_STATUS);
-	bool up = status & STATUS_LU;
 
-	if (up && !c->nic.link)
-		log_line("%s: link up, %u Mb/s", c->nic.name, mbit_s[GET(STATUS_SPEED, status)]);
-	if (!up && c->nic.link)
-		log_line("%s: link down", c->nic.name);
-	c->nic.link = up;
+	nic_link(&c->nic, status & STATUS_LU, mbit_s[GET(STATUS_SPEED, status)]);
 }
 
 static void handle_causes(struct gbe *c, uint32_t causes)

@@ -5,7 +5,7 @@
 #include "drivers/nics.h"
 
 static const struct pci_driver *const drivers[] = {
-	&e1000_driver, &e1000e_driver,
+	&e1000_driver, &e1000e_driver, &virtio_net_driver,
 };
 
 void nics_start(void)

@@ -30,7 +30,6 @@ enum config_register {
 #define STATUS_CAPS     BIT(4)
 #define CAP_NEXT        1               /* in a capability: where the next one is */
 #define CAP_FIRST_MIN   0x40
-#define CAPS_MAX        48              /* as many as fit: a list with more goes round in circles */
 
 #define ID_NONE         0xffffffffu
 #define HEADER_MANY     BIT(7)          /* has more than one function */
@@ -97,20 +96,21 @@ void pci_enable(const struct pci_dev *d, bool bus_master)
 
 uint8_t pci_cap(const struct pci_dev *d, uint8_t id, uint8_t after)
 {
+	uint64_t seen = 0;              /* a bit for each place: a list may lead in circles */
 	uint8_t at = 0;
 
 	if (!(pci_read16(d, REG_STATUS) & STATUS_CAPS))
 		return 0;
-	for (unsigned i = 0; i < CAPS_MAX; i++) {
+	for (;;) {
 		at = pci_read8(d, at ? (uint8_t)(at + CAP_NEXT) : REG_CAPS) & ~3u;
-		if (at < CAP_FIRST_MIN)
+		if (at < CAP_FIRST_MIN || (seen & BIT(at / 4)))
 			return 0;
+		seen |= BIT(at / 4);
 		if (after == 0 && pci_read8(d, at) == id)
 			return at;
 		if (at == after)
 			after = 0;
 	}
-	return 0;
 }
 
 /* What stays 0 after writing ones is the size; the device must not decode meanwhile. */

@@ -43,6 +43,15 @@ void nic_announce(const struct nic *nic, const char *irq)
 	log_line("%s: %s, %s, %s, %s", nic->name, nic->where, nic->driver, mac, irq);
 }
 
+void nic_link(struct nic *nic, bool up, unsigned mbit_s)
+{
+	if (up && !nic->link && mbit_s)
+		log_line("%s: link up, %u Mb/s", nic->name, mbit_s);
+	else if (up != nic->link)
+		log_line("%s: link %s", nic->name, up ? "up" : "down");
+	nic->link = up;
+}
+
 struct nic *nic_at(unsigned i)
 {
 	return i < nnics ? nics[i] : NULL;

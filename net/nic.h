@@ -13,7 +13,7 @@ struct nic;
 typedef void nic_receive_fn(void *to, const struct frame *f);
 
 struct nic_ops {
-	/* Copies the frame; false: the ring is full, counted. */
+	/* Copies the frame; false: the ring is full or there is no link, counted. */
 	bool     (*send)(struct nic *, const struct frame *);
 	/* Frames that send() would take now. */
 	unsigned (*room)(const struct nic *);
@@ -29,7 +29,8 @@ struct nic_ops {
 };
 
 struct nic_counters {
-	uint64_t tx_frames, tx_bytes, tx_full;
+	uint64_t tx_frames, tx_bytes;
+	uint64_t tx_full;               /* not taken: ring full, or no link */
 	uint64_t rx_frames, rx_bytes;
 	uint64_t rx_dropped;            /* no buffer was free */
 	uint64_t rx_errors;             /* not a good frame   */
@@ -55,6 +56,8 @@ struct nic {
 /* Filled by drivers in PCI order at boot. */
 enum err    nic_register(struct nic *nic);
 void        nic_announce(const struct nic *nic, const char *irq);       /* one line in the log */
+/* The link as the driver sees it now; a change is logged, with the speed where it is known. */
+void        nic_link(struct nic *nic, bool up, unsigned mbit_s);
 struct nic *nic_at(unsigned i);                 /* NULL: no such card      */
 struct nic *nic_find(const char *name);         /* "nic0" or a MAC address */
 

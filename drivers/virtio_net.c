@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * drivers/virtio_net.c - virtio network cards of the host, as a struct nic.
+ *
+ * Owns, for each card, two 2 MiB frames of memory: one with the buffers for received frames, one
+ * with those to send and both queues.  Before each frame stands a header of 12 bytes.  A device
+ * that breaks the rules, or asks for it (NEEDS_RESET), is reset and starts again, a bounded number
+ * of times.  (virtio 1.2, "Network Device")  Started by drivers/nics.c; read next:
+ * drivers/virtio_pci.c, drivers/virtq.c, net/nic.c.
+ */
+#include <string.h>
+
+#include "drivers/nics.h"
+#include "drivers/virtio_pci.h"
+#include "lib/config.h"
+#include "lib/fmt.h"
+#include "lib/log.h"
+#include "lib/pages.h"
+#include "lib/task.h"
+#include "net/nic.h"
+
+#define MODEL_MODERN        PCI_ID(VIRTIO_PCI_VENDOR, VIRTIO_PCI_DEVICE_BASE + VIRTIO_TYPE_NET)
+#define MODEL_TRANSITIONAL  PCI_ID(VIRTIO_PCI_VENDOR, 0x1000)
+
+#define ETH_MTU             1500
+#define RX_SLOTS_MAX        1024
+#define TX_SLOTS_MAX        512
+#define SLOT_SIZE           2048
+#define HEADER_LEN          VIRTIO_NET_HEADER_LEN
+#define RX_RETURN_BATCH     16          /* slots given back to the device at once        */
+#define RESTARTS_MAX        16          /* a device that always breaks is left alone     */
+#define FEATURES_WANTED     (VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_MRG_RXBUF | \
+			     VIRTIO_F_EVENT_IDX)
+#define CONFIG_STATUS       offsetof(struct virtio_net_config, status)
+#define CONFIG_LEN          offsetof(struct virtio_net_config, pairs)
+
+enum { VECTOR_CONFIG, VECTOR_RX, VECTORS };     /* entries of the MSI-X table */
+
+/* Everything that the device reads and writes. */
+struct virtio_net_dma {
+	uint8_t rx_slot[RX_SLOTS_MAX][SLOT_SIZE];
+	uint8_t tx_slot[TX_SLOTS_MAX][SLOT_SIZE];
+	uint8_t rx_queue[VIRTQ_BYTES(RX_SLOTS_MAX)] __attribute__((aligned(16)));
+	uint8_t tx_queue[VIRTQ_BYTES(TX_SLOTS_MAX)] __attribute__((aligned(16)));
+};
+#define DMA_FRAMES          2
+_Static_assert(sizeof(struct virtio_net_dma) <= DMA_FRAMES * FRAME_SIZE, "two frames hold it all");
+_Static_assert(HEADER_LEN + FRAME_LEN_MAX <= SLOT_SIZE, "a frame and its header fit a slot");
+_Static_assert(RX_SLOTS_MAX <= VIRTQ_BUFFERS_MAX && TX_SLOTS_MAX <= VIRTQ_BUFFERS_MAX, "queues");
+
+struct virtio_net {
+	struct nic             nic;
+	struct virtio_pci      pci;
+	struct virtio_net_dma *dma;
+	struct virtq           rx, tx;
+	uint16_t               tx_free[TX_SLOTS_MAX];  /* slots that wait for a frame: a stack    */
+	unsigned               ntx_free;
+	unsigned               restarts;
+	bool                   live;                   /* DRIVER_OK, and nothing is broken        */
+	volatile bool          look;                   /* the configuration may have changed      */
+};
+
+static struct virtio_net cards[NICS_MAX];
+static unsigned ncards;
+
+/* --- Frames out ------------------------------------------------------------------------------ */
+
+static void restart(struct virtio_net *c, const char *why);
+
+static void tx_reap(struct virtio_net *c)
+{
+	unsigned n = c->live ? virtq_waiting(&c->tx) : 0, i;
+	uint32_t len;
+
+	if (n == 0)
+		return;
+	for (; n > 0; n--) {
+		if (!virtq_take(&c->tx, &i, &len)) {
+			restart(c, "it gave back a buffer to send that it had not");
+			return;
+		}
+		c->tx_free[c->ntx_free++] = (uint16_t)i;
+	}
+	virtq_want_interrupts(&c->tx, false);   /* by event index: still far away */
+}
+
+static unsigned virtio_net_room(const struct nic *nic)
+{
+	struct virtio_net *c = CONTAINER_OF(nic, struct virtio_net, nic);
+
+	tx_reap(c);
+	return c->live ? c->ntx_free : 0;
+}
+
+static bool virtio_net_send(struct nic *nic, const struct frame *f)
+{
+	struct virtio_net *c = CONTAINER_OF(nic, struct virtio_net, nic);
+
+	ASSERT(f->len <= FRAME_LEN_MAX);
+	if (!nic->link || (c->ntx_free == 0 && virtio_net_room(nic) == 0)) {
+		nic->count.tx_full++;
+		return false;
+	}
+	unsigned i = c->tx_free[--c->ntx_free];
+	uint8_t *slot = c->dma->tx_slot[i];     /* its header stays zero: a frame as it is */
+
+	frame_copy(slot + HEADER_LEN, f);
+	virtq_buffer(&c->tx, i, ptr_hpa(slot).v, HEADER_LEN + f->len, 0);
+	virtq_give(&c->tx, i);
+	if (virtq_publish(&c->tx))
+		virtio_pci_notify(&c->pci, VIRTIO_NET_TX);
+	nic->count.tx_frames++;
+	nic->count.tx_bytes += f->len;
+	return true;
+}
+
+/* --- Frames in ------------------------------------------------------------------------------- */
+
+/* Buffers that hold one frame together ("Setting Up Receive Buffers", mergeable). */
+struct merged { unsigned n; uint16_t slot[FRAME_PARTS_MAX]; };
+
+/* Add a buffer to a frame; false: there cannot be so much in it. */
+static bool add_part(struct frame *f, const uint8_t *data, uint32_t len)
+{
+	if (len == 0 || f->nparts == FRAME_PARTS_MAX || len > (uint32_t)(FRAME_LEN_MAX - f->len))
+		return false;
+	f->part[f->nparts++] = (struct frame_part){ data, (uint16_t)len };
+	f->len = (uint16_t)(f->len + len);
+	return true;
+}
+
+static void hand_up(struct virtio_net *c, const struct frame *f, bool good)
+{
+	struct nic *nic = &c->nic;
+
+	if (!good || f->len < FRAME_LEN_MIN) {
+		nic->count.rx_errors++;
+		return;
+	}
+	nic->count.rx_frames++;
+	nic->count.rx_bytes += f->len;
+	if (nic->receive)
+		nic->receive(nic->receive_to, f);
+}
+
+/*
+ * How many buffers the frame has whose first is slot `i`.  The device writes this word, and may go
+ * on doing so: it is read once.
+ */
+static unsigned merged_count(const struct virtio_net *c, unsigned i)
+{
+	const volatile struct virtio_net_header *h = (const void *)c->dma->rx_slot[i];
+
+	return c->pci.features & VIRTIO_NET_F_MRG_RXBUF ? h->num_buffers : 1;
+}
+
+enum rx_got { RX_NOTHING, RX_FRAME, RX_BROKEN };
+
+/* The next frame, when all of its buffers are there. */
+static enum rx_got rx_one(struct virtio_net *c)
+{
+	unsigned waiting = virtq_waiting(&c->rx), life = c->restarts, i, n;
+	struct frame f = { 0 };
+	struct merged m = { 0 };
+	uint32_t len;
+
+	if (waiting == 0)
+		return RX_NOTHING;
+	if (!virtq_take(&c->rx, &i, &len))
+		return RX_BROKEN;
+	n = merged_count(c, i);
+	if (n == 0 || n > COUNT(m.slot))
+		return RX_BROKEN;
+	if (n > waiting) {
+		virtq_untake(&c->rx, i);
+		return RX_NOTHING;
+	}
+	bool good = len > HEADER_LEN && len <= SLOT_SIZE &&
+		    add_part(&f, c->dma->rx_slot[i] + HEADER_LEN, len - HEADER_LEN);
+
+	for (m.slot[m.n++] = (uint16_t)i; m.n < n; m.slot[m.n++] = (uint16_t)i) {
+		if (!virtq_take(&c->rx, &i, &len))
+			return RX_BROKEN;
+		good = good && len <= SLOT_SIZE && add_part(&f, c->dma->rx_slot[i], len);
+	}
+	hand_up(c, &f, good);
+	if (c->restarts != life)        /* who took the frame answered it, and that went wrong */
+		return RX_NOTHING;
+	for (unsigned k = 0; k < m.n; k++)
+		virtq_give(&c->rx, m.slot[k]);
+	return RX_FRAME;
+}
+
+static void rx_publish(struct virtio_net *c)
+{
+	if (virtq_publish(&c->rx))
+		virtio_pci_notify(&c->pci, VIRTIO_NET_RX);
+}
+
+static unsigned rx_poll(struct virtio_net *c, unsigned budget)
+{
+	enum rx_got got = RX_FRAME;
+	unsigned n = 0;
+
+	while (n < budget && c->live && (got = rx_one(c)) == RX_FRAME)
+		if (++n % RX_RETURN_BATCH == 0)
+			rx_publish(c);
+	if (got == RX_BROKEN)
+		restart(c, "it gave back received buffers that it had not");
+	else if (n % RX_RETURN_BATCH != 0 && c->live)
+		rx_publish(c);
+	return n;
+}
+
+/* --- The rest of a card's turn --------------------------------------------------------------- */
+
+static void link_update(struct virtio_net *c)
+{
+	uint16_t status = VIRTIO_NET_LINK_UP;
+
+	if ((c->pci.features & VIRTIO_NET_F_STATUS) &&
+	    virtio_pci_config(&c->pci, CONFIG_STATUS, &status, sizeof(status)) != OK)
+		return;
+	nic_link(&c->nic, c->live && (status & VIRTIO_NET_LINK_UP), 0);
+}
+
+static void look(struct virtio_net *c)
+{
+	c->look = false;
+	if (virtio_pci_status(&c->pci) & VIRTIO_NEEDS_RESET)
+		restart(c, "it asked for a reset");
+	else
+		link_update(c);
+}
+
+static unsigned virtio_net_poll(struct nic *nic, unsigned budget)
+{
+	struct virtio_net *c = CONTAINER_OF(nic, struct virtio_net, nic);
+
+	if (!c->live)
+		return 0;
+	if (c->look)
+		look(c);
+	return rx_poll(c, budget);
+}
+
+static bool virtio_net_rearm(struct nic *nic)
+{
+	struct virtio_net *c = CONTAINER_OF(nic, struct virtio_net, nic);
+
+	if (!c->live)
+		return false;
+	if (nic->polled) {
+		c->look = true;
+		return virtq_waiting(&c->rx) > 0;
+	}
+	return virtq_want_interrupts(&c->rx, true) || c->look;
+}
+
+static void came(struct virtio_net *c)
+{
+	c->nic.count.interrupts++;
+	c->nic.work = true;
+	sched_poke();
+}
+
+/* MSI-X has a message for each cause. */
+static bool on_rx(void *ctx)
+{
+	struct virtio_net *c = ctx;
+
+	virtq_want_interrupts(&c->rx, false);   /* quiet until virtio_net_rearm() */
+	came(c);
+	return true;
+}
+
+static bool on_config(void *ctx)
+{
+	struct virtio_net *c = ctx;
+
+	c->look = true;
+	came(c);
+	return true;
+}
+
+/* A line has one for all; reading the ISR status says which, and releases the line. */
+static bool on_line(void *ctx)
+{
+	struct virtio_net *c = ctx;
+	uint8_t isr = *c->pci.isr;
+
+	if (!isr)
+		return false;
+	if (isr & VIRTIO_ISR_CONFIG)
+		c->look = true;
+	virtq_want_interrupts(&c->rx, false);
+	came(c);
+	return true;
+}
+
+/* --- Starting a card ------------------------------------------------------------------------- */
+
+/* The size to use, out of what the device offers for queue `q`; 0: none that is any good. */
+static uint16_t choose_size(struct virtio_net *c, unsigned q, unsigned max)
+{
+	uint16_t offered = virtio_pci_queue_size(&c->pci, q);
+
+	if (offered == 0 || (offered & (offered - 1))) {
+		fail(ERR_BAD_FORMAT, "virtio-net: %s offers queue %u with %u entries", c->nic.where,
+		     q, offered);
+		return 0;
+	}
+	return (uint16_t)MIN(offered, max);
+}
+
+static enum err make_queues(struct virtio_net *c)
+{
+	uint16_t nrx = choose_size(c, VIRTIO_NET_RX, RX_SLOTS_MAX);
+	uint16_t ntx = nrx ? choose_size(c, VIRTIO_NET_TX, TX_SLOTS_MAX) : 0;
+	bool event_idx = c->pci.features & VIRTIO_F_EVENT_IDX;
+
+	if (!nrx || !ntx)
+		return ERR_BAD_FORMAT;
+	memset(c->dma, 0, sizeof(*c->dma));
+	virtq_init(&c->rx, c->dma->rx_queue, nrx, event_idx);
+	virtq_init(&c->tx, c->dma->tx_queue, ntx, event_idx);
+	for (unsigned i = 0; i < nrx; i++) {
+		virtq_buffer(&c->rx, i, ptr_hpa(c->dma->rx_slot[i]).v, SLOT_SIZE, VIRTQ_DESC_WRITE);
+		virtq_give(&c->rx, i);
+	}
+	for (c->ntx_free = 0; c->ntx_free < ntx; c->ntx_free++)
+		c->tx_free[c->ntx_free] = (uint16_t)c->ntx_free;
+	virtq_want_interrupts(&c->rx, false);
+	virtq_want_interrupts(&c->tx, false);
+	return OK;
+}
+
+static enum err start_queues(struct virtio_net *c)
+{
+	bool msix = c->pci.dev->irq == IRQ_MSIX;
+	enum err e = OK;
+
+	if (msix)
+		e = virtio_pci_config_vector(&c->pci, VECTOR_CONFIG);
+	if (e == OK)
+		e = virtio_pci_queue_start(&c->pci, VIRTIO_NET_RX, &c->rx,
+					   msix ? VECTOR_RX : VIRTIO_NO_VECTOR);
+	if (e == OK)
+		e = virtio_pci_queue_start(&c->pci, VIRTIO_NET_TX, &c->tx, VIRTIO_NO_VECTOR);
+	return e;
+}
+
+/* From reset to DRIVER_OK; also again, after something went wrong. */
+static enum err bring_up(struct virtio_net *c)
+{
+	enum err e = virtio_pci_begin(&c->pci, FEATURES_WANTED);
+
+	if (e == OK && !(c->pci.features & VIRTIO_NET_F_MAC))
+		e = fail(ERR_NOT_SUPPORTED, "virtio-net: %s has no address", c->nic.where);
+	if (e == OK)
+		e = virtio_pci_config(&c->pci, 0, c->nic.mac, sizeof(c->nic.mac));
+	if (e == OK && (c->nic.mac[0] & 1))
+		e = fail(ERR_BAD_FORMAT, "virtio-net: %s has a group address", c->nic.where);
+	if (e == OK)
+		e = make_queues(c);
+	if (e == OK)
+		e = start_queues(c);
+	if (e != OK)
+		return e;
+	virtio_pci_go(&c->pci);
+	c->live = true;
+	rx_publish(c);
+	c->nic.work = true;             /* the first poll asks for interrupts */
+	c->look = true;                 /* and looks at the link */
+	return OK;
+}
+
+static void restart(struct virtio_net *c, const char *why)
+{
+	c->live = false;
+	nic_link(&c->nic, false, 0);
+	log_line("%s: the device broke the rules: %s", c->nic.name, why);
+	if (virtio_pci_reset(&c->pci) != OK || ++c->restarts > RESTARTS_MAX || bring_up(c) != OK)
+		log_line("%s: switched off", c->nic.name);
+}
+
+static enum err go(struct virtio_net *c, struct pci_dev *dev)
+{
+	static irq_handler_fn *const handlers[VECTORS] = {
+		[VECTOR_CONFIG] = on_config, [VECTOR_RX] = on_rx,
+	};
+	hpa_t memory;
+	enum err e = frames_alloc_run(DMA_FRAMES, &memory);
+
+	if (e != OK)
+		return e;
+	c->dma = hpa_ptr(memory);
+	if (!pci_irq_msix(dev, handlers, VECTORS, c))
+		c->nic.polled = pci_irq_start(dev, on_line, c) == IRQ_POLLED;
+	e = bring_up(c);
+	if (e == OK)
+		e = nic_register(&c->nic);
+	if (e != OK && virtio_pci_reset(&c->pci) == OK)
+		frames_free_run(memory, DMA_FRAMES);
+	return e;
+}
+
+static const struct nic_ops virtio_net_ops = {
+	.send = virtio_net_send, .room = virtio_net_room, .poll = virtio_net_poll,
+	.rearm = virtio_net_rearm,
+};
+
+static enum err virtio_net_start(struct pci_dev *dev)
+{
+	if (ncards == COUNT(cards))
+		return fail(ERR_NO_MEMORY, "virtio-net: more than %u cards", ncards);
+
+	struct virtio_net *c = &cards[ncards];
+	*c = (struct virtio_net){ 0 };
+	c->nic = (struct nic){ .driver = "virtio-net", .mtu = ETH_MTU, .ops = &virtio_net_ops };
+	pci_enable(dev, true);
+	enum err e = virtio_pci_find(&c->pci, dev, CONFIG_LEN);
+	fmt_format(c->nic.where, sizeof(c->nic.where), "virtio at PCI %02x:%02x.%u", dev->bus,
+		   dev->slot, dev->function);
+	if (e == OK)
+		e = go(c, dev);
+	if (e != OK)
+		return e;
+	ncards++;
+	nic_announce(&c->nic, pci_irq_text(dev));
+	look(c);
+	return OK;
+}
+
+static const uint32_t ids[] = { MODEL_MODERN, MODEL_TRANSITIONAL, 0 };
+
+const struct pci_driver virtio_net_driver = {
+	.name = "virtio-net", .ids = ids, .start = virtio_net_start,
+};
