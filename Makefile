@@ -8,7 +8,8 @@ V      ?= @
 
 # --- The image: godwit.elf -------------------------------------------------------------------
 
-boot-objs := boot/multiboot2.o boot/main.o                      # first instructions; the boot list
+boot-objs := boot/multiboot2.o boot/relocate.o                  # first instructions
+boot-objs += boot/main.o                                        # the boot list
 boot-objs += boot/mbinfo.o boot/cmdline.o                       # what GRUB gave us: modules, words
 boot-objs += boot/memmap.o boot/memory.o                        # which RAM is there, and for whom
 boot-objs += boot/vendor.o boot/novirt.o boot/selftest.o         # what this machine can do
@@ -82,13 +83,13 @@ warn     := -Wall -Wextra -Werror -Wmissing-prototypes -Wshadow -Wpointer-arith 
 # The guest's FPU registers stay live while the host runs: general registers only, everywhere.
 target   := -std=gnu11 -O2 -g -ffreestanding -fbuiltin -nostdinc \
             -isystem $(gccinc) -isystem lib/libc \
-            -mno-red-zone -mgeneral-regs-only -mcmodel=small -fno-pic -fno-pie \
+            -mno-red-zone -mgeneral-regs-only -mcmodel=small -fpie \
             -fno-stack-protector \
             -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-strict-aliasing \
             -ffunction-sections -fdata-sections -fcf-protection=none
 includes := -I. -I$(tp)/jsmn -I$(tp)/picohttpparser -I$(tp)/lwip/src/include -Inet/lwip_port
 CFLAGS   := $(target) $(warn) $(includes)
-LDFLAGS  := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
+LDFLAGS  := -nostdlib -static-pie -Wl,-z,norelro -Wl,--gc-sections -Wl,--build-id=none \
             -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 
 .DEFAULT_GOAL := all
@@ -131,6 +132,7 @@ $(tp-objs): %.o: %.c
 objs := $(foreach o,$(objs),$(if $(wildcard $(o:.o=.c) $(o:.o=.S)),$(o)))
 image-objs := $(addprefix $(BUILD)/,$(objs))
 $(image-objs): | $(tp)/.fetched
+$(image-objs) $(tp-objs): Makefile       # other flags make other code
 
 # With symbols for gdb and addr2line; GRUB loads the stripped one.
 $(BUILD)/godwit.debug: linker.ld $(image-objs) $(tp-objs)
@@ -199,14 +201,24 @@ $(BUILD)/host/test_fuzz_%: $(BUILD)/host/obj/tests/fuzz/test_fuzz_%.o $(host-arc
 
 include tests/guest/guests.mk            # micro-guests for tests: build/guest/*.elf
 
-.PHONY: iso setup linux gwctl demo check bench soak
+.PHONY: iso usb pxe setup linux gwctl demo check check-firmware bench soak
 setup:                                   ## install what is needed, on Debian 12
 	$(V)tools/setup
 
-iso: $(BUILD)/godwit.iso                 ## a bootable image; CMDLINE="node=a mgmt=nic0,dhcp"
+# For machines of your own: docs/boot.md, docs/hardware-lab.md.
 CMDLINE ?= node=godwit
-$(BUILD)/godwit.iso: $(BUILD)/godwit.elf
-	$(V)tools/lab iso $@ --image $< --cmdline "$(CMDLINE)"
+VMS     ?=
+HOSTS   ?=
+media-vms := $(VMS:%=--vm %)
+
+iso: $(BUILD)/godwit.elf                 ## boots by BIOS and UEFI; CMDLINE="..." VMS="FILE.json"
+	$(V)tools/lab iso $(BUILD)/godwit.iso --image $< --cmdline "$(CMDLINE)" $(media-vms)
+
+usb: iso                                 ## the same for a USB stick: dd if=build/godwit.img
+	$(V)cp $(BUILD)/godwit.iso $(BUILD)/godwit.img && echo $(BUILD)/godwit.img
+
+pxe: $(BUILD)/godwit.elf                 ## a TFTP folder, build/pxe; HOSTS=FILE.json CMDLINE="..."
+	$(V)tools/lab pxe $(BUILD)/pxe --image $< --cmdline "$(CMDLINE)" $(HOSTS:%=--hosts %)
 
 linux: $(BUILD)/guests/demo.json         ## the demo's guest, from Debian's packages
 $(BUILD)/guests/demo.json: $(shell find guests/linux -type f)
@@ -226,6 +238,10 @@ demo: setup                              ## two hosts, a Linux guest, a migratio
 check: setup                             ## every test; ends with "N passed, N failed"
 	$(V)$(MAKE) --no-print-directory all gwctl linux guests host-tests
 	$(V)tools/check --build $(BUILD)
+
+check-firmware: setup                    ## booting by CD, disk, USB, network; BIOS and UEFI
+	$(V)$(MAKE) --no-print-directory all
+	$(V)tools/check --build $(BUILD) firmware
 
 soak: setup                              ## 50 moves back and forth, each page checked: minutes
 	$(V)$(MAKE) --no-print-directory all guests

@@ -9,6 +9,8 @@
 #include "boot/cmdline.h"
 #include "boot/mbinfo.h"
 
+#define EARLY_END (4 * GIB)     /* the map with which we start ends here: boot/multiboot2.S */
+
 /* Filled by the first steps, read-only afterwards. */
 extern struct boot_info boot_info;
 extern struct boot_options boot_options;
@@ -16,6 +18,9 @@ extern struct acpi_info acpi_info;
 
 /* From boot/multiboot2.S: with interrupts off, on the boot stack, in 64-bit mode. */
 _Noreturn void boot_main(uint64_t mbinfo_address, uint64_t entry_tsc);
+
+/* boot/relocate.c: from boot/multiboot2.S, before anything else in C. */
+void relocate_image(void);
 
 /* TSC ticks from our first instruction to "godwit: ready"; 0 before. */
 uint64_t boot_ticks(void);

@@ -46,14 +46,30 @@ static enum err console_init(void)
 
 static enum err information_init(void)
 {
+	const struct screen *s = &boot_info.screen;
 	enum err e = mbinfo_parse(mbinfo, mbinfo_claimed_len(mbinfo), &boot_info);
 
 	if (e != OK)
 		return e;
-	if (screen_init(&boot_info.screen))
+	if (screen_init(s, EARLY_END))
 		log_add_sink(screen_write);
-	log_line("boot: by %s, %u modules, command line: %s", boot_info.loader, boot_info.nmodules,
-	         boot_info.cmdline);
+	log_line("boot: by %s from %s, %u modules, command line: %s", boot_info.loader,
+	         boot_info.efi ? "UEFI" : "BIOS", boot_info.nmodules, boot_info.cmdline);
+	if (s->kind != SCREEN_NONE)
+		log_line("boot: screen of %u x %u at 0x%lx", s->width, s->height, s->base);
+	return OK;
+}
+
+/* UEFI may put the framebuffer above 4 GiB: it shows up here, with what was said before. */
+static enum err high_screen_init(void)
+{
+	static char said[LOG_RING_SIZE];
+
+	if (boot_info.screen.base < EARLY_END ||
+	    !screen_init(&boot_info.screen, UINT64_MAX))
+		return OK;
+	screen_write(said, log_tail(said, sizeof(said)));
+	log_add_sink(screen_write);
 	return OK;
 }
 
@@ -112,6 +128,7 @@ static const struct step {
 	{ "traps",       idt_init },            /* from here on a fault prints a screen of state */
 	{ "memory",      memory_init },         /* the page allocator gets what is free          */
 	{ "paging",      memory_map },          /* our own tables: W^X, guard pages, no page 0   */
+	{ "high screen", high_screen_init },    /* a framebuffer that the first map left out     */
 	{ "acpi",        acpi_init },           /* where the APICs and clocks are                */
 	{ "apic",        local_apic_init },     /* masks the 8259s as well                       */
 	{ "ioapics",     io_apics_init },       /* all pins masked until a driver asks           */

@@ -17,6 +17,7 @@
 enum tag_type {
 	TAG_END = 0, TAG_CMDLINE = 1, TAG_LOADER = 2, TAG_MODULE = 3, TAG_MEMORY_MAP = 6,
 	TAG_FRAMEBUFFER = 8, TAG_EFI32 = 11, TAG_EFI64 = 12, TAG_RSDP_V1 = 14, TAG_RSDP_V2 = 15,
+	TAG_EFI_MAP = 17,
 };
 
 /* Offsets from the beginning of a tag, or of an entry of the memory map. */
@@ -187,6 +188,7 @@ static const struct {
 	{ TAG_FRAMEBUFFER, FB_COLOURS, "framebuffer", on_framebuffer },
 	{ TAG_EFI32, TAG_HEADER_LEN, "EFI", on_efi },
 	{ TAG_EFI64, TAG_HEADER_LEN, "EFI", on_efi },
+	{ TAG_EFI_MAP, TAG_HEADER_LEN, "EFI", on_efi },
 	{ TAG_RSDP_V1, TAG_HEADER_LEN, "ACPI", on_rsdp },
 	{ TAG_RSDP_V2, TAG_HEADER_LEN, "ACPI", on_rsdp },
 };

@@ -18,7 +18,7 @@
 #define MBINFO_STRING_MAX       512             /* command line, with the NUL                   */
 #define MBINFO_MODULE_STRING_MAX 128
 #define MBINFO_MODULES_MAX      32
-#define MBINFO_REGIONS_MAX      128
+#define MBINFO_REGIONS_MAX      256             /* UEFI's maps are long                         */
 
 struct mb_module { uint64_t start, end; char string[MBINFO_MODULE_STRING_MAX]; };
 struct mb_region { uint64_t base, len; bool available; };
@@ -33,7 +33,7 @@ struct boot_info {
 	struct screen screen;                   /* drivers/screen.h                             */
 	uint8_t  rsdp[ACPI_RSDP_MAX];
 	size_t   rsdp_len;                      /* 0: none                                      */
-	bool     efi;                           /* booted by EFI firmware                       */
+	bool     efi;                           /* booted by UEFI firmware                      */
 };
 
 /* ERR_BAD_FORMAT names the tag and what is wrong with it; `out` is then not to be used. */

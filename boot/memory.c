@@ -14,7 +14,6 @@
 #include "lib/log.h"
 #include "lib/pages.h"
 
-#define EARLY_END       (4 * GIB)       /* boot/multiboot2.S maps this much */
 #define LOW_END         MIB
 #define VGA_FROM        0xa0000
 #define VGA_TO          0xc0000
@@ -54,8 +53,8 @@ enum err memory_init(void)
 	for (unsigned i = 0; i < boot_info.nmodules; i++)
 		memmap_hole(&in_use, boot_info.module[i].start, boot_info.module[i].end);
 	give_except(EARLY_END, UINT64_MAX);
-	log_line("memory: %llu MiB, of which the hypervisor's image takes %llu KiB", total / MIB,
-	         boot_image_bytes() / KIB);
+	log_line("memory: %llu MiB, of which the hypervisor's image takes %llu KiB at 0x%lx",
+	         total / MIB, boot_image_bytes() / KIB, (uintptr_t)__image_start);
 	return OK;
 }
 

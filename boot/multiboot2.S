@@ -3,14 +3,16 @@
  * boot/multiboot2.S - the first instructions: from the boot loader's 32 bits to C in 64.
  *
  * In:    EAX the multiboot2 magic, EBX the address of its information; protected mode, flat
- *        segments, no paging, interrupts off (Multiboot2 Specification 2.0, "I386 machine state").
+ *        segments, no paging, interrupts off, no stack (Multiboot2 Specification 2.0, "I386 machine
+ *        state").  The same from BIOS and from UEFI: GRUB has left the firmware's boot services.
  * Out:   boot_main(information, TSC at entry) on the boot stack, interrupts off, the first 4 GiB
  *        mapped one to one and writable and executable; boot/memory.c replaces that map.
  * A loader that is not multiboot2, or a CPU without long mode, gets a sentence on COM1 and on the
  * VGA text screen, and a halt.
  *
- * Another way in (EFI with boot services on, 64 bits from the start) would be one more header tag
- * and one more entry that joins at start64.
+ * The image is linked at 2 MiB, and GRUB puts it there where that memory is free; where firmware
+ * keeps something in the way (UEFI may), it comes to lie elsewhere below 4 GiB.  So this code names
+ * nothing by absolute address, and boot/relocate.c moves the pointers of the rest.
  */
 #include "arch/x86_64/defs/boot.h"
 
@@ -31,9 +33,21 @@ modules_tag:                            # modules begin on pages: nothing of our
 	.long	modules_tag_end - modules_tag
 modules_tag_end:
 	.balign 8
+relocatable_tag:                        # the lowest free place, on large pages
+	.short	MULTIBOOT2_TAG_RELOCATABLE, 0
+	.long	relocatable_tag_end - relocatable_tag
+	.long	IMAGE_LINK_BASE, IMAGE_ADDRESS_MAX, EARLY_LEAF_SIZE, MULTIBOOT2_LOWEST
+relocatable_tag_end:
+	.balign 8
 	.short	MULTIBOOT2_TAG_END, 0
 	.long	8
 header_end:
+
+	.globl	image_link_base         # linker.ld compares it with its own
+	image_link_base = IMAGE_LINK_BASE
+
+/* Where `symbol` is: EBP has the address of `here`. */
+#define AT(symbol) (symbol - here)(%ebp)
 
 	.section .text.start, "ax"
 	.code32
@@ -41,43 +55,55 @@ header_end:
 multiboot2_start:
 	cli
 	cld
-	movl	$boot_stack_top, %esp
 	movl	%eax, %ecx
 	rdtsc
 	movl	%eax, %esi              # EDI:ESI: when we began
 	movl	%edx, %edi
+	# One word of stack, to learn where we are: the information has a reserved one for it.
+	leal	MULTIBOOT2_RESERVED_END(%ebx), %esp
 	cmpl	$MULTIBOOT2_LOADER_MAGIC, %ecx
-	movl	$not_multiboot2, %ebp
-	jne	refuse
+	je	1f
+	movl	$LOW_STACK, %esp        # another loader's: some memory that every PC has
+1:	call	here
+here:	popl	%ebp
+	leal	AT(boot_stack_top), %esp
 	pushl	%ebx
+	leal	AT(not_multiboot2), %ebx
+	cmpl	$MULTIBOOT2_LOADER_MAGIC, %ecx
+	jne	refuse
 	movl	$CPUID_EXT_MAX, %eax    # every CPU that GRUB runs on has CPUID
 	cpuid
+	leal	AT(no_long_mode), %ebx
 	cmpl	$CPUID_EXT_FEATURES, %eax
-	movl	$no_long_mode, %ebp
 	jb	refuse
 	movl	$CPUID_EXT_FEATURES, %eax
 	cpuid
+	leal	AT(no_long_mode), %ebx
 	btl	$CPUID_LM_BIT, %edx
 	jnc	refuse
 
 	# The first 4 GiB, one to one: one PML4 entry, four PDPT entries, 2048 leaves of 2 MiB.
-	movl	$early_pdpt + EARLY_TABLE, early_pml4
-	movl	$early_pd + EARLY_TABLE, %eax
-	movl	$early_pdpt, %edx
+	leal	AT(early_pdpt), %edx
+	leal	EARLY_TABLE(%edx), %eax
+	movl	%eax, AT(early_pml4)
+	leal	AT(early_pd), %eax
+	orl	$EARLY_TABLE, %eax
+	leal	EARLY_GIBS * EARLY_ENTRY_SIZE(%edx), %ecx
 1:	movl	%eax, (%edx)
 	addl	$EARLY_PAGE_SIZE, %eax
 	addl	$EARLY_ENTRY_SIZE, %edx
-	cmpl	$early_pdpt + EARLY_GIBS * EARLY_ENTRY_SIZE, %edx
+	cmpl	%ecx, %edx
 	jb	1b
 	movl	$EARLY_LEAF, %eax
-	movl	$early_pd, %edx
+	leal	AT(early_pd), %edx
+	leal	EARLY_GIBS * EARLY_PAGE_SIZE(%edx), %ecx
 1:	movl	%eax, (%edx)
 	addl	$EARLY_LEAF_SIZE, %eax
 	addl	$EARLY_ENTRY_SIZE, %edx
-	cmpl	$early_pd + EARLY_GIBS * EARLY_PAGE_SIZE, %edx
+	cmpl	%ecx, %edx
 	jb	1b
 
-	movl	$early_pml4, %eax
+	leal	AT(early_pml4), %eax
 	movl	%eax, %cr3
 	movl	%cr4, %eax
 	orl	$EARLY_CR4, %eax
@@ -90,13 +116,19 @@ multiboot2_start:
 	movl	%cr0, %eax
 	orl	$EARLY_CR0, %eax
 	movl	%eax, %cr0
-	lgdt	early_gdt_register
-	ljmp	$EARLY_SEL_CODE, $start64
+	leal	AT(early_gdt), %eax
+	pushl	%eax
+	pushw	$early_gdt_end - early_gdt - 1
+	lgdt	(%esp)
+	pushl	$EARLY_SEL_CODE
+	leal	AT(start64), %eax
+	pushl	%eax
+	lret
 
-# Say the sentence at EBP on COM1 and in white on red on the VGA text screen, then halt.
+# Say the sentence at EBX on COM1 and in white on red on the VGA text screen, then halt.
 refuse:
 	movl	$VGA_TEXT, %edi
-	movl	$uart_setup, %esi
+	leal	AT(uart_setup), %esi
 1:	movw	(%esi), %dx
 	testw	%dx, %dx
 	jz	2f
@@ -104,21 +136,21 @@ refuse:
 	outb	%al, %dx
 	addl	$3, %esi
 	jmp	1b
-2:	movb	(%ebp), %bl
-	testb	%bl, %bl
+2:	movb	(%ebx), %ah
+	testb	%ah, %ah
 	jz	4f
 	movl	$UART_PATIENCE, %ecx    # a UART that is not there must not hold us
 	movw	$COM1_LSR, %dx
 3:	inb	%dx, %al
 	testb	$COM1_LSR_THRE, %al
 	loopz	3b
-	movb	%bl, %al
+	movb	%ah, %al
 	movw	$COM1_DATA, %dx
 	outb	%al, %dx
-	movb	%bl, (%edi)
+	movb	%al, (%edi)
 	movb	$VGA_WHITE_ON_RED, 1(%edi)
 	addl	$2, %edi
-	incl	%ebp
+	incl	%ebx
 	jmp	2b
 4:	cli
 	hlt
@@ -133,12 +165,15 @@ start64:
 	xorl	%eax, %eax
 	movw	%ax, %fs
 	movw	%ax, %gs
-	movl	$boot_stack_top, %esp   # writing ESP clears the upper half of RSP
+	leaq	boot_stack_top(%rip), %rsp
 	xorl	%ebp, %ebp              # the end of every backtrace
-	movl	%esi, %esi
+	movl	%esi, %r12d
 	shlq	$32, %rdi
-	orq	%rdi, %rsi
-	movl	%ebx, %edi
+	orq	%rdi, %r12
+	movl	%ebx, %ebx              # the upper half is not known to be 0
+	call	relocate_image
+	movq	%rbx, %rdi
+	movq	%r12, %rsi
 	call	boot_main
 	ud2                             # boot_main does not return
 
@@ -151,9 +186,6 @@ no_long_mode:
 early_gdt:
 	.quad	0, EARLY_GDT_CODE, EARLY_GDT_DATA
 early_gdt_end:
-early_gdt_register:
-	.short	early_gdt_end - early_gdt - 1
-	.long	early_gdt
 uart_setup:                             # port, value: 115200 8N1, FIFO on; ends with port 0
 	.short	COM1_LCR
 	.byte	COM1_LCR_DLAB

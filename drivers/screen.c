@@ -16,7 +16,6 @@
 #define LEFT_MARGIN     (CELL_WIDTH - FONT_COLUMNS - 1)
 #define TEXT_ATTRIBUTE  0x0700          /* light grey on black */
 #define TAB_COLUMNS     8
-#define EARLY_END       (4 * GIB)       /* what is mapped before the final tables are */
 #define GREY            0xc0
 
 static struct screen screen;
@@ -104,13 +103,13 @@ static void put(char c)
 	column++;
 }
 
-bool screen_init(const struct screen *s)
+bool screen_init(const struct screen *s, uint64_t mapped_end)
 {
 	uint64_t end;
 
 	if (s->kind == SCREEN_NONE ||
 	    __builtin_add_overflow(s->base, (uint64_t)s->pitch * s->height, &end) ||
-	    end > EARLY_END)
+	    end > mapped_end)
 		return false;
 	screen = *s;
 	columns = s->kind == SCREEN_TEXT ? s->width : s->width / CELL_WIDTH;

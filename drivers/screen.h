@@ -22,8 +22,8 @@ struct screen {
 	struct screen_colour red, green, blue;
 };
 
-/* Clear it.  False: there is none that we can write to. */
-bool screen_init(const struct screen *s);
+/* Clear it.  False: there is none that we can write to, or it does not end by `mapped_end`. */
+bool screen_init(const struct screen *s, uint64_t mapped_end);
 
 /* A log sink. */
 void screen_write(const char *text, size_t len);

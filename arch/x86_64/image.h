@@ -10,6 +10,7 @@
 extern const uint8_t __image_start[], __image_end[];
 extern const uint8_t __text_start[], __text_end[];
 extern const uint8_t __rodata_start[], __rodata_end[];
+extern const uint8_t __rela_start[], __rela_end[];
 extern const uint8_t __data_start[], __data_end[], __bss_end[];
 
 #endif

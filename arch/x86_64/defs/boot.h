@@ -15,10 +15,18 @@
 #define MULTIBOOT2_TAG_END              0
 #define MULTIBOOT2_TAG_FRAMEBUFFER      5
 #define MULTIBOOT2_TAG_MODULE_ALIGN     6
+#define MULTIBOOT2_TAG_RELOCATABLE      10
 #define MULTIBOOT2_TAG_OPTIONAL         1
+#define MULTIBOOT2_LOWEST               1               /* preference: the lowest address */
+#define MULTIBOOT2_RESERVED_END         8               /* of the information's header    */
 #define SCREEN_WIDTH                    1024
 #define SCREEN_HEIGHT                   768
 #define SCREEN_BITS                     32
+
+/* Where the image may lie */
+#define IMAGE_LINK_BASE                 0x200000        /* as in linker.ld                */
+#define IMAGE_ADDRESS_MAX               0xffffffff
+#define LOW_STACK                       0x7c00          /* free on every BIOS PC          */
 
 /* The map with which C starts */
 #define EARLY_PAGE_SIZE                 4096
