@@ -13,7 +13,7 @@ import termios
 import time
 import tty
 
-from . import backends
+from . import backends, pxe, vmdef
 from .boot import VERDICT, boot
 from .iso import VIDEO, Module, build_iso
 from .lab import Lab, Options
@@ -65,6 +65,12 @@ def add_machine_options(parser, memory, ips, sync):
     parser.add_argument("--cmdline", default="", metavar="WORDS",
                         help="added to the hypervisor's command line; a word replaces ours of "
                              "the same key")
+
+
+def add_image_options(parser):
+    parser.add_argument("--image", default=os.path.join(TOP, "build/godwit.elf"),
+                        help="the hypervisor (default: build/godwit.elf)")
+    parser.add_argument("--cmdline", default="", metavar="WORDS", help="its command line")
 
 
 def cmd_up(lab, args):
@@ -215,7 +221,14 @@ def cmd_boot(_, args):
 
 
 def cmd_iso(_, args):
-    build_iso(args.out, args.image, args.cmdline, args.module, args.video)
+    build_iso(args.out, args.image, args.cmdline, args.module + vmdef.modules(args.vms),
+              args.video, portable=True)
+    print(args.out)
+    return 0
+
+
+def cmd_pxe(_, args):
+    pxe.build(args.out, args.image, pxe.read_hosts(args.hosts) if args.hosts else [], args.cmdline)
     print(args.out)
     return 0
 
@@ -290,14 +303,20 @@ def parser():
     c.add_argument("--wall-limit", type=float, default=600, metavar="S")
     c.add_argument("--keep-in", dest="directory", default=argparse.SUPPRESS, metavar="DIR",
                    help="where its files go (default: a new directory under /tmp)")
-    c = add("iso", cmd_iso, "write a bootable image, for a machine of your own")
+    c = add("iso", cmd_iso, "write an image that boots by BIOS and UEFI, as a CD and as a disk")
     c.add_argument("out", metavar="FILE")
-    c.add_argument("--image", default=os.path.join(TOP, "build/godwit.elf"),
-                   help="the hypervisor (default: build/godwit.elf)")
-    c.add_argument("--cmdline", default="", metavar="WORDS", help="its command line")
+    add_image_options(c)
     c.add_argument("--module", type=module_arg, action="append", default=[],
                    metavar="FILE=WORDS", help="a boot module and its words; repeatable")
-    c.add_argument("--video", choices=sorted(VIDEO), default="text")
+    c.add_argument("--vm", dest="vms", action="append", default=[], metavar="FILE",
+                   help="start the VM that FILE defines; repeatable")
+    c.add_argument("--video", choices=sorted(VIDEO), default="text",
+                   help="of a BIOS machine; UEFI has a framebuffer only (default: text)")
+    c = add("pxe", cmd_pxe, "write a TFTP folder for machines that boot over the network")
+    c.add_argument("out", metavar="DIR")
+    add_image_options(c)
+    c.add_argument("--hosts", metavar="FILE",
+                   help="JSON: a list of {mac, cmdline, vms}; other machines get --cmdline")
     add("backends", cmd_backends, "which backends this machine can run, the best first")
     return p
 
