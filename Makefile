@@ -59,8 +59,9 @@ net-objs  := net/nic.o net/vswitch.o net/announce.o net/netif.o
 net-objs  += net/rxq.o net/endpoint.o net/chan_tcp.o
 net-objs  += net/ctl.o net/session.o net/route.o net/http.o     # the control service
 net-objs  += net/lwip_port/port.o net/lwip_port/checksum.o      # what lwIP asks of us
-mig-objs  := mig/mig.o mig/state.o                              # who owns the guest
-mig-objs  += mig/source.o mig/precopy.o mig/dest.o              # the two sides
+mig-objs  := mig/mig.o mig/state.o mig/memory.o                 # who owns the guest
+mig-objs  += mig/source.o mig/precopy.o                         # the side that sends
+mig-objs  += mig/visit.o mig/dest.o                             # the side that receives
 mig-objs  += mig/stream.o mig/wire.o mig/hello.o                # bytes
 mig-objs  += mig/section.o mig/compat.o mig/ramhash.o mig/link.o # devices, checks, the wire's rate
 drv-objs  := drivers/pci.o drivers/pci_irq.o drivers/uart.o drivers/rtc.o
@@ -186,7 +187,7 @@ $(host-archive): $(addprefix $(BUILD)/host/obj/,$(pure-files:.c=.o) picohttppars
 
 # Whole migrations bring a scheduler and a toy VM layer of their own, before the archive's.
 two-hosts    := $(mig-objs) lib/task.o tests/host/two_hosts.o tests/host/chan_mem.o
-$(BUILD)/host/test_mig $(BUILD)/host/test_mig_strangers $(BUILD)/host/test_fuzz_stream: \
+$(addprefix $(BUILD)/host/,test_mig test_mig_strangers test_mig_memory test_fuzz_stream): \
     $(addprefix $(BUILD)/host/obj/,$(two-hosts))
 
 $(BUILD)/host/test_%: $(BUILD)/host/obj/tests/host/test_%.o $(host-archive)

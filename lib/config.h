@@ -10,7 +10,9 @@
 
 /* Host */
 #define CPUS_MAX                64
-#define TASKS_MAX               48
+#define TASKS_MAX               (VMS_MAX * VCPUS_MAX + MIGRATIONS_MAX + MIG_SERVED_MAX + \
+                                 TASKS_SPARE)
+#define TASKS_SPARE             8           /* benchmarks, the control service  */
 #define TASK_STACK_PAGES        8           /* plus one guard page below        */
 #define LOG_LINE_MAX            512
 #define LOG_RING_SIZE           (32 * KIB)
@@ -45,10 +47,12 @@
 #define CTL_BODY_MAX            (64 * KIB)  /* JSON bodies; uploads stream      */
 
 /* Migration */
-#define CHANS_MAX               16          /* connections to peers, each with a task */
+#define CHANS_MAX               (MIGRATIONS_MAX + MIG_SERVED_MAX)   /* connections to peers */
 #define MIG_PORT                7700
 #define MIGRATIONS_MAX          16          /* remembered, running or ended     */
-#define MIG_INCOMING_MAX        4           /* connections served at a time     */
+#define MIG_INCOMING_MAX        4           /* guests on their way here         */
+#define MIG_SERVED_MAX          8           /* connections from peers: those, those that have
+                                               not said yet what they want, and QUERYs */
 #define MIG_VERDICTS_MAX        256         /* (guest, epoch) pairs remembered  */
 #define MIG_CONNECT_NS          (10 * NS_PER_S)   /* TCP's handshake                   */
 #define MIG_OPEN_NS             (5 * NS_PER_S)    /* a new connection's first record   */
@@ -61,6 +65,7 @@
 #define MIG_STOOD_MAX_NS        (600 * NS_PER_S)  /* a stop that GRANT may claim       */
 #define MIG_QUERY_FIRST_NS      (200 * NS_PER_MS) /* pause between QUERYs, doubled ... */
 #define MIG_QUERY_MAX_NS        (10 * NS_PER_S)   /* ... up to this                    */
+#define MIG_REPLACE_NS          (2 * NS_PER_S)    /* an older ghost makes room             */
 #define MIG_POLL_NS             (1 * NS_PER_MS)   /* look for an answer or a cancel    */
 #define MIG_SPIN_NS             (500 * NS_PER_MS) /* ... awake while the guest stands still */
 

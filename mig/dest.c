@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mig/dest.c - the receiving side: one task for each connection that comes in.
+ * mig/dest.c - the receiving side: a guest that wants to come, from HELLO to RUNNING.
  *
  *   HELLO: check -> ghost -> ACCEPT -> pages and sections, staged -> END -> checks -> READY
  *          -> GRANT: commit, run, RUNNING
- *   QUERY: answer from memory; a guest and epoch without GRANT is refused for good first
  *
- * Everything that can fail happens before READY; what GRANT starts cannot fail.  Whatever ends the
- * connection before GRANT ends in REFUSED, which is remembered for this guest and epoch, and the
- * ghost is deleted.  Read next: mig/state.c.
+ * Everything that can fail happens before READY; what GRANT starts cannot fail.  A refusal before
+ * ACCEPT is no more than an answer: the source will not go on with this epoch, so nothing of it has
+ * to be remembered.  After ACCEPT, whatever ends the connection before GRANT ends in REFUSED, which
+ * is remembered for this guest and epoch, and the ghost is deleted.  Read next: mig/state.c.
  */
 #include <string.h>
 
@@ -19,15 +19,6 @@
 #include "lib/time.h"
 #include "mig/compat.h"
 #include "mig/job.h"
-
-/* What a connection needs before we know what it wants. */
-struct visitor {
-	struct stream  stream;
-	struct hello   hello;
-	struct reasons reasons;
-	uint8_t        out[STREAM_BUF_LEN], in[STREAM_BUF_LEN];
-};
-_Static_assert(sizeof(struct visitor) <= FRAME_SIZE, "a visitor is one frame");
 
 /* --- Before the ghost ------------------------------------------------------------------------ */
 
@@ -53,6 +44,8 @@ static void check_epoch(const struct wire_id *id, struct reasons *r)
 {
 	uint64_t highest = mig_highest_epoch(id->uuid);
 
+	if (mig_recall(id))
+		highest = MAX(highest, id->epoch);      /* refused before: that was final */
 	if (id->epoch <= highest)
 		reasons_add(r,
 			    "epoch %llu of this guest is not newer than epoch %llu, which is known "
@@ -221,14 +214,10 @@ static enum err take_end(struct mig *m, struct wire_in *body, bool *verify)
 	return OK;
 }
 
-/* Asked to stop from this side, or by a QUERY that made us refuse? */
+/* Asked to stop from this side, or dismissed? */
 static enum err still_wanted(struct mig *m)
 {
-	if (m->dst == DST_REFUSED)
-		return refuse(ERR_CANCELLED, "the source asked by QUERY before it gave GRANT");
-	if (m->cancel)
-		return refuse(ERR_CANCELLED, "cancelled at the destination");
-	return OK;
+	return m->cancel ? refuse(ERR_CANCELLED, "cancelled at the destination") : OK;
 }
 
 static enum err next(struct mig *m, struct wire_record *rec, struct wire_in *body, uint64_t wait_ns)
@@ -244,7 +233,7 @@ static enum err next(struct mig *m, struct wire_record *rec, struct wire_in *bod
 	return e;
 }
 
-static enum err unexpected(const struct wire_record *rec)
+enum err dest_unexpected(const struct wire_record *rec)
 {
 	return refuse(ERR_BAD_FORMAT, "record %s does not belong here", wire_type_name(rec->type));
 }
@@ -282,7 +271,7 @@ static enum err stage(struct mig *m, bool *verify)
 		case WIRE_ROUND:   e = take_round(m, &body); break;
 		case WIRE_SECTION: e = take_section(m, &body); break;
 		case WIRE_END:     return take_end(m, &body, verify);
-		default:           e = unexpected(&rec);
+		default:           e = dest_unexpected(&rec);
 		}
 		if (e != OK)
 			return e;
@@ -305,7 +294,7 @@ static enum err verify_ram(struct mig *m)
 	mig_hash_ram(m);
 	enum err e = next(m, &rec, &body, MIG_READY_NS);
 	if (e == OK && rec.type != WIRE_VERIFY)
-		e = unexpected(&rec);
+		e = dest_unexpected(&rec);
 	if (e != OK)
 		return e;
 	wire_take_bytes(&body, theirs, sizeof(theirs));
@@ -362,7 +351,7 @@ static enum err await_grant(struct mig *m)
 	uint64_t granted_ns = time_now_ns();
 
 	if (e == OK && rec.type != WIRE_GRANT)
-		e = unexpected(&rec);
+		e = dest_unexpected(&rec);
 	if (e != OK)
 		return e;
 	uint64_t stood_ns = wire_take_u64(&body), held_ns = wire_take_u64(&body);
@@ -396,9 +385,13 @@ static enum err receive(struct mig *m, struct visitor *v)
 	bool verify = false;
 	enum err e = make_ghost(m, v);
 
+	if (e == OK)
+		e = still_wanted(m);    /* to make it took a while */
 	if (e != OK)
 		return e;
 	mig_dst_event(m, DST_EV_HELLO);
+	ASSERT(m->dst == DST_GHOST);
+	mig_remember(&m->stream.id, VERDICT_OPEN);
 	body = stream_body(&m->stream);
 	wire_put_u64(&body, mig_node->boot_id);
 	e = stream_send(&m->stream, WIRE_ACCEPT, &body, time_now_ns() + MIG_SILENCE_NS);
@@ -419,7 +412,7 @@ static enum err receive(struct mig *m, struct visitor *v)
 	return e == OK ? await_grant(m) : e;
 }
 
-/* Final: say so, remember it, leave nothing behind. */
+/* Say so, remember it if it was accepted, leave nothing behind. */
 static void refuse_guest(struct mig *m, enum err why)
 {
 	enum mig_dst_event ev = why == ERR_LINK_LOST || why == ERR_TIMEOUT ? DST_EV_LOST :
@@ -429,9 +422,8 @@ static void refuse_guest(struct mig *m, enum err why)
 	mig_note(m, why);
 	if (!mig_dst_event(m, ev))
 		mig_dst_event(m, DST_EV_BAD);
-	ASSERT(m->dst == DST_REFUSED);
-	/* An old epoch may have another verdict already, which stays. */
-	if (!mig_recall(&m->stream.id) || mig_recall(&m->stream.id)->verdict == VERDICT_OPEN)
+	ASSERT(m->dst == DST_REFUSED || m->dst == DST_IDLE);
+	if (m->dst == DST_REFUSED)
 		mig_remember(&m->stream.id, VERDICT_REFUSED);
 	if (why != ERR_LINK_LOST)
 		stream_send_text(&m->stream, WIRE_REFUSED, m->st.result,
@@ -443,18 +435,6 @@ static void refuse_guest(struct mig *m, enum err why)
 	}
 }
 
-static void turn_away(struct visitor *v, enum wire_type answer)
-{
-	char why[sizeof(((struct mig_status *)0)->result)];
-
-	fmt_format(why, sizeof(why), "%s", err_reason());
-	log_line("migration: a connection from %s was refused: %s", v->stream.chan->peer, why);
-	stream_send_text(&v->stream, answer, why, time_now_ns() + MIG_GOODBYE_NS);
-	stream_close(&v->stream);
-}
-
-static void refuse_visitor(struct visitor *v) { turn_away(v, WIRE_REFUSED); }
-
 /*
  * A second HELLO of a guest and epoch that are on their way here, or that ran here, is nobody's
  * whom we know.  REFUSED would be a lie, and to remember it would contradict the GRANT that may
@@ -464,23 +444,81 @@ static bool is_decided_elsewhere(const struct wire_id *id)
 {
 	const struct mig_memory *k = mig_recall(id);
 
-	return k && (k->verdict == VERDICT_OPEN || k->verdict == VERDICT_RUN);
+	return mig_find_incoming(id) || (k && k->verdict == VERDICT_RUN);
 }
 
-static void serve_hello(struct visitor *v, struct wire_in *body)
+static enum err take_slot(struct mig **m)
+{
+	if (mig_count_incoming() == MIG_INCOMING_MAX)
+		return refuse(ERR_BUSY, "%d guests are on their way here already",
+			      MIG_INCOMING_MAX);
+	return mig_slot(m, false);
+}
+
+/* --- A source that tries again --------------------------------------------------------------- */
+
+void dest_dismiss(struct mig *m, const char *why)
+{
+	if (!m->st.result[0])
+		fmt_format(m->st.result, sizeof(m->st.result), "%s", why);
+	m->cancel = true;
+	m->stream.chan->ops->hang_up(m->stream.chan);   /* its task waits for bytes */
+}
+
+/* "10.78.0.11:50312" and "10.78.0.11:50313" are one host. */
+static bool same_host(const char *a, const char *b)
+{
+	const char *a_end = strrchr(a, ':'), *b_end = strrchr(b, ':');
+	size_t a_len = a_end ? (size_t)(a_end - a) : strlen(a);
+	size_t b_len = b_end ? (size_t)(b_end - b) : strlen(b);
+
+	return a_len == b_len && memcmp(a, b, a_len) == 0;
+}
+
+/*
+ * A link was cut, the source noticed and tries anew, while the ghost of its last attempt still
+ * waits for bytes: that one makes room.  It may, because without GRANT a ghost can be refused for
+ * good at any time.  The table knows no way out of RUN.
+ */
+static void replace_older(const struct visitor *v)
+{
+	struct mig *old = mig_find_guest(v->stream.id.uuid);
+	uint64_t until_ns = time_now_ns() + MIG_REPLACE_NS;
+
+	if (!old || old->stream.id.epoch >= v->stream.id.epoch ||
+	    !same_host(old->st.peer, v->stream.chan->peer) || !mig_dst_event(old, DST_EV_NEWER))
+		return;
+	if (old->dst == DST_REFUSED)
+		mig_remember(&old->stream.id, VERDICT_REFUSED);
+	dest_dismiss(old, "the source began anew");
+	/* Its task deletes it.  If that takes too long, the checks find the guest here. */
+	for (uint32_t id = old->st.id; old->st.id == id && !old->st.ended;) {
+		struct event never = { 0 };
+
+		if (time_now_ns() >= until_ns)
+			return;
+		event_wait(&never, time_now_ns() + MIG_POLL_NS);
+	}
+}
+
+/* --- A HELLO --------------------------------------------------------------------------------- */
+
+void dest_serve(struct visitor *v, struct wire_in *body)
 {
 	struct mig *m;
 
 	if (is_decided_elsewhere(&v->stream.id)) {
 		refuse(ERR_EXISTS, "this guest and epoch came on another connection");
-		turn_away(v, WIRE_UNKNOWN);
+		visit_turn_away(v, WIRE_UNKNOWN);
 		return;
 	}
 	enum err e = hello_take(body, &v->hello);
-	if (e == OK)
-		e = mig_slot(&m, false);
+	if (e == OK) {
+		replace_older(v);
+		e = take_slot(&m);
+	}
 	if (e != OK) {
-		refuse_visitor(v);
+		visit_turn_away(v, WIRE_REFUSED);
 		return;
 	}
 	m->stream = v->stream;
@@ -488,10 +526,8 @@ static void serve_hello(struct visitor *v, struct wire_in *body)
 	fmt_format(m->st.vm, sizeof(m->st.vm), "%s", v->hello.config.name);
 	fmt_format(m->st.peer, sizeof(m->st.peer), "%s", v->stream.chan->peer);
 	e = check_hello(&v->hello, &m->stream.id, &v->reasons);
-	if (e == OK) {
-		mig_remember(&m->stream.id, VERDICT_OPEN);
+	if (e == OK)
 		e = receive(m, v);
-	}
 	if (e != OK) {
 		refuse_guest(m, e);
 		return;
@@ -500,101 +536,4 @@ static void serve_hello(struct visitor *v, struct wire_in *body)
 	log_line("VM %s arrived from %s, stood still for %llu us", m->st.vm, m->st.peer,
 	         (unsigned long long)(m->st.downtime_ns / NS_PER_US));
 	mig_end(m, true, "ok");
-}
-
-/* --- QUERY ----------------------------------------------------------------------------------- */
-
-/* The answer, after making sure that it will stay true. */
-static enum wire_type answer(const struct wire_id *id, uint64_t boot_id)
-{
-	struct mig_memory *k = mig_recall(id);
-	struct mig *m = mig_find_incoming(id);
-
-	if (k && k->verdict == VERDICT_RUN)
-		return WIRE_RUNNING;
-	if (boot_id != mig_node->boot_id || (!k && mig_node->forgotten) ||
-	    (k && k->verdict == VERDICT_SENT))
-		return WIRE_UNKNOWN;
-	if (m) {
-		mig_dst_event(m, DST_EV_QUERY);
-		ASSERT(m->dst == DST_REFUSED);
-		event_signal(&m->wake);
-	}
-	mig_remember(id, VERDICT_REFUSED);
-	return WIRE_REFUSED;
-}
-
-static void serve_query(struct visitor *v, struct wire_in *body)
-{
-	uint64_t boot_id = wire_take_u64(body);
-
-	if (wire_take_end(body, "record QUERY") != OK) {
-		refuse_visitor(v);
-		return;
-	}
-	enum wire_type type = answer(&v->stream.id, boot_id);
-	uint64_t deadline_ns = time_now_ns() + MIG_GOODBYE_NS;
-	log_line("migration: %s asked for epoch %llu of a guest: %s", v->stream.chan->peer,
-	         (unsigned long long)v->stream.id.epoch, wire_type_name(type));
-	if (type == WIRE_RUNNING) {
-		struct wire_out out = stream_body(&v->stream);
-
-		wire_put_u64(&out, 0);
-		stream_send(&v->stream, type, &out, deadline_ns);
-	} else {
-		stream_send_text(&v->stream, type,
-				 type == WIRE_REFUSED ?
-					 "GRANT did not arrive; the guest will never run here in "
-					 "this epoch" :
-					 "this host restarted since, or had to forget",
-				 deadline_ns);
-	}
-	stream_close(&v->stream);
-}
-
-/* --- A connection ---------------------------------------------------------------------------- */
-
-static enum err greet(struct visitor *v, struct wire_record *rec, struct wire_in *body)
-{
-	uint64_t deadline_ns = time_now_ns() + MIG_OPEN_NS;
-	enum err e = stream_recv_open(&v->stream, deadline_ns);
-
-	if (e == OK)
-		e = stream_send_open(&v->stream, deadline_ns);
-	if (e == OK)
-		e = stream_recv_first(&v->stream, rec, body, deadline_ns);
-	if (e == OK && rec->type != WIRE_HELLO && rec->type != WIRE_QUERY)
-		e = unexpected(rec);
-	return e;
-}
-
-static void serve(struct chan *chan, struct visitor *v)
-{
-	struct wire_record rec;
-	struct wire_in body;
-
-	v->reasons = (struct reasons){ 0 };
-	stream_init(&v->stream, chan, v->out, v->in);
-	if (greet(v, &rec, &body) != OK)
-		refuse_visitor(v);
-	else if (rec.type == WIRE_HELLO)
-		serve_hello(v, &body);
-	else
-		serve_query(v, &body);
-}
-
-void mig_serve(void *chan)
-{
-	struct chan *c = chan;
-	hpa_t frame;
-
-	if (mig_node->serving == MIG_INCOMING_MAX || frames_alloc_run(1, &frame) != OK) {
-		log_line("migration: no room to serve %s", c->peer);
-		c->ops->close(c);
-		return;
-	}
-	mig_node->serving++;
-	serve(c, hpa_ptr(frame));
-	mig_node->serving--;
-	frames_free_run(frame, 1);
 }

@@ -2,12 +2,13 @@
 /*
  * mig/job.h - one migration while it lasts, as the files of mig/ share it among themselves.
  *
- * Only mig.c, source.c, precopy.c and dest.c include this; everybody else uses mig/mig.h.
+ * Only the files of mig/ that drive migrations include this; everybody else uses mig/mig.h.
  */
 #ifndef MIG_JOB_H
 #define MIG_JOB_H
 
 #include "lib/task.h"
+#include "mig/compat.h"
 #include "mig/hello.h"
 #include "mig/link.h"
 #include "mig/mig.h"
@@ -68,15 +69,23 @@ enum mig_verdict {
 };
 struct mig_memory { struct wire_id id; enum mig_verdict verdict; uint64_t order; };
 
+/* What a connection needs before we know what it wants, and as long as it is served. */
+struct visitor {
+	bool           used;
+	struct stream  stream;
+	struct hello   hello;
+	struct reasons reasons;
+	uint8_t        out[STREAM_BUF_LEN], in[STREAM_BUF_LEN];
+};
+
 /* Everything of mig/ that one host has; tests have two. */
 struct mig_node {
 	struct mig        slot[MIGRATIONS_MAX];
 	uint32_t          last_id;
 	struct mig_memory memory[MIG_VERDICTS_MAX];
 	uint64_t          order;        /* counts up; 0 in an entry: free                */
-	bool              forgotten;    /* an entry had to make room                     */
 	uint64_t          boot_id;      /* another one after a restart                   */
-	unsigned          serving;      /* connections                                   */
+	struct visitor    visitor[MIG_SERVED_MAX];
 	uint64_t          fixed_ns;     /* downtime beside the transfer: moving average  */
 };
 extern struct mig_node *mig_node;
@@ -104,14 +113,21 @@ void     mig_work_put(struct mig *m);
 /* Fill m->ref and m->nref with the sections of m->vm. */
 enum err mig_list_sections(struct mig *m);
 
-/* Memory of guests and epochs. */
-uint64_t            mig_highest_epoch(const uint8_t uuid[16]);
-struct mig_memory  *mig_recall(const struct wire_id *id);       /* NULL: never heard of       */
-void                mig_remember(const struct wire_id *id, enum mig_verdict verdict);
-struct mig         *mig_find_incoming(const struct wire_id *id);        /* undecided; or NULL */
+/* The incoming migration, not ended, of this guest and epoch, or of any epoch; or NULL. */
+struct mig *mig_find_incoming(const struct wire_id *id);
+struct mig *mig_find_guest(const uint8_t uuid[16]);
+unsigned    mig_count_incoming(void);           /* that have not ended */
 
 /* The fingerprint of the guest's RAM, letting others run now and then: into m->st.ram_hash. */
 void     mig_hash_ram(struct mig *m);
+
+/* --- memory.c --------------------------------------------------------------------------------- */
+
+/* The highest in which the guest was or comes here; the one for an attempt of ours, 0: none left. */
+uint64_t           mig_highest_epoch(const uint8_t uuid[16]);
+uint64_t           mig_next_epoch(const uint8_t uuid[16]);
+struct mig_memory *mig_recall(const struct wire_id *id);        /* NULL: not remembered */
+void               mig_remember(const struct wire_id *id, enum mig_verdict verdict);
 
 /* --- the two sides ---------------------------------------------------------------------------- */
 
@@ -119,6 +135,15 @@ void     source_run(void *m);                           /* a task */
 /* Takes ACKs; refuses when cancelled, out of time, refused, or when the guest is gone. */
 enum err source_check(struct mig *m);
 void     source_part(struct mig *m, enum mig_part part);/* the part that ends now */
+
+/* A HELLO came: everything from here to the connection's end. */
+void     dest_serve(struct visitor *v, struct wire_in *hello);
+/* Somebody else decided that its guest never will run here: end it, and soon. */
+void     dest_dismiss(struct mig *m, const char *why);
+/* Not the record that belongs here. */
+enum err dest_unexpected(const struct wire_record *rec);
+/* Say why (err_reason()), as REFUSED or UNKNOWN, and hang up. */
+void     visit_turn_away(struct visitor *v, enum wire_type answer);
 
 enum err precopy_run(struct mig *m);            /* OK: it is time to stop the guest          */
 enum err precopy_send(struct mig *m);           /* every page of m->todo; one round          */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mig/mig.c - the list of migrations, and what this host remembers about guests that came and went.
+ * mig/mig.c - the list of migrations: starting them, watching them, and the operator's word.
  *
- * The two sides themselves are tasks: mig/source.c for a guest that leaves, mig/dest.c for one that
- * arrives.  This file starts them, answers questions about them, carries a cancel or the operator's
- * word to them, and keeps the verdicts that QUERY asks for.  Read next: mig/state.c.
+ * The two sides themselves are tasks: mig/source.c for a guest that leaves, mig/visit.c and
+ * mig/dest.c for one that arrives.  This file starts them, answers questions about them, and
+ * carries a cancel or the operator's word to them.  Read next: mig/state.c, mig/memory.c.
  */
 #include "mig/job.h"
 
@@ -76,6 +76,24 @@ struct mig *mig_find_incoming(const struct wire_id *id)
 		    memcmp(&m->stream.id, id, sizeof(*id)) == 0)
 			return m;
 	return NULL;
+}
+
+struct mig *mig_find_guest(const uint8_t uuid[16])
+{
+	for (struct mig *m = mig_node->slot; m < mig_node->slot + MIGRATIONS_MAX; m++)
+		if (m->used && !m->st.outgoing && !m->st.ended &&
+		    memcmp(m->stream.id.uuid, uuid, sizeof(m->stream.id.uuid)) == 0)
+			return m;
+	return NULL;
+}
+
+unsigned mig_count_incoming(void)
+{
+	unsigned n = 0;
+
+	for (struct mig *m = mig_node->slot; m < mig_node->slot + MIGRATIONS_MAX; m++)
+		n += m->used && !m->st.outgoing && !m->st.ended;
+	return n;
 }
 
 static void trace_state(struct mig *m, unsigned from, unsigned to)
@@ -204,77 +222,6 @@ void mig_hash_ram(struct mig *m)
 	m->st.ram_hash_valid = true;
 }
 
-/* --- Memory of guests and epochs ------------------------------------------------------------- */
-
-static bool is_present(const uint8_t uuid[16])
-{
-	for (unsigned i = 0; i < VMS_MAX; i++)
-		if (vm_at(i) &&
-		    memcmp(vm_at(i)->config.uuid, uuid, sizeof(vm_at(i)->config.uuid)) == 0)
-			return true;
-	return false;
-}
-
-uint64_t mig_highest_epoch(const uint8_t uuid[16])
-{
-	uint64_t highest = 0;
-
-	for (const struct mig_memory *k = mig_node->memory; k < mig_node->memory + MIG_VERDICTS_MAX;
-	     k++)
-		if (k->order && memcmp(k->id.uuid, uuid, sizeof(k->id.uuid)) == 0)
-			highest = MAX(highest, k->id.epoch);
-	return highest;
-}
-
-struct mig_memory *mig_recall(const struct wire_id *id)
-{
-	for (struct mig_memory *k = mig_node->memory; k < mig_node->memory + MIG_VERDICTS_MAX; k++)
-		if (k->order && k->id.epoch == id->epoch &&
-		    memcmp(k->id.uuid, id->uuid, sizeof(id->uuid)) == 0)
-			return k;
-	return NULL;
-}
-
-/* A free entry, or the oldest whose guest is not here and whose migration is not running. */
-static struct mig_memory *room_to_remember(void)
-{
-	struct mig_memory *oldest = NULL;
-
-	for (struct mig_memory *k = mig_node->memory; k < mig_node->memory + MIG_VERDICTS_MAX;
-	     k++) {
-		if (!k->order)
-			return k;
-		if (k->verdict != VERDICT_OPEN && !is_present(k->id.uuid) &&
-		    (!oldest || k->order < oldest->order))
-			oldest = k;
-	}
-	/*
-	 * One guest cannot fill the table by itself unless it was moved hundreds of times in
-	 * place.
-	 */
-	for (struct mig_memory *k = mig_node->memory;
-	     !oldest && k < mig_node->memory + MIG_VERDICTS_MAX; k++)
-		if (k->id.epoch < mig_highest_epoch(k->id.uuid))
-			oldest = k;
-	ASSERT(oldest);
-	mig_node->forgotten = true;
-	return oldest;
-}
-
-void mig_remember(const struct wire_id *id, enum mig_verdict verdict)
-{
-	struct mig_memory *k = mig_recall(id);
-
-	if (k) {
-		/* The two final words stay what they are. */
-		ASSERT(k->verdict != VERDICT_RUN || verdict == VERDICT_RUN);
-		ASSERT(k->verdict != VERDICT_REFUSED || verdict == VERDICT_REFUSED);
-	} else {
-		k = room_to_remember();
-	}
-	*k = (struct mig_memory){ .id = *id, .verdict = verdict, .order = ++mig_node->order };
-}
-
 /* --- Requests -------------------------------------------------------------------------------- */
 
 enum err mig_start(struct vm *vm, const struct mig_params *p, uint32_t *id)
@@ -289,7 +236,8 @@ enum err mig_start(struct vm *vm, const struct mig_params *p, uint32_t *id)
 	if (!p->to[0])
 		return refuse(ERR_BAD_ARGUMENT, "\"to\" names no host");
 	/* Epochs of others come from the network: nobody can make us begin again at 0. */
-	if (mig_highest_epoch(vm->config.uuid) == UINT64_MAX)
+	uint64_t epoch = mig_next_epoch(vm->config.uuid);
+	if (!epoch)
 		return refuse(ERR_REFUSED, "VM %s: a host has used up its epochs", vm->config.name);
 	enum err e = mig_slot(&m, true);
 	if (e != OK)
@@ -301,7 +249,7 @@ enum err mig_start(struct vm *vm, const struct mig_params *p, uint32_t *id)
 	fmt_format(m->st.vm, sizeof(m->st.vm), "%s", vm->config.name);
 	fmt_format(m->st.peer, sizeof(m->st.peer), "%s", p->to);
 	memcpy(m->stream.id.uuid, vm->config.uuid, sizeof(vm->config.uuid));
-	m->stream.id.epoch = m->st.epoch = mig_highest_epoch(vm->config.uuid) + 1;
+	m->stream.id.epoch = m->st.epoch = epoch;
 	e = task_create("migration out", source_run, m);
 	if (e != OK) {
 		m->used = false;

@@ -46,11 +46,13 @@ static enum err take_no(struct mig *m, uint32_t type, const struct wire_in *body
 {
 	char why[sizeof(m->st.result)];
 
-	if (type != WIRE_REFUSED)
+	if (type != WIRE_REFUSED && type != WIRE_UNKNOWN)
 		return refuse(ERR_BAD_FORMAT, "%s sent %s instead of %s", m->st.peer,
 			      wire_type_name(type), wanted);
-	m->refused = true;
 	copy_reason(why, sizeof(why), body);
+	if (type == WIRE_UNKNOWN)
+		return refuse(ERR_REFUSED, "%s cannot say: %s", m->st.peer, why);
+	m->refused = true;
 	return refuse(ERR_REFUSED, "%s refused: %s", m->st.peer, why);
 }
 
@@ -404,12 +406,6 @@ static enum err query(struct mig *m)
 		e = stream_recv(&m->stream, &rec, &body, time_now_ns() + MIG_OPEN_NS);
 	if (e != OK)
 		return e;
-	if (rec.type == WIRE_UNKNOWN) {
-		char why[sizeof(m->st.result)];
-
-		copy_reason(why, sizeof(why), &body);
-		return refuse(ERR_REFUSED, "%s cannot say: %s", m->st.peer, why);
-	}
 	e = expect(m, rec.type, &body, WIRE_RUNNING);
 	if (e == OK)
 		running(m, &body, m->mark_ns, false);

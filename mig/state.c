@@ -4,7 +4,8 @@
  *
  * The rules behind them:
  *   1. The source goes on with the guest only if GRANT never left, or if it holds the destination's
- *      REFUSED for this epoch.  REFUSED is durable and final.
+ *      REFUSED for this epoch.  REFUSED is remembered and final, except before ACCEPT: there it is
+ *      the first and last record on the connection that brought HELLO, and ends the attempt.
  *   2. The destination runs the guest only with GRANT.
  *   3. A lost acknowledgement is settled by QUERY, which may be asked again and on any connection.
  *      A destination without GRANT refuses for good before it answers.
@@ -45,23 +46,28 @@ const struct mig_tables mig_tables = {
 		[SRC_ABORTED] = OWN_RUNS,
 	},
 	.dst_next = {
+		/* A refusal before ACCEPT: the source hears it first of all, or nothing. */
 		[DST_IDLE]    = { [DST_EV_HELLO]   = DST_GHOST,
-		                  [DST_EV_BAD]     = DST_REFUSED,
-		                  [DST_EV_QUERY]   = DST_REFUSED },
+		                  [DST_EV_BAD]     = DST_IDLE,    [DST_EV_LOST]   = DST_IDLE,
+		                  [DST_EV_CANCEL]  = DST_IDLE,    [DST_EV_NEWER]  = DST_IDLE },
 		[DST_GHOST]   = { [DST_EV_STAGED]  = DST_LOADED,
 		                  [DST_EV_BAD]     = DST_REFUSED, [DST_EV_QUERY]  = DST_REFUSED,
-		                  [DST_EV_LOST]    = DST_REFUSED, [DST_EV_CANCEL] = DST_REFUSED },
+		                  [DST_EV_LOST]    = DST_REFUSED, [DST_EV_CANCEL] = DST_REFUSED,
+		                  [DST_EV_NEWER]   = DST_REFUSED },
 		[DST_LOADED]  = { [DST_EV_CHECKED] = DST_READY,
 		                  [DST_EV_BAD]     = DST_REFUSED, [DST_EV_QUERY]  = DST_REFUSED,
-		                  [DST_EV_LOST]    = DST_REFUSED, [DST_EV_CANCEL] = DST_REFUSED },
+		                  [DST_EV_LOST]    = DST_REFUSED, [DST_EV_CANCEL] = DST_REFUSED,
+		                  [DST_EV_NEWER]   = DST_REFUSED },
 		[DST_READY]   = { [DST_EV_GRANT]   = DST_RUN,
 		                  [DST_EV_BAD]     = DST_REFUSED, [DST_EV_QUERY]  = DST_REFUSED,
-		                  [DST_EV_LOST]    = DST_REFUSED, [DST_EV_CANCEL] = DST_REFUSED },
+		                  [DST_EV_LOST]    = DST_REFUSED, [DST_EV_CANCEL] = DST_REFUSED,
+		                  [DST_EV_NEWER]   = DST_REFUSED },
 		[DST_RUN]     = { [DST_EV_QUERY]   = DST_RUN,     [DST_EV_GRANT]  = DST_RUN,
 		                  [DST_EV_LOST]    = DST_RUN },
 		[DST_REFUSED] = { [DST_EV_QUERY]   = DST_REFUSED, [DST_EV_GRANT]  = DST_REFUSED,
 		                  [DST_EV_HELLO]   = DST_REFUSED, [DST_EV_LOST]   = DST_REFUSED,
-		                  [DST_EV_BAD]     = DST_REFUSED, [DST_EV_CANCEL] = DST_REFUSED },
+		                  [DST_EV_BAD]     = DST_REFUSED, [DST_EV_CANCEL] = DST_REFUSED,
+		                  [DST_EV_NEWER]   = DST_REFUSED },
 	},
 	.dst_owns = {
 		[DST_IDLE]  = OWN_NONE, [DST_GHOST] = OWN_NONE, [DST_LOADED]  = OWN_NONE,

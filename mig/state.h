@@ -53,12 +53,12 @@ enum mig_src_event {
 /* The receiving side. */
 #define MIG_DST_STATES(S)                                                          \
 	S(ILLEGAL, "not a state: the event is forbidden here")                     \
-	S(IDLE,    "nothing known of this guest and epoch")                        \
+	S(IDLE,    "nothing remembered of this guest and epoch")                        \
 	S(GHOST,   "memory and devices are there; pages arrive")                   \
 	S(LOADED,  "everything arrived and is being checked")                      \
 	S(READY,   "everything is checked; READY may have left")                   \
 	S(RUN,     "GRANT arrived: the guest is ours")                             \
-	S(REFUSED, "never in this epoch: durable and final; the ghost is deleted")
+	S(REFUSED, "never in this epoch: remembered and final; the ghost is deleted")
 
 enum mig_dst {
 #define S(name, text) DST_##name,
@@ -75,7 +75,8 @@ enum mig_dst {
 	E(QUERY,   "QUERY arrived, on any connection")                             \
 	E(BAD,     "something is wrong with what arrived, or cannot be had here")  \
 	E(LOST,    "the link broke or was silent for too long")                    \
-	E(CANCEL,  "cancelled, on either side")
+	E(CANCEL,  "cancelled, on either side")                                    \
+	E(NEWER,   "the same source came with a newer epoch of this guest")
 
 enum mig_dst_event {
 #define E(name, text) DST_EV_##name,

@@ -30,6 +30,11 @@ struct chan_ops {
 	size_t   (*readable)(const struct chan *);
 	size_t   (*unacked)(const struct chan *);
 	/*
+	 * From any task: the connection is cut, recv() gives what is there and then fails, send()
+	 * fails.  The owner still closes.
+	 */
+	void     (*hang_up)(struct chan *);
+	/*
 	 * Ends the connection and gives the channel back; pending recv() and send() of the peer
 	 * fail.
 	 */

@@ -31,16 +31,22 @@
 _Static_assert(WRITE_MAX <= UINT16_MAX, "tcp_write() takes 16 bits");
 _Static_assert(SEND_RESUME >= WRITE_MAX, "a woken sender has room for a whole write");
 
+struct listener { struct tcp_pcb *pcb; unsigned max; void (*serve)(void *chan); };
+
 struct tcp_chan {
 	struct chan      chan;                  /* must be first                             */
 	bool             used;
 	struct tcp_pcb  *pcb;                   /* NULL: gone, by lwIP's hand or ours        */
 	bool             connected, peer_closed;
+	const struct listener *listener;        /* that accepted it; NULL: we connected      */
 	struct rxq       rx;                    /* received, not taken                       */
 	struct event     readable, writable;    /* each with at most one waiter              */
 };
 
-struct listener { struct tcp_pcb *pcb; void (*serve)(void *chan); };
+_Static_assert(CHANS_MAX >= MIGRATIONS_MAX + MIG_SERVED_MAX,
+               "every migration that leaves has a channel, whatever comes in");
+_Static_assert(TASKS_MAX >= VMS_MAX * VCPUS_MAX + CHANS_MAX, "every channel has a task");
+_Static_assert(MEMP_NUM_TCP_PCB >= CHANS_MAX + CTL_CONNECTIONS_MAX, "and lwIP a connection");
 
 static struct tcp_chan chans[CHANS_MAX];
 static struct listener listeners[LISTENERS_MAX];
@@ -187,6 +193,16 @@ static void chan_tcp_close(struct chan *chan)
 		tcp_abort(pcb);
 }
 
+static void chan_tcp_hang_up(struct chan *chan)
+{
+	struct tcp_chan *c = of(chan);
+	struct tcp_pcb *pcb = detach(c);
+
+	if (pcb)
+		tcp_abort(pcb);
+	signal_both(c);
+}
+
 static void give_up(struct tcp_chan *c)
 {
 	struct tcp_pcb *pcb = detach(c);
@@ -309,7 +325,8 @@ static size_t chan_tcp_unacked(const struct chan *chan)
 
 static const struct chan_ops tcp_ops = {
 	.send = chan_tcp_send, .recv = chan_tcp_recv, .flush = chan_tcp_flush,
-	.readable = chan_tcp_readable, .unacked = chan_tcp_unacked, .close = chan_tcp_close,
+	.readable = chan_tcp_readable, .unacked = chan_tcp_unacked,
+	.hang_up = chan_tcp_hang_up, .close = chan_tcp_close,
 };
 
 /* --- Connecting and listening ---------------------------------------------------------------- */
@@ -386,19 +403,29 @@ enum err chan_tcp_connect(const char *where, uint16_t default_port, uint64_t dea
 	return OK;
 }
 
+static unsigned count_accepted(const struct listener *l)
+{
+	unsigned n = 0;
+
+	for (struct tcp_chan *c = chans; c < chans + COUNT(chans); c++)
+		n += c->used && c->listener == l;
+	return n;
+}
+
 static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
 {
 	struct listener *l = arg;
 
 	if (err != ERR_OK || !pcb)
 		return ERR_VAL;
-	struct tcp_chan *c = chan_take(pcb);
+	struct tcp_chan *c = count_accepted(l) < l->max ? chan_take(pcb) : NULL;
 	if (!c) {
-		log_line("net: port %u: all channels are in use, a peer has to go",
+		log_line("net: port %u: all its channels are in use, a peer has to go",
 		         pcb->local_port);
 		tcp_abort(pcb);
 		return ERR_ABRT;
 	}
+	c->listener = l;
 	c->connected = true;
 	name_peer(c);
 	if (task_create("peer", l->serve, &c->chan) == OK)
@@ -407,7 +434,7 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
 	return ERR_ABRT;
 }
 
-enum err chan_tcp_listen(uint16_t port, void (*serve)(void *chan))
+enum err chan_tcp_listen(uint16_t port, unsigned max, void (*serve)(void *chan))
 {
 	ASSERT(nlisteners < COUNT(listeners));
 	struct listener *l = &listeners[nlisteners];
@@ -420,6 +447,7 @@ enum err chan_tcp_listen(uint16_t port, void (*serve)(void *chan))
 		return fail(ERR_NO_MEMORY, "net: no memory to listen on port %u", port);
 	tcp_setprio(l->pcb, TCP_PRIO_MAX);
 	l->serve = serve;
+	l->max = max;
 	nlisteners++;
 	tcp_arg(l->pcb, l);
 	tcp_accept(l->pcb, on_accept);

@@ -182,6 +182,8 @@ static size_t mem_unacked(const struct chan *c)
 	return e->pair->to[!e->side].len;
 }
 
+static void mem_hang_up(struct chan *c) { cut(of(c)); }
+
 static void mem_close(struct chan *c)
 {
 	struct pair *p = of(c)->pair;
@@ -197,7 +199,7 @@ static void mem_close(struct chan *c)
 
 static const struct chan_ops mem_ops = {
 	.send = mem_send, .recv = mem_recv, .flush = mem_flush, .readable = mem_readable,
-	.unacked = mem_unacked, .close = mem_close,
+	.unacked = mem_unacked, .hang_up = mem_hang_up, .close = mem_close,
 };
 
 void chan_mem_pair(const char *name_a, const char *name_b, struct chan **a, struct chan **b)

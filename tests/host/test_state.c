@@ -18,7 +18,9 @@
  * never.
  */
 enum { MSG_HELLO = 1, MSG_STREAM = 2, MSG_GRANT = 4, MSG_QUERY = 8, MSG_CANCEL = 16,
-       MSG_ACCEPT = 32, MSG_READY = 64, MSG_RUNNING = 128, MSG_REFUSED = 256, MSG_ALL = 512 };
+       MSG_ACCEPT = 32, MSG_READY = 64, MSG_RUNNING = 128, MSG_REFUSED = 256,
+       MSG_DECLINED = 512,      /* REFUSED as the first record on HELLO's connection */
+       MSG_ALL = 1024 };
 
 #define SRC_GONE SRC_N          /* crashed */
 #define DST_GONE DST_N
@@ -36,6 +38,7 @@ enum edge { EDGE_FAIR, EDGE_FAULT };
 struct walk {
 	const struct mig_tables *t;
 	bool     gone_refuses;  /* mutation: a restarted peer claims that it never ran the guest */
+	bool     declined_late; /* mutation: a refusal before ACCEPT is heard at any time        */
 	bool     seen[POINTS], settles[POINTS];
 	unsigned queue[POINTS], nqueue;
 	unsigned bad_owners, bad_past, stuck;
@@ -112,13 +115,15 @@ static void dst_event(struct point p, enum mig_dst_event ev, enum edge edge)
 	static const uint16_t sends[DST_N] = {
 		[DST_GHOST] = MSG_ACCEPT, [DST_READY] = MSG_READY, [DST_RUN] = MSG_RUNNING,
 			[DST_REFUSED] = MSG_REFUSED };
-	enum mig_dst next = w.t->dst_next[p.dst][ev];
+	enum mig_dst was = p.dst, next = w.t->dst_next[p.dst][ev];
 
 	if (next == DST_ILLEGAL)
 		return;
 	p.dst = next;
 	if (ev == DST_EV_QUERY)
 		p.flight |= next == DST_RUN ? MSG_RUNNING : MSG_REFUSED;
+	else if (next == DST_IDLE && (ev == DST_EV_BAD || ev == DST_EV_CANCEL))
+		p.flight |= was == DST_IDLE ? MSG_DECLINED : MSG_REFUSED;
 	else if (ev != DST_EV_LOST)     /* nobody hears what is said on a dead link */
 		p.flight |= sends[next];
 	if (next == DST_RUN)
@@ -139,6 +144,9 @@ static void src_edges(struct point p)
 	for (unsigned i = 0; i < COUNT(heard); i++)
 		if (p.flight & heard[i].msg)
 			src_event(p, heard[i].ev, EDGE_FAIR);
+	/* A source that has read ACCEPT has read what comes first. */
+	if ((p.flight & MSG_DECLINED) && (p.src == SRC_HELLO || w.declined_late))
+		src_event(p, SRC_EV_NOT_RUN, EDGE_FAIR);
 	src_event(p, SRC_EV_START, EDGE_FAIR);
 	src_event(p, SRC_EV_CONVERGED, EDGE_FAIR);
 	src_event(p, SRC_EV_LOST, EDGE_FAIR);           /* a time-out, if nothing else */
@@ -170,8 +178,12 @@ static void dst_edges(struct point p)
 			dst_event(p, heard[i].ev, EDGE_FAIR);
 	dst_event(p, DST_EV_CHECKED, EDGE_FAIR);
 	dst_event(p, DST_EV_LOST, EDGE_FAIR);
-	dst_event(p, DST_EV_BAD, EDGE_FAULT);
-	dst_event(p, DST_EV_CANCEL, EDGE_FAULT);
+	/* Before HELLO there is nobody to refuse. */
+	if (p.dst != DST_IDLE || (p.flight & MSG_HELLO)) {
+		dst_event(p, DST_EV_BAD, EDGE_FAULT);
+		dst_event(p, DST_EV_CANCEL, EDGE_FAULT);
+	}
+	dst_event(p, DST_EV_NEWER, EDGE_FAULT);         /* whoever sent it, at any time */
 	p.dst = DST_GONE;
 	visit(p, EDGE_FAULT);
 }
@@ -192,6 +204,12 @@ static void check_safety(struct point p)
 		w.bad_owners++;
 	if (src_own(p) == OWN_RUNS && (p.past & PAST_GRANTED) && !(p.past & PAST_REFUSED))
 		w.bad_past++;           /* took the guest back without the peer's word */
+	/*
+	 * A source begins anew, with a newer epoch, only after ABORTED: the older one never may run
+	 * again, or two epochs would.
+	 */
+	if (p.src == SRC_ABORTED && dst_own(p) != OWN_NONE)
+		w.bad_owners++;
 	if (p.src == SRC_RELEASED && !(p.past & PAST_RAN))
 		w.bad_past++;           /* gave up the guest although nobody ran it    */
 }
@@ -226,11 +244,14 @@ static void check_liveness(void)
 	}
 }
 
-static unsigned walk(const struct mig_tables *t, bool gone_refuses)
+enum lie { LIE_NONE, LIE_GONE_REFUSES, LIE_DECLINED_LATE };
+
+static unsigned walk(const struct mig_tables *t, enum lie lie)
 {
 	memset(&w, 0, sizeof(w));
 	w.t = t;
-	w.gone_refuses = gone_refuses;
+	w.gone_refuses = lie == LIE_GONE_REFUSES;
+	w.declined_late = lie == LIE_DECLINED_LATE;
 	visit((struct point){ .src = SRC_IDLE, .dst = DST_IDLE }, EDGE_FAIR);
 	for (unsigned i = 0; i < w.nqueue; i++) {
 		check_safety(point_at(w.queue[i]));
@@ -243,7 +264,7 @@ static unsigned walk(const struct mig_tables *t, bool gone_refuses)
 static void product_has_one_owner_and_loses_no_guest(void **state)
 {
 	(void)state;
-	unsigned bad = walk(&mig_tables, false);
+	unsigned bad = walk(&mig_tables, LIE_NONE);
 
 	printf("  %u points of the product reached\n", w.nqueue);
 	assert_int_equal(w.bad_owners, 0);
@@ -291,6 +312,13 @@ static const struct mutation mutations[] = {
 	  DST_REFUSED },
 	{ "the refusal that answers a QUERY is not kept",    'd', DST_READY, DST_EV_QUERY,
 	  DST_IDLE },
+	{ "the refusal of an accepted epoch is not kept",    'd', DST_GHOST, DST_EV_BAD, DST_IDLE },
+	{ "a newer epoch takes the place of a running guest", 'd', DST_RUN, DST_EV_NEWER,
+	  DST_REFUSED },
+	{ "a newer epoch takes GRANT along",                 'd', DST_READY, DST_EV_NEWER,
+	  DST_RUN },
+	{ "a ghost that made room is not remembered",        'd', DST_READY, DST_EV_NEWER,
+	  DST_IDLE },
 };
 
 static void walk_finds_every_broken_rule(void **state)
@@ -306,11 +334,13 @@ static void walk_finds_every_broken_rule(void **state)
 			broken.src_next[m->state][m->event] = m->next;
 		else
 			broken.dst_next[m->state][m->event] = m->next;
-		if (walk(&broken, false) == 0)
+		if (walk(&broken, LIE_NONE) == 0)
 			fail_msg("not noticed: %s", m->rule);
 	}
-	if (walk(&mig_tables, true) == 0)
+	if (walk(&mig_tables, LIE_GONE_REFUSES) == 0)
 		fail_msg("not noticed: a peer that restarted says that it never ran the guest");
+	if (walk(&mig_tables, LIE_DECLINED_LATE) == 0)
+		fail_msg("not noticed: a refusal before ACCEPT counts later");
 }
 
 static void ownership_is_never_given_and_kept(void **state)

@@ -382,6 +382,15 @@ struct vm *host_guest(struct host *h)
 	return NULL;
 }
 
+unsigned host_serving(const struct host *h)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < MIG_SERVED_MAX; i++)
+		n += h->node.visitor[i].used;
+	return n;
+}
+
 void host_restart(struct host *h)
 {
 	struct host *was = here;
@@ -478,7 +487,7 @@ void two_hosts_end(void)
 		struct host *h = k ? &host_b : &host_a;
 
 		be(h);
-		if (h->node.serving)
+		if (host_serving(h))
 			panic("host %s still serves a connection", h->name);
 		if (h->tracking != false && !host_guest(h))
 			h->tracking = false;     /* ended with the guest that moved */

@@ -54,6 +54,7 @@ void two_hosts_run(bool (*done)(void), uint64_t max_ns);
 struct host *two_hosts_owner(void);
 
 struct vm *host_guest(struct host *h);          /* NULL: not there (a ghost counts as there) */
+unsigned   host_serving(const struct host *h);  /* connections */
 void host_restart(struct host *h);              /* forgets everything: power off and on      */
 
 #endif
