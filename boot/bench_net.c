@@ -295,6 +295,6 @@ enum err bench_net_start(void)
 		return fail(ERR_BAD_ARGUMENT, "test=%s needs a network", boot_options.test);
 	nic = n->nic;
 	if (find_server(boot_options.test + sizeof(TEST_NAME) - 1))
-		return chan_tcp_listen(BENCH_PORT, serve);
+		return chan_tcp_listen(BENCH_PORT, 1, serve);
 	return task_create("bench", measure, NULL);
 }

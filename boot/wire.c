@@ -214,7 +214,7 @@ static enum err start_services(void)
 	random_stir(&wall_ns, sizeof(wall_ns));
 	mig_init();
 	mig_hooks = (struct mig_hooks){ mig_connect, announce_guest };
-	return chan_tcp_listen(MIG_PORT, mig_serve);
+	return chan_tcp_listen(MIG_PORT, MIG_SERVED_MAX, mig_serve);
 }
 
 enum err wire_net(void)

@@ -31,6 +31,7 @@ struct task {
 };
 
 static struct task tasks[TASKS_MAX];
+static struct task *tasks_end = tasks;          /* behind the last that was ever in use */
 static struct task *current;                    /* NULL: the scheduler itself       */
 static struct task *ready_first, *ready_last;
 static void *scheduler_stack;
@@ -93,6 +94,7 @@ enum err task_create(const char *name, void (*run)(void *arg), void *arg)
 			return fail(ERR_NO_MEMORY, "no stack left for task %s", name);
 		*t = (struct task){ .name = name, .run = run, .arg = arg, .stack_top = top };
 		t->stack_pointer = task_prepare(top, task_start);
+		tasks_end = MAX(tasks_end, t + 1);
 		make_ready(t);
 		return OK;
 	}
@@ -168,7 +170,7 @@ static uint64_t wake_due(uint64_t now)
 {
 	uint64_t next = NEVER_NS;
 
-	for (struct task *t = tasks; t < tasks + TASKS_MAX; t++) {
+	for (struct task *t = tasks; t < tasks_end; t++) {
 		if (t->state != TASK_WAITING)
 			continue;
 		if (t->deadline_ns <= now)

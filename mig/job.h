@@ -123,7 +123,7 @@ void     mig_hash_ram(struct mig *m);
 
 /* --- memory.c --------------------------------------------------------------------------------- */
 
-/* The highest in which the guest was or comes here; the one for an attempt of ours, 0: none left. */
+/* The highest in which the guest was or comes here; the one for our next attempt, 0: none left. */
 uint64_t           mig_highest_epoch(const uint8_t uuid[16]);
 uint64_t           mig_next_epoch(const uint8_t uuid[16]);
 struct mig_memory *mig_recall(const struct wire_id *id);        /* NULL: not remembered */

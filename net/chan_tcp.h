@@ -14,7 +14,10 @@
 enum err chan_tcp_connect(const char *where, uint16_t default_port, uint64_t deadline_ns,
                           struct chan **out);
 
-/* Each accepted connection starts a task that runs `serve(chan)`; serve closes the channel. */
-enum err chan_tcp_listen(uint16_t port, void (*serve)(void *chan));
+/*
+ * Each accepted connection starts a task that runs `serve(chan)`; serve closes the channel.  At
+ * most `max` at a time: the other channels are for chan_tcp_connect() and other listeners.
+ */
+enum err chan_tcp_listen(uint16_t port, unsigned max, void (*serve)(void *chan));
 
 #endif

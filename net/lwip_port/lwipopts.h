@@ -60,7 +60,7 @@
 #define PBUF_POOL_BUFSIZE             1536    /* a whole frame with a VLAN tag */
 #define MEMP_NUM_PBUF                 1024    /* PBUF_ROM: answers sent by reference */
 #define MEMP_NUM_TCP_SEG              2048
-#define MEMP_NUM_TCP_PCB              48
+#define MEMP_NUM_TCP_PCB              64      /* channels, clients, and those that end */
 #define MEMP_NUM_TCP_PCB_LISTEN       8
 #define MEMP_NUM_UDP_PCB              4
 #define MEMP_NUM_REASSDATA            4

@@ -27,7 +27,7 @@ static bool remembers(uint8_t guest, uint64_t epoch)
 	return mig_recall(&one);
 }
 
-/* The table is full of answers that somebody may still ask for, all younger than what came before. */
+/* Answers that somebody may still ask for, all younger than what came before. */
 static void fill(unsigned places)
 {
 	while (places--) {
@@ -60,7 +60,7 @@ static void attempts_that_were_repeated_go_first(void **state)
 	two_hosts_end();
 }
 
-/* A guest that moved on from here: the host it came from may have lost our RUNNING, and still asks. */
+/* A guest that moved on from here: its old host may have lost our RUNNING, and still asks. */
 static void a_guest_that_moved_on_is_not_forgotten_before_others(void **state)
 {
 	(void)state;
