@@ -43,7 +43,9 @@ vmm-objs  += vmm/cpu_state.o                                    # what a CPU is
 vmm-objs  += vmm/mem.o vmm/stage2.o vmm/dirty.o                 # its memory; changed pages
 vmm-objs  += vmm/io.o vmm/bus.o vmm/machine.o                   # its board,
 vmm-objs  += vmm/acpi_tables.o vmm/acpi_dsdt.o vmm/acpi_writer.o # its board
-vmm-objs  += vmm/cpuid.o vmm/msr.o vmm/insn_decode.o vmm/mmio.o vmm/pagewalk.o  # its CPU
+vmm-objs  += vmm/cpu_baseline.o vmm/cpuid.o vmm/cpuid_compare.o   # the CPU it
+vmm-objs  += vmm/vm_cpu.o                                       # is shown,
+vmm-objs  += vmm/msr.o vmm/insn_decode.o vmm/mmio.o vmm/pagewalk.o  # its CPU
 vmm-objs  += vmm/clock.o vmm/kvmclock.o vmm/trace.o             # its time, and what happened
 vmm-objs  += vmm/image.o vmm/memmap.o                           # payloads,
 vmm-objs  += vmm/load_linux.o vmm/load_multiboot.o              # and how a guest gets them
@@ -152,6 +154,7 @@ host-tests   := $(addprefix $(BUILD)/host/,$(notdir $(host-sources:.c=)))
 # Pure objects, linked into each test as needed from an archive.
 pure-objs    := lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o
 pure-objs    += vmm/bus.o vmm/clock.o vmm/kvmclock.o vmm/trace.o vmm/image.o vmm/memmap.o
+pure-objs    += vmm/cpu_baseline.o vmm/cpuid_compare.o vmm/vm_cpu.o
 pure-objs    += vmm/cpuid.o vmm/msr.o vmm/insn_decode.o vmm/mmio.o vmm/pagewalk.o vmm/io.o
 pure-objs    += vmm/vm_config.o vmm/vm.o vmm/vcpu.o vmm/exit.o vmm/virt.o vmm/dump.o
 pure-objs    += vmm/load_linux.o vmm/load_multiboot.o

@@ -34,6 +34,15 @@ static enum err get_node(struct ctl_request *rq, struct ctl_response *rs)
 	return OK;
 }
 
+static enum err get_cpu(struct ctl_request *rq, struct ctl_response *rs)
+{
+	(void)rq;
+	json_object(&rs->json, NULL);
+	describe_cpu(&rs->json);
+	json_object_end(&rs->json);
+	return OK;
+}
+
 static enum err get_log(struct ctl_request *rq, struct ctl_response *rs)
 {
 	static char text[LOG_RING_SIZE];
@@ -396,6 +405,7 @@ static enum err delete_image(struct ctl_request *rq, struct ctl_response *rs)
 
 const struct ctl_route commands[] = {
 	ROUTE("GET", "/v1/node", "this host: CPU features, memory, cards, switches", get_node),
+	ROUTE("GET", "/v1/node/cpu", "the CPU that guests can be given here", get_cpu),
 	ROUTE("GET", "/v1/node/log", "the end of this host's log, as text", get_log),
 	ROUTE("GET", "/v1/vms", "all VMs", get_vms),
 	ROUTE("POST", "/v1/vms", "create a VM from a definition", post_vms),

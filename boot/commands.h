@@ -14,6 +14,7 @@ extern const unsigned ncommands;
 
 /* boot/describe.c: what the answers are made of.  Members of the object that is open. */
 void describe_node(struct json_writer *w);
+void describe_cpu(struct json_writer *w);
 void describe_vm(struct json_writer *w, const struct vm *vm, bool whole);
 void describe_migration(struct json_writer *w, const struct mig_status *s, bool rounds);
 void describe_trace(struct json_writer *w, const struct vm *vm, uint64_t from, unsigned max);

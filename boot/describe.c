@@ -162,6 +162,54 @@ void describe_node(struct json_writer *w)
 	describe_networks(w);
 }
 
+/* --- Its CPU ---------------------------------------------------------------------------------- */
+
+static void add_name(void *json, const char *name)
+{
+	json_string(json, NULL, name);
+}
+
+static void describe_level(struct json_writer *w, const struct cpuid_table *here, const char *name)
+{
+	struct cpu_baseline b;
+
+	if (cpu_baseline_named(name, &b) != OK)
+		return;
+	json_object(w, NULL);
+	json_string(w, "name", name);
+	json_array(w, "missing");
+	cpuid_lacks(here, &b, add_name, w);
+	json_array_end(w);
+	json_object_end(w);
+}
+
+/* What a VM created here can be given: with "host" all of it, with a baseline a part of it. */
+void describe_cpu(struct json_writer *w)
+{
+	static struct cpuid_table here;
+	char vendor[CPUID_VENDOR_MAX], brand[CPUID_BRAND_MAX];
+
+	vm_host_cpuid(&here, 1, NULL);
+	cpuid_vendor(&here, vendor);
+	cpuid_brand(&here, brand);
+	json_string(w, "vendor", vendor);
+	json_string(w, "brand", brand);
+	json_u64(w, "phys_bits", cpuid_phys_bits(&here));
+	json_format(w, "xcr0", "%#lx", here.xcr0_mask);
+	json_u64(w, "tsc_khz", time_tsc_khz());
+	json_bool(w, "tsc_scaling", virt_caps.tsc_scaling);
+	json_array(w, "features");
+	cpuid_list(&here, add_name, w);
+	json_array_end(w);
+	json_array(w, "shareable");
+	cpuid_shareable(&here, add_name, w);
+	json_array_end(w);
+	json_array(w, "levels");
+	for (unsigned i = 0; cpu_baseline_level(i); i++)
+		describe_level(w, &here, cpu_baseline_level(i));
+	json_array_end(w);
+}
+
 /* --- VMs -------------------------------------------------------------------------------------- */
 
 static void describe_vcpus(struct json_writer *w, const struct vm *vm)
@@ -215,6 +263,7 @@ void describe_vm(struct json_writer *w, const struct vm *vm, bool whole)
 		json_string(w, "why", vm->why);
 	json_u64(w, "memory", vm->config.ram_bytes / MIB);
 	json_u64(w, "cpus", vm->config.cpus);
+	json_string(w, "cpu", cpu_baseline_name(&vm->config.cpu));
 	json_bool(w, "migrating", vm->owner);
 	if (!whole)
 		return;
@@ -228,6 +277,9 @@ void describe_vm(struct json_writer *w, const struct vm *vm, bool whole)
 	json_bool(w, "tracking", vm->s2.tracking);
 	json_u64(w, "code_splits", vm->s2.code_splits);
 	json_u64(w, "starts", vm->starts);
+	json_array(w, "cpu_features");
+	cpuid_list(&vm->cpuid, add_name, w);
+	json_array_end(w);
 	describe_vcpus(w, vm);
 	describe_vm_nics(w, vm);
 }

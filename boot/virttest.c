@@ -548,13 +548,6 @@ static const struct { const char *name; enum err (*run)(void); } tests[] = {
 	{ "exit cost", test_exit_cost },
 };
 
-static void raw_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
-{
-	struct cpuid r = insn_cpuid(leaf, subleaf);
-
-	*out = (struct cpuid_regs){ r.eax, r.ebx, r.ecx, r.edx };
-}
-
 static enum err make_guest(void)
 {
 	static const struct vm_config config =
@@ -563,7 +556,7 @@ static enum err make_guest(void)
 	static struct cpuid_table cpuid;
 	const uint16_t handler[2] = { (uint16_t)ip_of(virttest_handler), CODE >> 4 };
 
-	cpuid_table_make(&cpuid, raw_cpuid, virt_caps.xcr0_mask, 1, time_tsc_khz());
+	vm_host_cpuid(&cpuid, 1, NULL);
 	enum err e = vm_create_ghost(&config, &cpuid, &vm);
 	if (e != OK)
 		return e;

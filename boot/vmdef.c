@@ -6,7 +6,8 @@
  *	 "boot": {"kernel": "vmlinuz", "initrd": "initrd.cpio", "cmdline": "console=ttyS0"},
  *	 "nics": [{"mac": "52:54:00:77:01:01"}]}
  *
- * or "boot": {"multiboot": "hello.elf", "cmdline": "", "modules": ["a", "b"]}.  Memory is in MiB.
+ * "cpu" is "host" (default), a level as "x86-64-v2", or {"features": ["AES"], "phys_bits": 40}.
+ * Or "boot": {"multiboot": "hello.elf", "cmdline": "", "modules": ["a", "b"]}.  Memory is in MiB.
  * Definitions come from boot modules and from clients: every field is checked, unknown ones
  * refused.
  */
@@ -128,9 +129,51 @@ static enum err parse_size(const struct json_doc *d, struct vm_config *c)
 	return e;
 }
 
+static enum err parse_features(const struct json_doc *d, int at, struct cpu_baseline *b)
+{
+	char name[CPU_BASELINE_NAME_MAX];
+	enum err e = OK;
+
+	if (at < 0 || json_type_of(d, at) != JSON_ARRAY)
+		return refuse(ERR_BAD_ARGUMENT, "cpu.features must be a list of names");
+	for (unsigned i = 0; e == OK && i < json_count(d, at); i++) {
+		e = json_get_string(d, json_item(d, at, i), "cpu.features", name, sizeof(name));
+		if (e == OK)
+			e = cpu_baseline_add(b, name);
+	}
+	return e;
+}
+
+static enum err parse_cpu(const struct json_doc *d, struct vm_config *c)
+{
+	static const char *const known[] = { "features", "phys_bits", NULL };
+	int cpu = json_get(d, 0, "cpu"), bits = json_get(d, cpu, "phys_bits");
+	uint64_t phys_bits = CPU_PHYS_BITS_MAX;
+	char name[CPU_BASELINE_NAME_MAX];
+
+	if (cpu < 0)
+		return cpu_baseline_named("host", &c->cpu);
+	if (json_type_of(d, cpu) != JSON_OBJECT) {
+		enum err e = json_get_string(d, cpu, "cpu", name, sizeof(name));
+		return e == OK ? cpu_baseline_named(name, &c->cpu) : e;
+	}
+	enum err e = json_only(d, cpu, known, "cpu");
+	cpu_baseline_begin(&c->cpu);
+	if (e == OK)
+		e = parse_features(d, json_get(d, cpu, "features"), &c->cpu);
+	if (e == OK && bits >= 0)
+		e = json_get_u64(d, bits, "cpu.phys_bits", &phys_bits);
+	if (e == OK && (phys_bits < CPU_PHYS_BITS_MIN || phys_bits > CPU_PHYS_BITS_MAX))
+		e = refuse(ERR_BAD_ARGUMENT, "cpu.phys_bits must be %d to %d, not %lu",
+		           CPU_PHYS_BITS_MIN, CPU_PHYS_BITS_MAX, phys_bits);
+	c->cpu.phys_bits = (uint32_t)phys_bits;
+	return e;
+}
+
 enum err vmdef_parse(const char *text, size_t len, struct vm_config *out)
 {
-	static const char *const known[] = { "name", "memory", "cpus", "boot", "nics", NULL };
+	static const char *const known[] = { "name", "memory", "cpus", "cpu", "boot", "nics",
+	                                     NULL };
 	static struct json_doc d; /* too large for a task's stack; nobody waits in here */
 
 	*out = (struct vm_config){ 0 };
@@ -147,6 +190,8 @@ enum err vmdef_parse(const char *text, size_t len, struct vm_config *out)
 		                    sizeof(out->name));
 	if (e == OK)
 		e = parse_size(&d, out);
+	if (e == OK)
+		e = parse_cpu(&d, out);
 	if (e == OK)
 		e = parse_boot(&d, out);
 	if (e == OK)

@@ -67,7 +67,7 @@ static enum err check_hello(const struct hello *h, const struct wire_id *id, str
 		return e;
 	check_epoch(id, r);
 	check_names(&h->config, r);
-	vm_host_cpuid(&here.cpuid, h->config.cpus);
+	vm_host_cpuid(&here.cpuid, h->config.cpus, NULL);
 	compat_check(h, &here, r);
 	return reasons_err(r);
 }

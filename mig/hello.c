@@ -19,6 +19,7 @@ static void put_config(struct wire_out *w, const struct vm_config *c)
 	wire_put_bytes(w, c->uuid, sizeof(c->uuid));
 	wire_put_u64(w, c->ram_bytes);
 	wire_put_u32(w, c->cpus);
+	wire_put_text(w, c->cpu.name);
 	wire_put_u8(w, c->boot);
 	wire_put_text(w, c->kernel);
 	wire_put_text(w, c->initrd);
@@ -37,6 +38,7 @@ static enum err take_config(struct wire_in *r, struct vm_config *c)
 	wire_take_bytes(r, c->uuid, sizeof(c->uuid));
 	c->ram_bytes = wire_take_u64(r);
 	c->cpus = wire_take_u32(r);
+	wire_take_text(r, c->cpu.name, sizeof(c->cpu.name));
 	uint8_t boot = wire_take_u8(r);
 	if (boot != BOOT_LINUX && boot != BOOT_MULTIBOOT)
 		return refuse(ERR_BAD_FORMAT, "record HELLO: boot is %u, which is unknown here",

@@ -5,7 +5,7 @@
  * A machine is a table: next state by state and event.  What is not listed is forbidden and gives
  * state 0, ILLEGAL.  A second table says what each state allows with the guest.  Both are data, so
  * that tests/host/test_state.c can walk the product of the two sides, and docs/migration.md can be
- * generated from them (tools/migdoc.c).
+ * generated from them (tools/gendoc.c).
  */
 #ifndef MIG_STATE_H
 #define MIG_STATE_H

@@ -2,12 +2,8 @@
 /*
  * vmm/cpuid.c - the CPU that a guest sees.
  *
- * An allow-list: a feature that is not named below does not exist for guests.  Left out on purpose
- * are what a guest could not take along when it moves or what this program does not virtualise:
- * VMX, SMX, MONITOR, machine checks, performance monitoring, SGX, PT, RDT, TSX, MPX, AVX-512, PKU,
- * CET, speculation controls (their MSRs), thermal and power control, and leaves 0x15 and 0x16.
- * So is the invariant TSC: the next host's TSC may run at another rate.  A guest that needs
- * the time asks kvm-clock, whose rate we keep right; others have the PIT and the PM timer.
+ * Only features of vmm/cpu_baseline.c's allow-list exist for guests, and of these what the host has
+ * and the VM's baseline allows; leaves 0x15 and 0x16 do not exist, as the TSC's rate may change.
  * The table is made once, when a VM is created, and travels with it.  Read next: vmm/msr.c.
  */
 #include "vmm/cpuid.h"
@@ -22,106 +18,12 @@
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
-enum reg { EAX, EBX, ECX, EDX };
-
-/* HOST: offered when this machine has it.  ALWAYS: made by us.  SMP: with more than one CPU. */
-enum offer { HOST, ALWAYS, SMP };
-
-/* name, leaf, subleaf, register, bit(s) in defs/cpuid.h, offer */
-#define CPUID_OFFERED(F)                                                 \
-	F(SSE3,         1, 0, ECX, CPUID1_ECX_SSE3,         HOST)        \
-	F(PCLMULQDQ,    1, 0, ECX, CPUID1_ECX_PCLMULQDQ,    HOST)        \
-	F(SSSE3,        1, 0, ECX, CPUID1_ECX_SSSE3,        HOST)        \
-	F(FMA,          1, 0, ECX, CPUID1_ECX_FMA,          HOST)        \
-	F(CX16,         1, 0, ECX, CPUID1_ECX_CX16,         HOST)        \
-	F(PCID,         1, 0, ECX, CPUID1_ECX_PCID,         HOST)        \
-	F(SSE4.1,       1, 0, ECX, CPUID1_ECX_SSE41,        HOST)        \
-	F(SSE4.2,       1, 0, ECX, CPUID1_ECX_SSE42,        HOST)        \
-	F(x2APIC,       1, 0, ECX, CPUID1_ECX_X2APIC,       ALWAYS)      \
-	F(MOVBE,        1, 0, ECX, CPUID1_ECX_MOVBE,        HOST)        \
-	F(POPCNT,       1, 0, ECX, CPUID1_ECX_POPCNT,       HOST)        \
-	F(TSC-deadline, 1, 0, ECX, CPUID1_ECX_TSC_DEADLINE, ALWAYS)      \
-	F(AES,          1, 0, ECX, CPUID1_ECX_AES,          HOST)        \
-	F(XSAVE,        1, 0, ECX, CPUID1_ECX_XSAVE,        HOST)        \
-	F(AVX,          1, 0, ECX, CPUID1_ECX_AVX,          HOST)        \
-	F(F16C,         1, 0, ECX, CPUID1_ECX_F16C,         HOST)        \
-	F(RDRAND,       1, 0, ECX, CPUID1_ECX_RDRAND,       HOST)        \
-	F(hypervisor,   1, 0, ECX, CPUID1_ECX_HYPERVISOR,   ALWAYS)      \
-	F(FPU,          1, 0, EDX, CPUID1_EDX_FPU,          HOST)        \
-	F(VME,          1, 0, EDX, CPUID1_EDX_VME,          HOST)        \
-	F(DE,           1, 0, EDX, CPUID1_EDX_DE,           HOST)        \
-	F(PSE,          1, 0, EDX, CPUID1_EDX_PSE,          HOST)        \
-	F(TSC,          1, 0, EDX, CPUID1_EDX_TSC,          HOST)        \
-	F(MSR,          1, 0, EDX, CPUID1_EDX_MSR,          HOST)        \
-	F(PAE,          1, 0, EDX, CPUID1_EDX_PAE,          HOST)        \
-	F(CX8,          1, 0, EDX, CPUID1_EDX_CX8,          HOST)        \
-	F(APIC,         1, 0, EDX, CPUID1_EDX_APIC,         ALWAYS)      \
-	F(SEP,          1, 0, EDX, CPUID1_EDX_SEP,          HOST)        \
-	F(MTRR,         1, 0, EDX, CPUID1_EDX_MTRR,         ALWAYS)      \
-	F(PGE,          1, 0, EDX, CPUID1_EDX_PGE,          HOST)        \
-	F(CMOV,         1, 0, EDX, CPUID1_EDX_CMOV,         HOST)        \
-	F(PAT,          1, 0, EDX, CPUID1_EDX_PAT,          HOST)        \
-	F(PSE36,        1, 0, EDX, CPUID1_EDX_PSE36,        HOST)        \
-	F(CLFLUSH,      1, 0, EDX, CPUID1_EDX_CLFSH,        HOST)        \
-	F(MMX,          1, 0, EDX, CPUID1_EDX_MMX,          HOST)        \
-	F(FXSR,         1, 0, EDX, CPUID1_EDX_FXSR,         HOST)        \
-	F(SSE,          1, 0, EDX, CPUID1_EDX_SSE,          HOST)        \
-	F(SSE2,         1, 0, EDX, CPUID1_EDX_SSE2,         HOST)        \
-	F(SS,           1, 0, EDX, CPUID1_EDX_SS,           HOST)        \
-	F(HTT,          1, 0, EDX, CPUID1_EDX_HTT,          SMP)         \
-	F(ARAT,         6, 0, EAX, CPUID6_EAX_ARAT,         ALWAYS)      \
-	F(FSGSBASE,     7, 0, EBX, CPUID7_EBX_FSGSBASE,     HOST)        \
-	F(TSC_ADJUST,   7, 0, EBX, CPUID7_EBX_TSC_ADJUST,   ALWAYS)      \
-	F(BMI1,         7, 0, EBX, CPUID7_EBX_BMI1,         HOST)        \
-	F(AVX2,         7, 0, EBX, CPUID7_EBX_AVX2,         HOST)        \
-	F(FDP_EXCPTN,   7, 0, EBX, CPUID7_EBX_FDP_EXCPTN,   HOST)        \
-	F(SMEP,         7, 0, EBX, CPUID7_EBX_SMEP,         HOST)        \
-	F(BMI2,         7, 0, EBX, CPUID7_EBX_BMI2,         HOST)        \
-	F(ERMS,         7, 0, EBX, CPUID7_EBX_ERMS,         HOST)        \
-	F(INVPCID,      7, 0, EBX, CPUID7_EBX_INVPCID,      HOST)        \
-	F(NO_FCS_FDS,   7, 0, EBX, CPUID7_EBX_NO_FCS_FDS,   HOST)        \
-	F(RDSEED,       7, 0, EBX, CPUID7_EBX_RDSEED,       HOST)        \
-	F(ADX,          7, 0, EBX, CPUID7_EBX_ADX,          HOST)        \
-	F(SMAP,         7, 0, EBX, CPUID7_EBX_SMAP,         HOST)        \
-	F(CLFLUSHOPT,   7, 0, EBX, CPUID7_EBX_CLFLUSHOPT,   HOST)        \
-	F(CLWB,         7, 0, EBX, CPUID7_EBX_CLWB,         HOST)        \
-	F(SHA,          7, 0, EBX, CPUID7_EBX_SHA,          HOST)        \
-	F(UMIP,         7, 0, ECX, CPUID7_ECX_UMIP,         HOST)        \
-	F(GFNI,         7, 0, ECX, CPUID7_ECX_GFNI,         HOST)        \
-	F(VAES,         7, 0, ECX, CPUID7_ECX_VAES,         HOST)        \
-	F(VPCLMULQDQ,   7, 0, ECX, CPUID7_ECX_VPCLMULQDQ,   HOST)        \
-	F(RDPID,        7, 0, ECX, CPUID7_ECX_RDPID,        HOST)        \
-	F(FSRM,         7, 0, EDX, CPUID7_EDX_FSRM,         HOST)        \
-	F(MD_CLEAR,     7, 0, EDX, CPUID7_EDX_MD_CLEAR,     HOST)        \
-	F(XSAVEOPT,     0xd, 1, EAX, CPUIDD_1_EAX_XSAVEOPT, HOST)        \
-	F(XSAVEC,       0xd, 1, EAX, CPUIDD_1_EAX_XSAVEC,   HOST)        \
-	F(XGETBV1,      0xd, 1, EAX, CPUIDD_1_EAX_XGETBV1,  HOST)        \
-	F(LAHF,         0x80000001, 0, ECX, CPUID80000001_ECX_LAHF,      HOST) \
-	F(LZCNT,        0x80000001, 0, ECX, CPUID80000001_ECX_LZCNT,     HOST) \
-	F(PREFETCHW,    0x80000001, 0, ECX, CPUID80000001_ECX_PREFETCHW, HOST) \
-	F(SYSCALL,      0x80000001, 0, EDX, CPUID80000001_EDX_SYSCALL,   HOST) \
-	F(NX,           0x80000001, 0, EDX, CPUID80000001_EDX_NX,        HOST) \
-	F(1-GiB-pages,  0x80000001, 0, EDX, CPUID80000001_EDX_1G,        HOST) \
-	F(RDTSCP,       0x80000001, 0, EDX, CPUID80000001_EDX_RDTSCP,    HOST) \
-	F(LM,           0x80000001, 0, EDX, CPUID80000001_EDX_LM,        HOST)
-
-struct feature {
-	const char *name;
-	uint32_t    leaf, subleaf, bit;
-	uint8_t     reg, offer;
-};
-static const struct feature features[] = {
-#define F(name, leaf, subleaf, reg, bit, offer) \
-	{ #name, leaf, subleaf, (uint32_t)(bit), reg, offer },
-	CPUID_OFFERED(F)
-#undef F
-};
-static const char *const reg_names[] = { "EAX", "EBX", "ECX", "EDX" };
-
 #define XCR0_OFFERED       (XCR0_X87 | XCR0_SSE | XCR0_AVX)
 #define XSAVE_LEGACY_SIZE  576                  /* FXSAVE's region and the header       */
 #define XSAVE_COMPONENTS   64
-#define PHYS_BITS_MAX      40                   /* so that hosts agree; 1 TiB is enough */
+#define BRAND_LEN          48
+#define CLFLUSH_64_BYTES   (64 / 8)
+#define LINEAR_BITS        48                   /* five levels of tables are not offered */
 #define CACHE_LEVELS_MAX   8
 #define CACHE_LAST_LEVEL   3
 #define HYPERVISOR_MAX     0x40000010
@@ -172,8 +74,7 @@ static inline int find(const struct cpuid_table *t, uint32_t leaf, uint32_t subl
 	return -1;
 }
 
-/* One register of an entry, 0 when there is none; for tables that have no index (yet). */
-static uint32_t get(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf, enum reg reg)
+uint32_t cpuid_get(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf, enum cpu_reg reg)
 {
 	const uint32_t *column[] = { t->eax, t->ebx, t->ecx, t->edx };
 
@@ -197,28 +98,37 @@ static void add(struct cpuid_table *t, uint32_t leaf, uint32_t subleaf, struct c
 	t->n++;
 }
 
-static uint32_t reg_of(const struct cpuid_regs *r, enum reg reg)
+static uint32_t reg_of(const struct cpuid_regs *r, enum cpu_reg reg)
 {
 	return (const uint32_t[]){ r->eax, r->ebx, r->ecx, r->edx }[reg];
 }
 
 /* What this machine says, reduced to the features offered. */
-static struct cpuid_regs offered(cpuid_raw_fn *raw, uint32_t leaf, uint32_t subleaf, unsigned cpus)
+static struct cpuid_regs offered(const struct cpuid_source *from, uint32_t leaf, uint32_t subleaf)
 {
 	struct cpuid_regs host, r = { 0 };
 	uint32_t *out[] = { &r.eax, &r.ebx, &r.ecx, &r.edx };
 
-	raw(leaf, subleaf, &host);
-	for (unsigned i = 0; i < COUNT(features); i++) {
-		const struct feature *f = &features[i];
+	from->raw(leaf, subleaf, &host);
+	for (unsigned i = 0; i < cpu_nfeatures; i++) {
+		const struct cpu_feature *f = &cpu_feature_table[i];
 		if (f->leaf != leaf || f->subleaf != subleaf)
 			continue;
-		bool have = f->offer == ALWAYS || (f->offer == SMP && cpus > 1);
-		if (f->offer == HOST)
-			have = reg_of(&host, f->reg) & f->bit;
+		bool have = f->class == CPU_OURS || (f->class == CPU_SMP && from->cpus > 1);
+		if (f->class >= CPU_V1)
+			have = (reg_of(&host, f->reg) & f->bit) &&
+			       cpu_baseline_has(from->baseline, i);
 		*out[f->reg] |= have ? f->bit : 0;
 	}
 	return r;
+}
+
+/* Twelve letters, in the order in which leaf 0 has them. */
+static void put_vendor(struct cpuid_regs *r, const char *vendor)
+{
+	memcpy(&r->ebx, vendor, 4);
+	memcpy(&r->edx, vendor + 4, 4);
+	memcpy(&r->ecx, vendor + 8, 4);
 }
 
 static unsigned log2_ceil(unsigned n)
@@ -231,13 +141,13 @@ static unsigned log2_ceil(unsigned n)
 }
 
 /* Caches as they are, shared as the guest's topology says: one package, the last level for all. */
-static void add_caches(struct cpuid_table *t, cpuid_raw_fn *raw, unsigned cpus)
+static void add_caches(struct cpuid_table *t, const struct cpuid_source *from)
 {
-	uint32_t slots = (1u << log2_ceil(cpus)) - 1;
+	uint32_t slots = (1u << log2_ceil(from->cpus)) - 1;
 
 	for (uint32_t i = 0; i < CACHE_LEVELS_MAX; i++) {
 		struct cpuid_regs r;
-		raw(CPUID_CACHE, i, &r);
+		from->raw(CPUID_CACHE, i, &r);
 		if (!(r.eax & CPUID4_EAX_TYPE))
 			return;
 		bool shared = GET(CPUID4_EAX_LEVEL, r.eax) >= CACHE_LAST_LEVEL;
@@ -266,64 +176,79 @@ static uint32_t xsave_size(const struct cpuid_table *t, uint64_t xcr0)
 
 	for (uint32_t i = 2; i < XSAVE_COMPONENTS; i++)
 		if (xcr0 & BIT(i))
-			size = MAX(size, get(t, CPUID_XSAVE, i, EBX) + get(t, CPUID_XSAVE, i, EAX));
+			size = MAX(size, cpuid_get(t, CPUID_XSAVE, i, CPU_EBX) +
+			                 cpuid_get(t, CPUID_XSAVE, i, CPU_EAX));
 	return size;
 }
 
-static void add_xsave(struct cpuid_table *t, cpuid_raw_fn *raw, unsigned cpus)
+static void add_xsave(struct cpuid_table *t, const struct cpuid_source *from)
 {
 	struct cpuid_regs all = { .eax = (uint32_t)t->xcr0_mask,
 		                  .edx = (uint32_t)(t->xcr0_mask >> 32) };
 	unsigned at = t->n;
 
 	add(t, CPUID_XSAVE, 0, all);
-	add(t, CPUID_XSAVE, 1, offered(raw, CPUID_XSAVE, 1, cpus));
+	add(t, CPUID_XSAVE, 1, offered(from, CPUID_XSAVE, 1));
 	for (uint32_t i = 2; i < XSAVE_COMPONENTS; i++) {
 		struct cpuid_regs r;
 		if (!(t->xcr0_mask & BIT(i)))
 			continue;
-		raw(CPUID_XSAVE, i, &r);
+		from->raw(CPUID_XSAVE, i, &r);
 		add(t, CPUID_XSAVE, i, r);
 	}
 	t->ecx[at] = xsave_size(t, t->xcr0_mask);
 }
 
-static void add_basic(struct cpuid_table *t, cpuid_raw_fn *raw, unsigned cpus)
+/* Leaf 0, and of leaf 1 what is no feature. */
+static void add_identity(struct cpuid_table *t, const struct cpuid_source *from,
+                         struct cpuid_regs *features)
 {
-	struct cpuid_regs host, r;
+	struct cpuid_regs vendor, host;
 
-	raw(CPUID_VENDOR, 0, &host);
-	uint32_t max = MIN(host.eax, (uint32_t)CPUID_XSAVE);
-	r = host;
-	r.eax = max;
-	add(t, CPUID_VENDOR, 0, r);
+	from->raw(CPUID_VENDOR, 0, &vendor);
+	from->raw(CPUID_FEATURES, 0, &host);
+	vendor.eax = MIN(vendor.eax, (uint32_t)CPUID_XSAVE);
+	features->eax = host.eax;
+	features->ebx = (uint32_t)(host.ebx & CPUID1_EBX_CLFLUSH);
+	if (from->baseline->limited) {
+		vendor = (struct cpuid_regs){ .eax = CPUID_XSAVE };
+		put_vendor(&vendor, BASELINE_VENDOR);
+		features->eax = BASELINE_SIGNATURE;
+		features->ebx = (uint32_t)PUT(CPUID1_EBX_CLFLUSH, CLFLUSH_64_BYTES);
+	}
+	features->ebx |= (uint32_t)PUT(CPUID1_EBX_CPUS, 1u << log2_ceil(from->cpus));
+	add(t, CPUID_VENDOR, 0, vendor);
+}
 
-	raw(CPUID_FEATURES, 0, &host);
-	r = offered(raw, CPUID_FEATURES, 0, cpus);
-	bool xsave = max >= CPUID_XSAVE && (r.ecx & CPUID1_ECX_XSAVE);
-	if (!xsave)
-		t->xcr0_mask = XCR0_X87 | XCR0_SSE;
+static void add_basic(struct cpuid_table *t, const struct cpuid_source *from)
+{
+	struct cpuid_regs features = offered(from, CPUID_FEATURES, 0), r;
+
+	add_identity(t, from, &features);
+	uint32_t max = t->eax[0];
+	bool xsave = max >= CPUID_XSAVE && (features.ecx & CPUID1_ECX_XSAVE);
+	if (!xsave || !(features.ecx & CPUID1_ECX_AVX))
+		t->xcr0_mask &= XCR0_X87 | XCR0_SSE;
 	if (!(t->xcr0_mask & XCR0_AVX))
-		r.ecx &= (uint32_t)~(CPUID1_ECX_AVX | CPUID1_ECX_FMA | CPUID1_ECX_F16C);
+		features.ecx &= (uint32_t)~(CPUID1_ECX_AVX | CPUID1_ECX_FMA | CPUID1_ECX_F16C);
 	if (!xsave)
-		r.ecx &= (uint32_t)~CPUID1_ECX_XSAVE;
-	r.eax = host.eax;
-	r.ebx = (uint32_t)(host.ebx & CPUID1_EBX_CLFLUSH);
-	r.ebx |= (uint32_t)PUT(CPUID1_EBX_CPUS, 1u << log2_ceil(cpus));
-	add(t, CPUID_FEATURES, 0, r);
+		features.ecx &= (uint32_t)~CPUID1_ECX_XSAVE;
+	add(t, CPUID_FEATURES, 0, features);
 
-	raw(2, 0, &r);                                  /* cache descriptors: as they are */
-	add(t, 2, 0, r);
-	if (max >= CPUID_CACHE)
-		add_caches(t, raw, cpus);
+	if (!from->baseline->limited) {
+		from->raw(2, 0, &r);                    /* cache descriptors: as they are */
+		add(t, 2, 0, r);
+		if (max >= CPUID_CACHE)
+			add_caches(t, from);
+	}
 	if (max >= CPUID_THERMAL)
-		add(t, CPUID_THERMAL, 0, offered(raw, CPUID_THERMAL, 0, cpus));
+		add(t, CPUID_THERMAL, 0, offered(from, CPUID_THERMAL, 0));
 	if (max >= CPUID_FEATURES7)
-		add(t, CPUID_FEATURES7, 0, offered(raw, CPUID_FEATURES7, 0, cpus));
+		add(t, CPUID_FEATURES7, 0, offered(from, CPUID_FEATURES7, 0));
 	if (max >= CPUID_TOPOLOGY)
-		add_topology(t, cpus);
+		add_topology(t, from->cpus);
 	if (xsave)
-		add_xsave(t, raw, cpus);
+		add_xsave(t, from);
 }
 
 static void add_hypervisor(struct cpuid_table *t, uint64_t tsc_khz)
@@ -341,30 +266,44 @@ static void add_hypervisor(struct cpuid_table *t, uint64_t tsc_khz)
 	add(t, HYPERVISOR_TSC, 0, rates);
 }
 
-static void add_extended(struct cpuid_table *t, cpuid_raw_fn *raw, unsigned cpus)
+static void add_brand(struct cpuid_table *t, const struct cpuid_source *from)
+{
+	struct cpuid_regs r[BRAND_LEN / sizeof(struct cpuid_regs)];
+
+	if (!from->baseline->limited) {
+		for (uint32_t i = 0; i < COUNT(r); i++)
+			from->raw(CPUID_BRAND + i, 0, &r[i]);
+	} else {
+		memset(r, 0, sizeof(r));
+		fmt_format((char *)r, sizeof(r), "Godwit %s virtual CPU", from->baseline->name);
+	}
+	for (uint32_t i = 0; i < COUNT(r); i++)
+		add(t, CPUID_BRAND + i, 0, r[i]);
+}
+
+static void add_extended(struct cpuid_table *t, const struct cpuid_source *from)
 {
 	struct cpuid_regs r;
 
 	add(t, CPUID_EXT_MAX, 0, (struct cpuid_regs){ .eax = CPUID_EXT_ADDRESS });
-	add(t, CPUID_EXT_FEATURES, 0, offered(raw, CPUID_EXT_FEATURES, 0, cpus));
-	for (uint32_t i = 0; i < 3; i++) {
-		raw(CPUID_BRAND + i, 0, &r);
-		add(t, CPUID_BRAND + i, 0, r);
-	}
-	raw(CPUID_EXT_ADDRESS, 0, &r);
-	uint32_t phys = MIN((uint32_t)GET(CPUID80000008_EAX_PHYS_BITS, r.eax), PHYS_BITS_MAX);
-	r = (struct cpuid_regs){ .eax = (r.eax & (uint32_t)CPUID80000008_EAX_LIN_BITS) | phys };
+	add(t, CPUID_EXT_FEATURES, 0, offered(from, CPUID_EXT_FEATURES, 0));
+	add_brand(t, from);
+	from->raw(CPUID_EXT_ADDRESS, 0, &r);
+	uint32_t phys = MIN((uint32_t)GET(CPUID80000008_EAX_PHYS_BITS, r.eax), CPU_PHYS_BITS_MAX);
+	if (from->baseline->limited)
+		phys = MIN(phys, from->baseline->phys_bits);
+	r = (struct cpuid_regs){ .eax = phys };
+	r.eax |= (uint32_t)PUT(CPUID80000008_EAX_LIN_BITS, LINEAR_BITS);
 	add(t, CPUID_EXT_ADDRESS, 0, r);
 }
 
-void cpuid_table_make(struct cpuid_table *t, cpuid_raw_fn *raw, uint64_t xcr0_mask, unsigned cpus,
-                      uint64_t tsc_khz)
+void cpuid_table_make(struct cpuid_table *t, const struct cpuid_source *from)
 {
 	memset(t, 0, sizeof(*t));
-	t->xcr0_mask = xcr0_mask & XCR0_OFFERED;
-	add_basic(t, raw, cpus);
-	add_hypervisor(t, tsc_khz);
-	add_extended(t, raw, cpus);
+	t->xcr0_mask = from->xcr0_mask & XCR0_OFFERED;
+	add_basic(t, from);
+	add_hypervisor(t, from->tsc_khz);
+	add_extended(t, from);
 	make_index(t);
 }
 
@@ -411,132 +350,6 @@ void cpuid_answer(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct 
 		*out = (struct cpuid_regs){ t->eax[i], t->ebx[i], t->ecx[i], t->edx[i] };
 	if (leaf < CPUID_LEAVES && (i >= 0 || leaf == CPUID_TOPOLOGY))
 		answer_now(v, leaf, subleaf, out);
-}
-
-/* --- Comparing -------------------------------------------------------------------------------- */
-
-#define ITEM_MAX 80
-
-static void describe(char item[ITEM_MAX], const struct feature *f)
-{
-	unsigned bit = 0;
-
-	while (!(f->bit >> bit & 1))
-		bit++;
-	fmt_format(item, ITEM_MAX, "%s (leaf %#x, %s bit %u)", f->name, f->leaf, reg_names[f->reg],
-	           bit);
-}
-
-static bool has(const struct cpuid_table *t, const struct feature *f)
-{
-	return get(t, f->leaf, f->subleaf, f->reg) & f->bit;
-}
-
-void cpuid_list(const struct cpuid_table *t, cpuid_missing_fn *each, void *ctx)
-{
-	for (unsigned i = 0; i < COUNT(features); i++)
-		if (has(t, &features[i]))
-			each(ctx, features[i].name);
-}
-
-static unsigned compare_features(const struct cpuid_table *want, const struct cpuid_table *have,
-                                 cpuid_missing_fn *missing, void *ctx)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < COUNT(features); i++) {
-		const struct feature *f = &features[i];
-		char item[ITEM_MAX];
-		if (f->offer == SMP || !has(want, f) || has(have, f))
-			continue;
-		describe(item, f);
-		missing(ctx, item);
-		n++;
-	}
-	return n;
-}
-
-/* The bits of one register that have a name here. */
-static uint32_t known_bits(uint32_t leaf, uint32_t subleaf, enum reg reg)
-{
-	uint32_t known = 0;
-
-	for (unsigned i = 0; i < COUNT(features); i++) {
-		const struct feature *f = &features[i];
-		if (f->leaf == leaf && f->subleaf == subleaf && f->reg == reg)
-			known |= f->bit;
-	}
-	return known;
-}
-
-/* Bits in words of features that have no name here: from another version, or made up. */
-static unsigned compare_unknown(const struct cpuid_table *want, cpuid_missing_fn *missing,
-                                void *ctx)
-{
-	static const struct { uint32_t leaf, subleaf; enum reg reg; } words[] = {
-		{ 1, 0, ECX }, { 1, 0, EDX }, { 6, 0, EAX },
-		{ 7, 0, EBX }, { 7, 0, ECX }, { 7, 0, EDX }, { CPUID_XSAVE, 1, EAX },
-		{ CPUID_EXT_FEATURES, 0, ECX }, { CPUID_EXT_FEATURES, 0, EDX },
-	};
-	unsigned n = 0;
-
-	for (unsigned w = 0; w < COUNT(words); w++) {
-		uint32_t leaf = words[w].leaf, subleaf = words[w].subleaf;
-		enum reg reg = words[w].reg;
-		uint32_t unknown = get(want, leaf, subleaf, reg) & ~known_bits(leaf, subleaf, reg);
-		char item[ITEM_MAX];
-		if (!unknown)
-			continue;
-		fmt_format(item, sizeof(item), "unknown features %#x (leaf %#x, %s)", unknown, leaf,
-		           reg_names[reg]);
-		missing(ctx, item);
-		n++;
-	}
-	return n;
-}
-
-static unsigned compare_xsave(const struct cpuid_table *want, const struct cpuid_table *have,
-                              cpuid_missing_fn *missing, void *ctx)
-{
-	unsigned n = 0;
-
-	for (uint32_t i = 0; i < XSAVE_COMPONENTS; i++) {
-		char item[ITEM_MAX];
-		if (!(want->xcr0_mask & BIT(i)))
-			continue;
-		bool same = get(want, CPUID_XSAVE, i, EAX) == get(have, CPUID_XSAVE, i, EAX) &&
-		            get(want, CPUID_XSAVE, i, EBX) == get(have, CPUID_XSAVE, i, EBX);
-		if ((have->xcr0_mask & BIT(i)) && (i < 2 || same))
-			continue;
-		fmt_format(item, sizeof(item), "XSAVE component %u (leaf 0xd)%s", i,
-		           have->xcr0_mask & BIT(i) ? ", placed as there" : "");
-		missing(ctx, item);
-		n++;
-	}
-	return n;
-}
-
-static uint32_t phys_bits(const struct cpuid_table *t)
-{
-	return (uint32_t)GET(CPUID80000008_EAX_PHYS_BITS, get(t, CPUID_EXT_ADDRESS, 0, EAX));
-}
-
-unsigned cpuid_compare(const struct cpuid_table *want, const struct cpuid_table *have,
-                       cpuid_missing_fn *missing, void *ctx)
-{
-	uint32_t want_bits = phys_bits(want), have_bits = phys_bits(have);
-	unsigned n = compare_features(want, have, missing, ctx);
-	char item[ITEM_MAX];
-
-	n += compare_unknown(want, missing, ctx);
-	n += compare_xsave(want, have, missing, ctx);
-	if (want_bits > have_bits) {
-		fmt_format(item, sizeof(item), "%u bits of physical address (here %u)", want_bits,
-		           have_bits);
-		missing(ctx, item);
-		n++;
-	}
-	return n;
 }
 
 /* --- What travels ----------------------------------------------------------------------------- */

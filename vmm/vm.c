@@ -266,12 +266,6 @@ static enum err create(const struct vm_config *c, const struct cpuid_table *cpui
 	return OK;
 }
 
-void vm_host_cpuid(struct cpuid_table *out, unsigned cpus)
-{
-	ASSERT(vm_hooks.cpuid);
-	cpuid_table_make(out, vm_hooks.cpuid, virt_caps.xcr0_mask, cpus, time_tsc_khz());
-}
-
 /*
  * Hosts that booted alike must not make the same: the definition goes in, and the moment (RFC 9562,
  * version 4).
@@ -296,8 +290,9 @@ enum err vm_create(const struct vm_config *c, struct vm **out)
 		e = vm_config_payloads(c);
 	if (e != OK)
 		return e;
-	vm_host_cpuid(&cpuid, c->cpus);
-	e = create(c, &cpuid, VM_STOPPED, out);
+	e = vm_make_cpuid(c, &cpuid);
+	if (e == OK)
+		e = create(c, &cpuid, VM_STOPPED, out);
 	if (e == OK)
 		make_uuid(&(*out)->config);
 	if (e == OK)

@@ -36,6 +36,7 @@ struct vm_config {
 	char     module[VM_MODULES_MAX][IMAGE_NAME_MAX];
 	unsigned nmodules;
 	char     cmdline[VM_CMDLINE_MAX];
+	struct cpu_baseline cpu;                /* how the CPU was chosen when it was created   */
 	unsigned nnics;
 	struct vm_nic_config nic[VM_NICS_MAX];
 };
@@ -127,8 +128,13 @@ void vm_fail(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 
 void vm_power_off(struct vm *vm, const char *why);
 void vm_reset(struct vm *vm, const char *why);                  /* boots again from its payloads */
 
-/* The CPU that a guest with this many vCPUs would be given here. */
-void vm_host_cpuid(struct cpuid_table *out, unsigned cpus);
+/*
+ * The CPU that a guest with this many vCPUs would be given here; `baseline` NULL: all that this
+ * host has.
+ */
+void vm_host_cpuid(struct cpuid_table *out, unsigned cpus, const struct cpu_baseline *baseline);
+/* The CPU of a new VM; ERR_NOT_SUPPORTED (refused) lists what this host lacks for its baseline. */
+enum err vm_make_cpuid(const struct vm_config *c, struct cpuid_table *out);
 
 struct vm *vm_find(const char *name);                   /* NULL: none */
 struct vm *vm_at(unsigned i);                           /* i < VMS_MAX; NULL: slot is empty */

@@ -30,6 +30,11 @@ class Node:
         self.console, self.typed = b"hello\r\n", b""
         self.polls_to_end, self.end = 3, {"state": "RELEASED", "ok": True, "result": "ok"}
         self.migrations = {}
+        self.cpu = {"vendor": "GenuineIntel", "brand": "Some CPU", "phys_bits": 46, "xcr0": "0x7",
+                    "tsc_khz": 50000, "tsc_scaling": False, "features": ["SSE3", "AVX2", "SEP"],
+                    "shareable": ["SSE3", "AVX2"],
+                    "levels": [{"name": "x86-64-v1", "missing": []},
+                               {"name": "x86-64-v2", "missing": []}]}
         self.records = [{"us": 10 * i, "event": "exit", "vcpu": 0, "kind": "io", "detail": "0",
                          "rip": "0000000000100000"} for i in range(5)]
         node = self
@@ -97,6 +102,8 @@ class Node:
         return (*found, {}) if len(found) == 2 else found
 
     def on_node(self, _method, parts, _query, _body):
+        if parts == ["cpu"]:
+            return 200, self.cpu
         if parts == ["log"]:
             return 200, b"[    0.000001] up\n"
         return 200, {"name": "a", "version": "0.1", "virtualization": "VT-x", "uptime_ms": 1000.5,

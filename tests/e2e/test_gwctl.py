@@ -90,6 +90,36 @@ def test_node_that_does_not_answer_exits_with_3(gwctl):
     assert "127.0.0.1:1 does not answer" in done.stderr
 
 
+@pytest.fixture
+def other_node():
+    """A second node, of another vendor, with less."""
+    other = standin_node.Node()
+    other.cpu.update(vendor="AuthenticAMD", phys_bits=40, shareable=["SSE3", "AES"],
+                     levels=[{"name": "x86-64-v1", "missing": []},
+                             {"name": "x86-64-v2", "missing": ["POPCNT (leaf 0x1, ECX bit 23)"]}])
+    yield other
+    other.close()
+
+
+def test_cluster_baseline_is_what_all_nodes_share(gwctl, node, other_node):
+    words = ["cluster", "baseline", node.address, other_node.address]
+    answer = json.loads(gwctl("--json", *words, address=None).stdout)
+    assert answer["cpu"] == {"features": ["SSE3"], "phys_bits": 40}
+    assert answer["levels"] == ["x86-64-v1"]
+    assert answer["not_shared"] == {"AVX2": [node.address], "AES": [other_node.address]}
+    done = gwctl(*words, address=None)
+    assert done.returncode == 0
+    assert f"AVX2             only on {node.address}" in done.stdout
+    assert '"cpu": {"features": ["SSE3"], "phys_bits": 40}' in done.stdout
+
+
+def test_cluster_baseline_needs_every_node(gwctl, node):
+    done = gwctl("cluster", "baseline", node.address, "127.0.0.1:1", address=None)
+    assert done.returncode == UNREACHABLE
+    assert "127.0.0.1:1 does not answer" in done.stderr
+    assert gwctl("cluster", "baseline", address=None).returncode == USAGE
+
+
 def test_refusal_is_the_nodes_sentence_and_harmless_to_a_terminal(gwctl, node):
     node.refuse["POST", "/v1/vms/demo/start"] = (409, "VM demo is \x1b[31mRUNNING")
     done = gwctl("vm", "start", "demo")
@@ -103,7 +133,7 @@ def test_names_are_encoded_in_paths(gwctl, node):
 
 
 JSON_COMMANDS = [
-    ["node", "show"], ["node", "log"], ["vm", "list"], ["vm", "show", "demo"],
+    ["node", "show"], ["node", "cpu"], ["node", "log"], ["vm", "list"], ["vm", "show", "demo"],
     ["vm", "start", "demo"], ["vm", "pause", "demo"], ["vm", "resume", "demo"],
     ["vm", "stop", "demo"], ["vm", "console", "demo"], ["vm", "delete", "demo"],
     ["migrate", "demo", "10.77.0.12"], ["migration", "list"], ["image", "list"], ["trace", "demo"],

@@ -204,7 +204,7 @@ static void a_ghost_comes_to_life(void **state)
 
 	(void)state;
 	strcpy(c.kernel, "not-here");                   /* payloads are at the source only */
-	vm_host_cpuid(&cpuid, 1);
+	vm_host_cpuid(&cpuid, 1, NULL);
 	memset(cpuid.first, 0xff, sizeof(cpuid.first));
 	assert_int_equal(vm_create_ghost(&c, &cpuid, &vm), OK);
 	assert_int_equal(vm->run, VM_GHOST);

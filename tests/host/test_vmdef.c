@@ -78,6 +78,14 @@ static const struct { const char *text, *names;
 	{ NAME ", \"cpus\": 0" REST "}", "cpus" },
 	{ NAME ", \"cpus\": 9" REST "}", "cpus" },
 	{ NAME ", \"cpus\": 4294967297" REST "}", "cpus" },
+	{ NAME ", \"cpu\": \"pentium\"" REST "}", "cpu: there is no baseline \"pentium\"" },
+	{ NAME ", \"cpu\": 7" REST "}", "cpu" },
+	{ NAME ", \"cpu\": {}" REST "}", "cpu.features" },
+	{ NAME ", \"cpu\": {\"features\": [\"warp\"]}" REST "}", "warp" },
+	{ NAME ", \"cpu\": {\"features\": [\"SEP\"]}" REST "}", "SEP" },
+	{ NAME ", \"cpu\": {\"features\": [\"" LONG "\"]}" REST "}", "cpu.features" },
+	{ NAME ", \"cpu\": {\"features\": [], \"phys_bits\": 52}" REST "}", "cpu.phys_bits" },
+	{ NAME ", \"cpu\": {\"features\": [], \"model\": 1}" REST "}", "model" },
 	{ NAME ", \"memory\": 16}", "boot" },
 	{ NAME ", \"memory\": 16, \"boot\": \"g\"}", "boot" },
 	{ NAME ", \"memory\": 16, \"boot\": {}}", "kernel" },
@@ -115,6 +123,23 @@ static void each_refusal_names_the_field(void **state)
 	}
 }
 
+static void cpu_is_a_name_or_features(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(NAME REST "}"), OK);
+	assert_false(config.cpu.limited);
+	assert_int_equal(parse(NAME ", \"cpu\": \"x86-64-v2\"" REST "}"), OK);
+	assert_true(config.cpu.limited);
+	assert_string_equal(config.cpu.name, "x86-64-v2");
+	assert_int_equal(config.cpu.phys_bits, 40);
+	assert_int_equal(parse(NAME ", \"cpu\": {\"features\": [\"AES\"],"
+	                       " \"phys_bits\": 39}" REST "}"), OK);
+	assert_string_equal(config.cpu.name, "custom");
+	assert_int_equal(config.cpu.phys_bits, 39);
+	assert_true(cpu_baseline_needs(&config.cpu, (unsigned)cpu_feature_find("AES")));
+	assert_false(cpu_baseline_needs(&config.cpu, (unsigned)cpu_feature_find("AVX")));
+}
+
 static void command_line_has_a_limit(void **state)
 {
 	static char text[VM_CMDLINE_MAX + 200];
@@ -137,6 +162,7 @@ int main(void)
 		cmocka_unit_test(linux_definition_is_taken),
 		cmocka_unit_test(multiboot_definition_is_taken),
 		cmocka_unit_test(each_refusal_names_the_field),
+		cmocka_unit_test(cpu_is_a_name_or_features),
 		cmocka_unit_test(command_line_has_a_limit),
 	};
 

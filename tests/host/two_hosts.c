@@ -361,8 +361,9 @@ static void announce(struct vm *vm)
 	here->announces++;
 }
 
-void vm_host_cpuid(struct cpuid_table *t, unsigned cpus)
+void vm_host_cpuid(struct cpuid_table *t, unsigned cpus, const struct cpu_baseline *baseline)
 {
+	(void)baseline;
 	memset(t, 0, sizeof(*t));
 	t->n = cpus;
 	t->eax[0] = here->other_cpu ? 1 : 3;
@@ -415,7 +416,7 @@ static void make_guest(void)
 	be(&host_a);
 	if (toy_vm_create(&c, VM_RUNNING, &vm) != OK)
 		panic("no memory for the guest");
-	vm_host_cpuid(&vm->cpuid, 1);
+	vm_host_cpuid(&vm->cpuid, 1, NULL);
 	clock_resume(&vm->clock, 0);
 	for (unsigned i = 0; i < 2; i++) {
 		struct toy *t = &((struct toy_vm *)vm)->toy[i];

@@ -77,10 +77,12 @@ void print_json(const json_t *j);
 
 typedef int command_fn(char **argv);
 /* show.c */
-command_fn node_show, node_log, vm_list, vm_show, vm_start, vm_pause, vm_resume, vm_stop, vm_delete;
+command_fn node_show, node_cpu, node_log;
+command_fn vm_list, vm_show, vm_start, vm_pause, vm_resume, vm_stop, vm_delete;
 command_fn migration_list, migration_show, migration_cancel, migration_resolve;
 command_fn image_list, image_delete, trace_show;
 
+command_fn cluster_baseline;    /* cluster.c */
 command_fn vm_create;           /* create.c  */
 command_fn vm_console;          /* console.c */
 command_fn migrate;             /* migrate.c */

@@ -14,7 +14,8 @@
 
 #include "tools/gwctl/gwctl.h"
 
-#define WORDS_MAX 8
+#define WORDS_MAX 34
+#define ANY       (-1)                  /* one argument or more                 */
 
 struct options options = { .downtime_ms = -1, .timeout_s = -1, .from = -1, .wait_ms = -1 };
 
@@ -23,14 +24,18 @@ static int nwords;
 
 static const struct command {
 	const char *words[2];           /* the second may be NULL               */
-	int         args;               /* how many follow                      */
+	int         args;               /* how many follow, or ANY              */
 	command_fn *run;
 	const char *usage, *help;
 } commands[] = {
 	{ { "node", "show" },         0, node_show,         "",
 	  "the host: CPU, memory, cards, switches" },
+	{ { "node", "cpu" },          0, node_cpu,          "",
+	  "the CPU that guests can be given, and which baselines" },
 	{ { "node", "log" },          0, node_log,          "",
 	  "the end of the host's log" },
+	{ { "cluster", "baseline" },  ANY, cluster_baseline, "NODE...",
+	  "the CPU that all these nodes offer, for a VM definition" },
 	{ { "vm", "list" },           0, vm_list,           "",           "all VMs" },
 	{ { "vm", "show" },           1, vm_show,           "VM",
 	  "one VM with vCPUs and counters" },
@@ -195,6 +200,17 @@ static int no_such_command(void)
 	return EXIT_USAGE;
 }
 
+/* A command names its nodes itself, or is for the one of -n or the environment. */
+static bool has_node(void)
+{
+	if (!options.node)
+		options.node = getenv("GODWIT_NODE");
+	if (options.node && options.node[0])
+		return true;
+	complain("which node? give -n ADDRESS, or set GODWIT_NODE");
+	return false;
+}
+
 static int run(void)
 {
 	for (const struct command *c = commands; c < commands +
@@ -204,7 +220,12 @@ static int run(void)
 		if (strcmp(words[0], c->words[0]) != 0 ||
 		    (c->words[1] && (nwords < 2 || strcmp(words[1], c->words[1]) != 0)))
 			continue;
-		return nwords - used == c->args ? c->run(words + used) : say_usage(c);
+		bool right = c->args == ANY ? nwords > used : nwords - used == c->args;
+		if (!right)
+			return say_usage(c);
+		if (c->args != ANY && !has_node())
+			return EXIT_USAGE;
+		return c->run(words + used);
 	}
 	return no_such_command();
 }
@@ -213,12 +234,6 @@ int main(int argc, char **argv)
 {
 	argp_err_exit_status = EXIT_USAGE;
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
-	if (!options.node)
-		options.node = getenv("GODWIT_NODE");
-	if (!options.node || !options.node[0]) {
-		complain("which node? give -n ADDRESS, or set GODWIT_NODE");
-		return EXIT_USAGE;
-	}
 	http_begin();
 	int code = run();
 	http_end();

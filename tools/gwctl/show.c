@@ -12,6 +12,7 @@
 
 #define MIB (1024.0 * 1024.0)
 #define FOLLOW_PAUSE_US 200000
+#define LINE_MAX_COLUMNS 100
 #define TRACE_KEPT      4096                     /* records that a node keeps of a VM */
 
 typedef void print_fn(const json_t *answer);
@@ -98,6 +99,49 @@ int node_show(char **argv)
 {
 	(void)argv;
 	return simple("GET", "/v1/node", print_node);
+}
+
+static void print_names(const char *before, const json_t *names)
+{
+	size_t i, column = 0;
+	json_t *x;
+
+	json_array_foreach(names, i, x) {
+		const char *name = json_string_value(x) ? json_string_value(x) : "";
+
+		if (column == 0 || column + strlen(name) + 1 > LINE_MAX_COLUMNS) {
+			column = (size_t)printf("%s%-10s", i ? "\n" : "", i ? "" : before);
+		}
+		column += (size_t)printf(" %s", name);
+	}
+	if (i)
+		printf("\n");
+}
+
+static void print_cpu(const json_t *c)
+{
+	size_t i;
+	json_t *level;
+
+	printf("CPU        %s, %s\n", text_of(c, "vendor"), text_of(c, "brand"));
+	printf("addresses  %lld bits\n", int_of(c, "phys_bits"));
+	printf("XSAVE      components %s\n", text_of(c, "xcr0"));
+	printf("TSC        %.3f MHz, scaled by %s\n", real_of(c, "tsc_khz") / 1000,
+	       true_of(c, "tsc_scaling") ? "hardware" : "exits");
+	print_names("features", json_object_get(c, "features"));
+	json_array_foreach(json_object_get(c, "levels"), i, level) {
+		const json_t *missing = json_object_get(level, "missing");
+
+		printf("%-10s %s\n", text_of(level, "name"),
+		       json_array_size(missing) ? "not offered; missing:" : "offered");
+		print_names("", missing);
+	}
+}
+
+int node_cpu(char **argv)
+{
+	(void)argv;
+	return simple("GET", "/v1/node/cpu", print_cpu);
 }
 
 int node_log(char **argv)
