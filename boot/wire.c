@@ -67,7 +67,7 @@ static enum err attach_guest_nic(struct vm *vm, unsigned nic)
 	struct guest_port *g = find_guest_port(NULL, 0);
 
 	if (!guest_network) {
-		device->link = false;
+		vnet_link(device, false);
 		log_line("%s: no NIC is for guests (guest=...), its network card %u has no link",
 		         vm->config.name, nic);
 		return OK;
@@ -103,6 +103,8 @@ static void gate_guest_nics(struct vm *vm, bool open)
 {
 	for (unsigned i = 0; i < vm->config.nnics; i++) {
 		struct guest_port *g = find_guest_port(vm, i);
+		if (open)               /* it may come from a host where this was otherwise */
+			vnet_link(&vm->machine.net[i], g != NULL);
 		if (!g)
 			continue;
 		if (!open)

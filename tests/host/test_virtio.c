@@ -379,7 +379,7 @@ TEST(virtio, impossible_states_are_refused)
 	REFUSED(vnet_ops.state, good, bad.virtio.queue[1].desc = RAM_BYTES);
 	REFUSED(vnet_ops.state, good, bad.virtio.queue[1].used = 2);
 	REFUSED(vnet_ops.state, good, bad.virtio.pci.config[3] = 0);
-	REFUSED(vnet_ops.state, good, bad.link = 2);
+	REFUSED(vnet_ops.state, good, bad.told = 2);
 }
 
 TEST(virtio, device_reset_and_power_up)         /* "Device Reset" */

@@ -337,6 +337,40 @@ TEST(vnet, goes_on_after_a_move)
 	assert_int_equal(dev.net.tx_frames, 2);
 }
 
+static void net_fresh_without_network(void)
+{
+	net_fresh();
+	vnet_link(&dev.net, false);
+}
+
+/* Where a guest arrives, that host's network counts; and the guest hears of it when it differs. */
+TEST(vnet, link_is_the_hosts_and_does_not_travel)       /* "Device configuration layout" */
+{
+	struct frame f = frame_of(frame_bytes, 60);
+
+	net_fresh();
+	driver_up(BIT(16), 2);
+	put_desc(DESC(RX), 0, BUFFER, 2000, WRITE, 0);
+	publish(RX, 0);
+	assert_int_equal(move(&vnet_ops, net_fresh_without_network), OK);
+	assert_false(vnet_receive(&dev.net, &f));
+	assert_int_equal(rd(0x2006, 2), 0);
+	uint8_t generation = (uint8_t)rd(0x15, 1);
+	vnet_link(&dev.net, false);                     /* as the host does when its port opens */
+	assert_int_equal((uint8_t)rd(0x15, 1), (uint8_t)(generation + 1));
+	/* And on to a host with a network. */
+	assert_int_equal(move(&vnet_ops, net_fresh), OK);
+	generation = (uint8_t)rd(0x15, 1);
+	vnet_link(&dev.net, true);
+	assert_int_equal((uint8_t)rd(0x15, 1), (uint8_t)(generation + 1));
+	assert_int_equal(rd(0x2006, 2), 1);
+	assert_true(vnet_receive(&dev.net, &f));
+	/* Nothing new, nothing said. */
+	assert_int_equal(move(&vnet_ops, net_fresh), OK);
+	vnet_link(&dev.net, true);
+	assert_int_equal((uint8_t)rd(0x15, 1), (uint8_t)(generation + 1));
+}
+
 #define QUEUE_DERIVED(type, q)                                                             \
 	DERIVED(type, q.mem), DERIVED(type, q.event_idx), DERIVED(type, q.indirect)
 #define MSIX_DERIVED(type, m)                                                              \
@@ -356,6 +390,7 @@ TEST(virtio, sections_are_complete)
 	static const struct derived net[] = {
 		VIRTIO_DERIVED(struct vnet, virtio), DERIVED(struct vnet, mac),
 		DERIVED(struct vnet, send), DERIVED(struct vnet, send_to),
+		DERIVED(struct vnet, link),
 	};
 	static const struct derived console[] = {
 		VIRTIO_DERIVED(struct vconsole, virtio), DERIVED(struct vconsole, console),
@@ -380,6 +415,7 @@ int main(void)
 		CASE(vnet, a_buffer_too_small_is_kept),
 		CASE(vnet, a_flood_is_sent_in_bounded_portions),
 		CASE(vnet, nothing_passes_without_a_link),
+		CASE(vnet, link_is_the_hosts_and_does_not_travel),
 		CASE(vnet, configuration),
 		CASE(vconsole, says_and_hears),
 		CASE(vconsole, emergency_write),

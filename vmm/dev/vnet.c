@@ -153,7 +153,7 @@ static const struct virtio_model vnet_model = {
 
 void vnet_init(struct vnet *n, struct mem *mem, const uint8_t mac[MAC_LEN], struct msg_wire msi)
 {
-	*n = (struct vnet){ .link = 1 };
+	*n = (struct vnet){ .link = 1, .told = 1 };
 	virtio_init(&n->virtio, &vnet_model, mem, msi);
 	memcpy(n->mac, mac, sizeof(n->mac));
 }
@@ -166,14 +166,15 @@ void vnet_attach(struct vnet *n, vnet_send_fn *send, void *to)
 
 void vnet_link(struct vnet *n, bool up)
 {
-	if (up == !!n->link)
-		return;
 	n->link = up;
+	if (n->told == n->link)
+		return;
+	n->told = n->link;
 	virtio_config_changed(&n->virtio);
 }
 
 static const struct field vnet_fields[] = {
-	VIRTIO_FIELDS(struct vnet, virtio), FIELD(struct vnet, link),
+	VIRTIO_FIELDS(struct vnet, virtio), FIELD(struct vnet, told),
 	FIELD(struct vnet, tx_frames), FIELD(struct vnet, tx_bytes), FIELD(struct vnet, tx_bad),
 	FIELD(struct vnet, rx_frames), FIELD(struct vnet, rx_bytes), FIELD(struct vnet, rx_dropped),
 };
@@ -182,8 +183,8 @@ static enum err vnet_check(const void *object)
 {
 	const struct vnet *n = object;
 
-	if (n->link > 1)
-		return fail(ERR_BAD_FORMAT, "vnet: link %u", n->link);
+	if (n->told > 1)
+		return fail(ERR_BAD_FORMAT, "vnet: told %u", n->told);
 	return virtio_check(&n->virtio);
 }
 
@@ -193,7 +194,7 @@ static void vnet_resume(void *object)
 }
 
 static const struct section vnet_state = {
-	.name = "vnet", .version = 1, .fields = vnet_fields, .nfields = COUNT(vnet_fields),
+	.name = "vnet", .version = 2, .fields = vnet_fields, .nfields = COUNT(vnet_fields),
 	.object_size = sizeof(struct vnet), .check = vnet_check, .resume = vnet_resume,
 };
 
