@@ -35,11 +35,11 @@ class Hosts:
 
     # --- guests -------------------------------------------------------------------------
 
-    def start(self, node, name, cmdline="", memory=8, elf="migrate-pattern.elf"):
+    def start(self, node, name, cmdline="", memory=8, cpus=1, elf="migrate-pattern.elf"):
         """A micro-guest on `node`, which beats when this returns."""
         self.api.upload(node, elf, os.path.join(self.build, "guest", elf))
-        self.api.post(node, "/v1/vms", {"name": name, "memory": memory, "nics": [],
-                                        "boot": {"multiboot": elf, "cmdline": cmdline}})
+        self.api.post(node, "/v1/vms", {"name": name, "memory": memory, "cpus": cpus,
+                                        "nics": [], "boot": {"multiboot": elf, "cmdline": cmdline}})
         self.api.post(node, f"/v1/vms/{name}/start")
         self.await_beats(node, name, 1)
 

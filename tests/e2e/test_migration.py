@@ -8,6 +8,7 @@ registers, its clocks and its devices; what a move damages shows on its console 
 
 import itertools
 import os
+import re
 import sys
 
 import pytest
@@ -19,12 +20,14 @@ BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
 
 from cable import Cable                         # noqa: E402
 from lablib.api import ApiError                 # noqa: E402
+from lablib.boot import complete                # noqa: E402
 from lablib.lab import Lab, Options             # noqa: E402
-from moving import MOVE_S, Hosts                        # noqa: E402
+from moving import MOVE_S, WAIT_S, Hosts        # noqa: E402
 
 MIG_NIC = 1
 SMALL = "pages=256 rate=100"            # a megabyte to move: these tests are about other things
 NUMBERS = itertools.count(1)            # each test has guests of its own
+SECOND_CPU = re.compile(r"CPU 1: (\d+) pages, (\d+) ticks, (\d+) calls")
 BYTES_MAX = 1.05                        # bytes sent for a byte that had to be sent
 
 
@@ -75,6 +78,40 @@ def test_there_and_back_with_equal_hashes(hosts, guest):
         assert status["bytes_sent"] <= BYTES_MAX * status["payload_bytes"]
         assert status["payload_bytes"] == 4096 * status["pages_sent"]
         assert status["pages_sent"] == sum(r["pages"] for r in status["rounds"])
+
+
+def second_cpu(hosts, node, name):
+    """What migrate-pair last said of CPU 1: pages written, ticks of its timer, calls answered."""
+    hosts.beat(node, name)              # nothing is wrong
+    text = complete(hosts.api.console(node, name)[0])
+    return [int(n) for n in SECOND_CPU.findall(text)[-1]]
+
+
+def test_two_cpus_move_there_and_back_while_both_run_and_call_each_other(hosts, guest):
+    name = guest("rate=100", cpus=2, elf="migrate-pair.elf")
+    assert len(hosts.api.get("a", f"/v1/vms/{name}")["vcpus"]) == 2
+    hosts.until(lambda: all(second_cpu(hosts, "a", name)), WAIT_S, "CPU 1 does not run")
+    for source, to in ("ab", "ba"):
+        status = hosts.move(source, name, to, verify=True)
+        assert status["ram_hash"] == hosts.incoming(to)["ram_hash"]
+        assert hosts.where(name) == [to]
+        hosts.nothing_left(source, name)
+        arrived = second_cpu(hosts, to, name)
+        hosts.await_beats(to, name, 3)
+        assert all(now > then for now, then in zip(second_cpu(hosts, to, name), arrived))
+
+
+def test_cpu_that_waits_for_its_start_is_started_where_the_guest_has_moved_to(hosts, guest):
+    name = guest("rate=100 parked", cpus=2, elf="migrate-pair.elf")
+    hosts.move("a", name, "b", verify=True)
+    hosts.await_beats("b", name, 1)
+    assert second_cpu(hosts, "b", name) == [0, 0, 0]
+    hosts.api.raw("b", "POST", f"/v1/vms/{name}/console", b"!")
+    hosts.until(lambda: all(second_cpu(hosts, "b", name)), WAIT_S, "CPU 1 does not start")
+    hosts.move("b", name, "a", verify=True)
+    arrived = second_cpu(hosts, "a", name)
+    hosts.await_beats("a", name, 3)
+    assert all(now > then for now, then in zip(second_cpu(hosts, "a", name), arrived))
 
 
 def test_downtime_is_what_its_parts_and_the_prediction_say(hosts, guest):
