@@ -17,12 +17,14 @@
 #define ETH_MTU            1500
 #define IPV4_PREFIX_MAX    32
 #define MAC_GROUP_BIT      1            /* in the first byte: broadcast or multicast */
+#define DHCP_SILENCE_S     10           /* then we say that nobody has answered      */
 
 struct port {
 	struct netif    netif;
 	struct vswitch *sw;
 	unsigned        number;
 	bool            had_address;    /* so that a new address is announced once */
+	uint64_t        complain_ns;    /* without an address by then, say so      */
 };
 
 static struct port ports[NICS_MAX];
@@ -104,6 +106,10 @@ static void on_status(struct netif *netif)
 	if (has && !p->had_address)
 		log_line("net: %s has the address %s", vswitch_name(p->sw),
 			 ip4addr_ntoa(netif_ip4_addr(netif)));
+	if (!has && p->had_address)
+		log_line("net: %s has lost its address: the lease is over", vswitch_name(p->sw));
+	if (p->had_address != has)
+		p->complain_ns = has ? NEVER_NS : time_now_ns() + DHCP_SILENCE_S * NS_PER_S;
 	p->had_address = has;
 }
 
@@ -195,17 +201,11 @@ enum err netif_attach(struct vswitch *s, const uint8_t mac[MAC_LEN], const struc
 	memcpy(p->netif.hwaddr, mac, MAC_LEN);
 	netif_add(&p->netif, &a.own, &a.mask, &a.gateway, p, setup, netif_input);
 	vswitch_gate(s, p->number, true);
+	p->complain_ns = c->dhcp ? time_now_ns() + DHCP_SILENCE_S * NS_PER_S : NEVER_NS;
 	return bring_up(&p->netif, c);
 }
 
 /* --- Time, and what people want to know ---------------------------------------------------- */
-
-uint64_t netif_poll(uint64_t now_ns)
-{
-	sys_check_timeouts();
-	PBUF_CHECK_FREE_OOSEQ();
-	return now_ns + sys_timeouts_sleeptime() * NS_PER_MS;
-}
 
 /* As RFC 5952 wants it: lwIP writes capitals. */
 static const char *ipv6_text(const ip6_addr_t *address)
@@ -216,6 +216,30 @@ static const char *ipv6_text(const ip6_addr_t *address)
 		if (*p >= 'A' && *p <= 'F')
 			*p = (char)(*p - 'A' + 'a');
 	return text;
+}
+
+/* lwIP asks again for as long as it takes, at growing intervals of at most a minute. */
+static uint64_t complain(struct port *p, uint64_t now_ns)
+{
+	if (now_ns >= p->complain_ns) {
+		log_line("net: %s: no DHCP server has answered in %u s; "
+			 "still asking, meanwhile at %s", vswitch_name(p->sw), DHCP_SILENCE_S,
+			 ipv6_text(netif_ip6_addr(&p->netif, 0)));
+		p->complain_ns = NEVER_NS;
+	}
+	return p->complain_ns;
+}
+
+uint64_t netif_poll(uint64_t now_ns)
+{
+	uint64_t next_ns;
+
+	sys_check_timeouts();
+	PBUF_CHECK_FREE_OOSEQ();
+	next_ns = now_ns + sys_timeouts_sleeptime() * NS_PER_MS;
+	for (unsigned i = 0; i < nports; i++)
+		next_ns = MIN(next_ns, complain(&ports[i], now_ns));
+	return next_ns;
 }
 
 bool netif_describe(unsigned i, char *out, size_t size)
