@@ -205,7 +205,7 @@ $(BUILD)/host/test_fuzz_%: $(BUILD)/host/obj/tests/fuzz/test_fuzz_%.o $(host-arc
 
 include tests/guest/guests.mk            # micro-guests for tests: build/guest/*.elf
 
-.PHONY: iso usb pxe setup linux gwctl demo check check-firmware bench soak
+.PHONY: iso usb pxe setup linux gwctl demo check check-firmware check-guests bench soak
 setup:                                   ## install what is needed, on Debian 12
 	$(V)tools/setup
 
@@ -246,6 +246,10 @@ check: setup                             ## every test; ends with "N passed, N f
 check-firmware: setup                    ## booting by CD, disk, USB, network; BIOS and UEFI
 	$(V)$(MAKE) --no-print-directory all
 	$(V)tools/check --build $(BUILD) firmware
+
+check-guests: setup                      ## long tests: Linux with two CPUs moves, a DHCP lease ends
+	$(V)$(MAKE) --no-print-directory all gwctl linux guests
+	$(V)tools/check --build $(BUILD) long
 
 soak: setup                              ## 50 moves back and forth, each page checked: minutes
 	$(V)$(MAKE) --no-print-directory all guests

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""Debian's Linux with two CPUs: it finds both, and goes on with both after a move."""
+
+import json
+import os
+import re
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [os.path.join(TOP, "tests/e2e"), os.path.join(TOP, "tools")]
+BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
+
+from lablib.boot import complete                # noqa: E402
+from lablib.lab import Lab, Options             # noqa: E402
+from moving import WAIT_S, Hosts                # noqa: E402
+
+BOOT_S = 1800                           # wall: Linux on an emulated host on a busy machine
+TROUBLE = re.compile(r"soft lockup|rcu.*stall|BUG:|Oops|Kernel panic|unstable|stuck")
+
+
+@pytest.fixture(scope="module")
+def hosts():
+    """Two hosts; on `a` runs the demo's guest with two CPUs."""
+    with open(os.path.join(BUILD, "guests/demo.json"), encoding="utf-8") as f:
+        definition = json.load(f)
+    definition["cpus"] = 2
+    for key in ("kernel", "initrd"):
+        definition["boot"][key] = os.path.join(os.path.abspath(BUILD), "guests",
+                                               definition["boot"][key])
+    lab = Lab(os.path.join(BUILD, "check/files/test_linux_two_cpus"))
+    os.makedirs(lab.directory, exist_ok=True)
+    with open(lab.path("demo.json"), "w", encoding="utf-8") as f:
+        json.dump(definition, f)
+    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), memory=256,
+                   vms=[(lab.path("demo.json"), "a")]), print)
+    h = Hosts(lab, BUILD)
+    h.until(lambda: "guest: ready" in h.api.console("a", "demo")[0], BOOT_S, "Linux is not up")
+    yield h
+    h.close()
+    lab.down()
+
+
+def shell(hosts, node, command):
+    """What `command` prints, typed on the guest's console."""
+    _, at = hosts.api.console(node, "demo")
+    hosts.api.raw(node, "POST", "/v1/vms/demo/console", f"{command}; echo the-'end'\n".encode())
+
+    def output():
+        return complete(hosts.api.console(node, "demo", at)[0])
+    hosts.until(lambda: "the-end" in output(), WAIT_S, f"the shell does not answer: {command}")
+    return output().partition("the-'end'")[2].partition("the-end")[0]
+
+
+def timer_interrupts(hosts, node):
+    """Of each CPU, so far."""
+    line = re.search(r"LOC:\s+(\d+)\s+(\d+)", shell(hosts, node, "grep LOC /proc/interrupts"))
+    return int(line[1]), int(line[2])
+
+
+def both_run(hosts, node):
+    """Both CPUs take timer interrupts."""
+    before = timer_interrupts(hosts, node)
+    hosts.until(lambda: all(now > then for now, then in
+                            zip(timer_interrupts(hosts, node), before)), WAIT_S,
+                f"a CPU of the guest at node {node} takes no timer interrupts")
+
+
+def test_linux_finds_both_cpus_and_keeps_them_over_a_move(hosts):
+    hosts.api.raw("a", "POST", "/v1/vms/demo/console", b"\n")           # wakes the shell
+    assert "0-1" in shell(hosts, "a", "cat /sys/devices/system/cpu/online")
+    both_run(hosts, "a")
+    status = hosts.move("a", "demo", "b", verify=True)
+    assert status["ram_hash"] == hosts.incoming("b")["ram_hash"]
+    both_run(hosts, "b")
+    assert "0-1" in shell(hosts, "b", "cat /sys/devices/system/cpu/online")
+    trouble = TROUBLE.findall(shell(hosts, "b", "dmesg"))
+    assert not trouble
