@@ -113,6 +113,8 @@ def build(holder_pid, taps):
             commands += [f"link set {dev} addrgenmode none"]
         commands += [f"link set {dev} master {br}" for dev in [f"{port}-br", *names]]
         commands += [f"link set {tap} txqueuelen {TAP_QUEUE_FRAMES}" for tap in names]
+        # Otherwise the bridge itself answers for the client's address, with a MAC of its own.
+        commands += [f"link set {br} arp off"]
         commands += [f"address add {client_address(wire)}/24 dev {port}"]
         commands += [f"link set {dev} up" for dev in [br, f"{port}-br", port, *names]]
     _ip(holder_pid, commands)
