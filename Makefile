@@ -193,6 +193,8 @@ two-hosts    := $(mig-objs) lib/task.o tests/host/two_hosts.o tests/host/chan_me
 $(addprefix $(BUILD)/host/,test_mig test_mig_strangers test_mig_memory test_fuzz_stream): \
     $(addprefix $(BUILD)/host/obj/,$(two-hosts))
 
+$(BUILD)/host/test_task: $(BUILD)/host/obj/lib/task.o
+
 $(BUILD)/host/test_%: $(BUILD)/host/obj/tests/host/test_%.o $(host-archive)
 	$(V)$(CC) $(host-cflags) $(filter %.o,$^) $(host-archive) -lcmocka -lpthread -o $@
 

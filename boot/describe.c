@@ -58,6 +58,18 @@ static void describe_memory(struct json_writer *w)
 	json_object_end(w);
 }
 
+static void describe_turns(struct json_writer *w)
+{
+	const struct sched_turns *t = sched_turns();
+
+	json_object(w, "turns");
+	json_u64(w, "count", t->count);
+	json_ms(w, "longest_ms", t->longest_ns);
+	json_string(w, "longest", t->longest);
+	json_u64(w, "too_long", t->too_long);
+	json_object_end(w);
+}
+
 static void describe_nics(struct json_writer *w)
 {
 	json_array(w, "nics");
@@ -159,6 +171,7 @@ void describe_node(struct json_writer *w)
 	json_u64(w, "boot_ticks", boot_ticks());
 	describe_features(w);
 	describe_memory(w);
+	describe_turns(w);
 	describe_networks(w);
 }
 

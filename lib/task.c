@@ -9,6 +9,7 @@
 #include "lib/task.h"
 
 #include "lib/config.h"
+#include "lib/fmt.h"
 #include "lib/log.h"
 #include "lib/task_arch.h"
 #include "lib/time.h"
@@ -16,6 +17,8 @@
 #define POLLS_MAX  8
 #define SLICE_NS   NS_PER_MS                    /* a turn while others are ready */
 #define ALONE_NS   (10 * NS_PER_MS)             /* a turn while nobody is        */
+
+_Static_assert(ALONE_NS < SCHED_TURN_MAX_NS, "a turn that ends when it should is not too long");
 
 enum task_state { TASK_FREE, TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_ENDED };
 
@@ -39,6 +42,8 @@ static sched_poll_fn *polls[POLLS_MAX];
 static unsigned npolls;
 static uint64_t idle_tsc;
 static uint64_t turn_end_ns;                    /* the running task shall yield by then */
+static uint64_t breath_end_ns;                  /* ... and long work by then            */
+static struct sched_turns turns;
 
 volatile bool sched_wanted;
 
@@ -104,6 +109,13 @@ enum err task_create(const char *name, void (*run)(void *arg), void *arg)
 void task_yield(void)
 {
 	leave(TASK_READY);
+}
+
+/* Interrupts are off while a task runs: a frame that came in, or a deadline, is seen by the clock. */
+void task_breathe(void)
+{
+	if (current && (sched_wanted || time_now_ns() >= breath_end_ns))
+		task_yield();
 }
 
 void event_signal(struct event *e)
@@ -181,13 +193,31 @@ static uint64_t wake_due(uint64_t now)
 	return next;
 }
 
+const struct sched_turns *sched_turns(void)
+{
+	return &turns;
+}
+
+static void count_turn(const char *name, uint64_t ns)
+{
+	turns.count++;
+	turns.too_long += ns > SCHED_TURN_MAX_NS;
+	if (ns <= turns.longest_ns)
+		return;
+	turns.longest_ns = ns;
+	fmt_format(turns.longest, sizeof(turns.longest), "%s", name);
+}
+
 static void run_one(struct task *t, uint64_t now, uint64_t next_ns)
 {
 	turn_end_ns = MIN(next_ns, now + (ready_first ? SLICE_NS : ALONE_NS));
+	breath_end_ns = MIN(turn_end_ns, now + SLICE_NS);
 	t->state = TASK_RUNNING;
 	current = t;
 	task_switch(&scheduler_stack, t->stack_pointer);
 	current = NULL;
+	/* A vCPU's name goes with its VM. */
+	count_turn(t->state == TASK_ENDED ? "a task at its end" : t->name, time_now_ns() - now);
 	if (t->state == TASK_ENDED) {
 		task_stack_free(t->stack_top);
 		t->state = TASK_FREE;
@@ -201,10 +231,12 @@ _Noreturn void sched_run(void (*idle)(uint64_t deadline_ns))
 		uint64_t now = time_now_ns();
 		uint64_t next_ns = run_polls(now);
 		next_ns = MIN(next_ns, wake_due(now));
+		uint64_t polled = time_now_ns();
+		count_turn("network", polled - now);
 		struct task *t = take_ready();
 		if (t) {
 			sched_wanted = false;
-			run_one(t, now, next_ns);
+			run_one(t, polled, next_ns);
 		} else if (!sched_wanted) {
 			uint64_t began = time_tsc();
 			idle(next_ns);

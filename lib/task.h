@@ -42,6 +42,13 @@ void task_yield(void);
 extern volatile bool sched_wanted;
 static inline bool task_should_yield(void) { return sched_wanted; }
 
+/*
+ * Long work calls this after every step of a fraction of a millisecond: it lets others run when
+ * somebody waits or the work had its millisecond.  From a task; elsewhere (at boot) it does
+ * nothing.  What the caller looked at before may have changed after it.
+ */
+void task_breathe(void);
+
 /* From an interrupt handler: a poll function has work. */
 void sched_poke(void);
 
@@ -62,6 +69,20 @@ _Noreturn void sched_run(void (*idle)(uint64_t deadline_ns));
 
 /* TSC ticks for which nobody had anything to do, since sched_run(). */
 uint64_t sched_idle_tsc(void);
+
+/*
+ * How long anybody kept the CPU for himself since sched_run(): a task from its turn's begin to its
+ * wait or yield, or all poll functions together.  Beyond SCHED_TURN_MAX_NS somebody broke the
+ * promise that a turn is short, and the name says who.
+ */
+#define SCHED_TURN_MAX_NS  (20 * NS_PER_MS)
+#define SCHED_NAME_MAX     32
+struct sched_turns {
+	uint64_t count, too_long;
+	uint64_t longest_ns;
+	char     longest[SCHED_NAME_MAX];       /* the task's name, or "network" */
+};
+const struct sched_turns *sched_turns(void);
 
 /* The running task's name, "boot" before sched_run(), for panic screens. */
 const char *task_name(void);

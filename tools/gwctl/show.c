@@ -43,6 +43,12 @@ static void print_memory(const json_t *m)
 	       real_of(m, "hypervisor_bytes") / MIB);
 }
 
+static void print_turns(const json_t *t)
+{
+	printf("turns      %lld, longest %.1f ms (%s), %lld too long\n", int_of(t, "count"),
+	       real_of(t, "longest_ms"), text_of(t, "longest"), int_of(t, "too_long"));
+}
+
 static void print_port(const json_t *p)
 {
 	printf("  port %-3lld %-7s %-14s %-6s  in %10lld frames  out %10lld frames  dropped %lld\n",
@@ -88,6 +94,7 @@ static void print_node(const json_t *n)
 	       text_of(n, "virtualization"), real_of(n, "uptime_ms") / 1000,
 	       real_of(n, "tsc_khz") / 1000);
 	print_memory(json_object_get(n, "memory"));
+	print_turns(json_object_get(n, "turns"));
 	print_networks(n);
 	json_array_foreach(json_object_get(n, "features"), i, f)
 		printf("%-10s %s%s%s\n", true_of(f, "found") ? "found" : "missing",
