@@ -111,7 +111,7 @@ void task_yield(void)
 	leave(TASK_READY);
 }
 
-/* Interrupts are off while a task runs: a frame that came in, or a deadline, is seen by the clock. */
+/* Interrupts are off while a task runs: only the clock tells that others may be waiting. */
 void task_breathe(void)
 {
 	if (current && (sched_wanted || time_now_ns() >= breath_end_ns))
