@@ -33,23 +33,25 @@ static bool string_step(struct vcpu *v, const struct exit *x, const struct cpu_m
 	struct access a = { x->io.port, x->io.size, (uint8_t)v->id, clock_now_ns(&vm->clock) };
 	uint64_t linear = pagewalk_linear(mode, seg, *index, x->io.addr_size), value = 0, fault;
 	uint32_t error;
+	bool done;
 
 	if (x->io.in) {
 		/* The page is checked first: what a device gave cannot be put back. */
-		if (!pagewalk_check(&vm->mem, mode, linear, x->io.size, WALK_WRITE, &fault,
-		                    &error)) {
-			vcpu_raise_page_fault(v, fault, error);
-			return false;
-		}
-		value = bus_read(&vm->bus, BUS_IO, &a);
-		pagewalk_write(&vm->mem, mode, linear, &value, x->io.size, &fault, &error);
+		done = pagewalk_check(&vm->mem, mode, linear, x->io.size, WALK_WRITE, &fault,
+		                      &error);
+		if (done)
+			value = bus_read(&vm->bus, BUS_IO, &a);
+		done = done && pagewalk_write(&vm->mem, mode, linear, &value, x->io.size, &fault,
+		                              &error);
 	} else {
-		if (!pagewalk_read(&vm->mem, mode, linear, &value, x->io.size, WALK_READ, &fault,
-		                   &error)) {
-			vcpu_raise_page_fault(v, fault, error);
-			return false;
-		}
-		bus_write(&vm->bus, BUS_IO, &a, value);
+		done = pagewalk_read(&vm->mem, mode, linear, &value, x->io.size, WALK_READ, &fault,
+		                     &error);
+		if (done)
+			bus_write(&vm->bus, BUS_IO, &a, value);
+	}
+	if (!done) {
+		vcpu_raise_page_fault(v, fault, error);
+		return false;
 	}
 	uint64_t step = v->rflags & RFLAGS_DF ? -(uint64_t)x->io.size : x->io.size;
 	gpr_put(index, *index + step, x->io.addr_size);

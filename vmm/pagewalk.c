@@ -10,6 +10,7 @@
 #include "arch/x86_64/defs/cr.h"
 #include "arch/x86_64/defs/msr.h"
 #include "arch/x86_64/defs/pte.h"
+#include "lib/log.h"
 
 #define USER_CPL        3
 
@@ -178,16 +179,24 @@ bool pagewalk_check(struct mem *m, const struct cpu_mode *mode, uint64_t linear,
 	return true;
 }
 
+/*
+ * Both pages are known before the first byte is written: the write may change the very tables that
+ * lead to the second one.
+ */
 bool pagewalk_write(struct mem *m, const struct cpu_mode *mode, uint64_t linear, const void *from,
                     uint64_t len, uint64_t *fault, uint32_t *error)
 {
-	gpa_t at;
+	struct { gpa_t at; uint64_t len; } part[2];
+	unsigned n = 0;
 
-	if (!pagewalk_check(m, mode, linear, len, WALK_WRITE, fault, error))
-		return false;
-	for (uint64_t done = 0, run; done < len; done += run) {
-		piece(m, mode, linear + done, len - done, WALK_WRITE, &at, &run, fault, error);
-		mem_write(m, at, (const uint8_t *)from + done, run);
+	ASSERT(len <= PAGE_SIZE);
+	for (uint64_t done = 0; done < len; done += part[n++].len)
+		if (!piece(m, mode, linear + done, len - done, WALK_WRITE, &part[n].at,
+		           &part[n].len, fault, error))
+			return false;
+	for (unsigned i = 0; i < n; i++) {
+		mem_write(m, part[i].at, from, part[i].len);
+		from = (const uint8_t *)from + part[i].len;
 	}
 	return true;
 }

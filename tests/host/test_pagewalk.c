@@ -211,6 +211,23 @@ static void copies_cross_pages_or_fault_where_they_must(void **state)
 	assert_int_equal(got[1], 1);                                    /* nothing was written */
 }
 
+/* The first half of the write takes the second page away: it was translated before that. */
+static void a_write_that_changes_its_own_tables_is_still_whole(void **state)
+{
+	uint64_t at = (HIGH & ~MASK(20, 0)) + 510 * PAGE_SIZE + 0xff8, fault, got;
+	static const uint64_t data[2] = { 0, 0x1122334455667788 };
+	uint32_t error;
+
+	(void)state;
+	map_4k(RW);
+	put(0x4000, 510, 0x4000 | RW);                  /* the page holds its own table */
+	put(0x4000, 511, 0xa000 | RW);
+	assert_true(pagewalk_write(&mem, &long_mode, at, data, sizeof(data), &fault, &error));
+	assert_int_equal(get(0x4000, 511), 0);
+	mem_read(&mem, gpa(0xa000), &got, sizeof(got));
+	assert_int_equal(got, data[1]);
+}
+
 static void segments_have_bases_except_in_64_bit_mode(void **state)
 {
 	struct cpu_mode m = long_mode;
@@ -237,6 +254,7 @@ int main(void)
 		cmocka_unit_test_setup(two_levels_and_4_mib_pages, fresh),
 		cmocka_unit_test_setup(without_paging_linear_is_physical, fresh),
 		cmocka_unit_test_setup(copies_cross_pages_or_fault_where_they_must, fresh),
+		cmocka_unit_test_setup(a_write_that_changes_its_own_tables_is_still_whole, fresh),
 		cmocka_unit_test_setup(segments_have_bases_except_in_64_bit_mode, fresh),
 	};
 	void *pool = aligned_alloc(FRAME_SIZE, 32 * MIB);
