@@ -17,6 +17,7 @@
 #define POLLS_MAX  8
 #define SLICE_NS   NS_PER_MS                    /* a turn while others are ready */
 #define ALONE_NS   (10 * NS_PER_MS)             /* a turn while nobody is        */
+#define LEAST_NS   (50 * NS_PER_US)             /* a turn, whoever is late       */
 
 _Static_assert(ALONE_NS < SCHED_TURN_MAX_NS, "a turn that ends when it should is not too long");
 
@@ -211,6 +212,7 @@ static void count_turn(const char *name, uint64_t ns)
 static void run_one(struct task *t, uint64_t now, uint64_t next_ns)
 {
 	turn_end_ns = MIN(next_ns, now + (ready_first ? SLICE_NS : ALONE_NS));
+	turn_end_ns = MAX(turn_end_ns, now + LEAST_NS);
 	breath_end_ns = MIN(turn_end_ns, now + SLICE_NS);
 	t->state = TASK_RUNNING;
 	current = t;

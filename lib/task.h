@@ -52,7 +52,10 @@ void task_breathe(void);
 /* From an interrupt handler: a poll function has work. */
 void sched_poke(void);
 
-/* The latest time at which the running task must yield: the nearest deadline of any sleeper. */
+/*
+ * The latest time at which the running task must yield: the nearest deadline of any sleeper, but
+ * at least 50 us from the beginning of its turn, so that it gets somewhere.
+ */
 uint64_t sched_deadline_ns(void);
 
 /*

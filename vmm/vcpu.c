@@ -22,6 +22,7 @@
 #include "vmm/vm.h"
 
 #define SLICE_MAX_NS            (10 * NS_PER_MS)
+#define SLICE_LEAST_NS          (50 * NS_PER_US)
 #define THROTTLE_PERIOD_NS      (20 * NS_PER_MS) /* a throttled VM runs in the first part of each */
 #define TRACE_ADDRESS           MASK(47, 0)     /* 16 bits are for the kind         */
 #define VECTOR_LAST             31              /* of the exceptions                */
@@ -286,11 +287,15 @@ static bool throttled(const struct vm *vm, uint64_t now_ns, uint64_t *change_ns)
 	return phase >= part;
 }
 
+/*
+ * Up to the nearest deadline of the guest, of the throttle or of others; those who are late already
+ * leave it v->least_ns, so that a busy host slows guests down but does not stop them.
+ */
 static void set_slice(struct vcpu *v)
 {
 	uint64_t due = run_due(v->vm);
 	uint64_t now = time_now_ns();
-	uint64_t end = MIN(now + SLICE_MAX_NS, sched_deadline_ns()), change;
+	uint64_t end = MIN(now + SLICE_MAX_NS, MAX(sched_deadline_ns(), v->least_ns)), change;
 
 	end = MIN(end, clock_host_ns(&v->vm->clock, due));
 	if (v->vm->throttle && !throttled(v->vm, now, &change))
@@ -509,6 +514,7 @@ static void run(struct vcpu *v)
 	v->halted = false;
 	v->attention = false;
 	v->slice_stale = v->others_ran = true;
+	v->least_ns = time_now_ns() + SLICE_LEAST_NS;
 	v->vm->inside++;
 	do
 		r = vcpu_turn(v);

@@ -43,6 +43,7 @@ struct vcpu {
 	bool          slice_stale;      /* o  slice_tsc is to be computed anew                */
 	bool          others_ran;       /* o  since the last entry: see virt_ops.enter()      */
 	uint8_t       insn_len;         /* o  of the instruction being emulated               */
+	uint64_t      least_ns;         /* o  others do not end the slice before (host time)  */
 	uint64_t      slice_for_ns;     /* o  VM deadline for which slice_tsc was computed    */
 	struct event  wake;             /* a  something changed: look again                   */
 	struct vlapic lapic;            /* o                                                  */

@@ -230,6 +230,47 @@ static void the_slice_ends_with_the_nearest_deadline(void **state)
 	assert_int_equal(fake_cpu.injected[0].vector, VECTOR);
 }
 
+static uint64_t shortest_ns;
+static void note_the_slice(struct vcpu *one)
+{
+	uint64_t slice_ns = one->slice_tsc > support_now_ns ? one->slice_tsc - support_now_ns : 0;
+
+	shortest_ns = MIN(shortest_ns, slice_ns);
+	support_now_ns += slice_ns;
+}
+
+/* Polls that take longer than a turn, a sleeper that is due: the guest goes on all the same. */
+static void others_that_are_late_leave_the_guest_a_slice(void **state)
+{
+	(void)state;
+	shortest_ns = NEVER_NS;
+	fake_tasks.sched_deadline_ns = support_now_ns - NS_PER_MS;
+	for (int i = 0; i < 5; i++)
+		fake_push_step((struct fake_step){ .x = insn(EXIT_SLICE, 0),
+		                                   .before = note_the_slice });
+	fake_run(vm, 0);
+	assert_int_equal(fake_cpu.entries, 5 + 1);
+	assert_int_equal(shortest_ns, 50 * NS_PER_US);
+	assert_true(fake_tasks.yields >= 5);            /* and they get the CPU right after */
+}
+
+/* A guest that keeps changing its timer does not earn a new minimum each time. */
+static void the_least_slice_is_of_the_turn_not_of_each_deadline(void **state)
+{
+	(void)state;
+	v->least_ns = support_now_ns + 50 * NS_PER_US;
+	fake_tasks.sched_deadline_ns = support_now_ns;
+	for (int i = 0; i < 3; i++)
+		fake_push(insn(EXIT_WBINVD, 2));
+	uint64_t end = v->least_ns;
+	for (int i = 0; i < 3; i++) {
+		v->slice_stale = true;
+		vcpu_turn(v);
+		assert_int_equal(fake_cpu.slice_tsc, MAX(end, support_now_ns));
+		support_now_ns += 30 * NS_PER_US;
+	}
+}
+
 static void the_tsc_offset_follows_the_clock(void **state)
 {
 	(void)state;
@@ -508,6 +549,8 @@ int main(void)
 		T(code_outside_ram_is_the_end),
 		T(a_triple_fault_stops_only_this_vm),
 		T(the_slice_ends_with_the_nearest_deadline),
+		T(others_that_are_late_leave_the_guest_a_slice),
+		T(the_least_slice_is_of_the_turn_not_of_each_deadline),
 		T(the_tsc_offset_follows_the_clock),
 		T(kvmclock_says_vm_time_before_and_after_a_stop),
 		T(a_vendor_learns_when_data_of_others_was_used),
