@@ -38,7 +38,7 @@ vmx-objs  += arch/x86_64/vmx/vmx_check.o                        # entry rules, a
 vmx-objs  += arch/x86_64/vmx/ept.o arch/x86_64/vmx/vmx_state.o arch/x86_64/vmx/vmx_entry.o
 
 vmm-objs  := vmm/vm_config.o vmm/vm.o vmm/vcpu.o vmm/exit.o       # life of a VM: create, run,
-vmm-objs  += vmm/virt.o vmm/dump.o                              # why it stopped
+vmm-objs  += vmm/virt.o vmm/dump.o vmm/fault.o                  # why it stopped
 vmm-objs  += vmm/cpu_state.o                                    # what a CPU is
 vmm-objs  += vmm/mem.o vmm/stage2.o vmm/dirty.o                 # its memory; changed pages
 vmm-objs  += vmm/io.o vmm/bus.o vmm/machine.o                   # its board,
@@ -157,7 +157,7 @@ pure-objs    += vmm/bus.o vmm/clock.o vmm/kvmclock.o vmm/trace.o vmm/image.o vmm
 pure-objs    += vmm/cpu_baseline.o vmm/cpuid_compare.o vmm/vm_cpu.o
 pure-objs    += vmm/cpuid.o vmm/msr.o vmm/insn_decode.o vmm/mmio.o vmm/pagewalk.o vmm/io.o
 pure-objs    += vmm/vm_config.o vmm/vm.o vmm/vcpu.o vmm/exit.o vmm/virt.o vmm/dump.o
-pure-objs    += vmm/load_linux.o vmm/load_multiboot.o
+pure-objs    += vmm/load_linux.o vmm/load_multiboot.o vmm/fault.o
 pure-objs    += net/vswitch.o net/announce.o net/nic.o net/endpoint.o net/lwip_port/checksum.o
 pure-objs    += net/session.o net/route.o net/http.o
 pure-objs    += mig/state.o mig/wire.o mig/section.o mig/hello.o mig/compat.o mig/ramhash.o

@@ -122,6 +122,9 @@ static enum resume on_fault(struct vcpu *v, const struct exit *x)
 
 	if (mem_is_ram(&vm->mem, at, 1))
 		return on_ram_fault(v, x);
+	if (v->again.type != EVENT_NONE)        /* no instruction is at fault that we could decode */
+		return exit_fail(v, "the delivery of vector %u goes to %#lx, where there is no RAM",
+		                 v->again.vector, at.v);
 	if (x->fault.walk)
 		return exit_fail(v, "a page table of the guest is at %#lx, where there is no RAM",
 		                 at.v);
@@ -189,7 +192,7 @@ static enum resume on_gp(struct vcpu *v, const struct exit *x)
 static enum resume on_triple(struct vcpu *v, const struct exit *x)
 {
 	(void)x;
-	return exit_fail(v, "triple fault: an exception while the double fault was delivered");
+	return exit_fail(v, "triple fault: a fault while the double fault was delivered");
 }
 
 static enum resume on_fatal(struct vcpu *v, const struct exit *x)

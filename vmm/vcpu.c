@@ -17,6 +17,7 @@
 #include "arch/x86_64/defs/msr.h"
 #include "lib/log.h"
 #include "lib/time.h"
+#include "vmm/fault.h"
 #include "vmm/kvmclock.h"
 #include "vmm/pagewalk.h"
 #include "vmm/vm.h"
@@ -355,6 +356,15 @@ static void deliver_event(struct vcpu *v)
 	inject(v, &event);
 }
 
+/* A handler raised a fault about an event that was on its way in.  False: a triple fault. */
+static bool merge_faults(struct vcpu *v)
+{
+	struct inject first = v->again;
+
+	v->again.type = EVENT_NONE;
+	return fault_merge(&first, &v->exception, &v->exception);
+}
+
 /* One event an entry; a window exit is asked for only while something must wait. */
 static void deliver(struct vcpu *v)
 {
@@ -398,6 +408,8 @@ enum resume vcpu_turn(struct vcpu *v)
 	if (v->slice_stale || v->slice_for_ns != vm->bus.deadline_ns)
 		set_slice(v);
 	make_current(v);                        /* a handler may have looked at another vCPU */
+	if (v->exception.type && v->again.type && !merge_faults(v))
+		return exit_fail(v, "triple fault: a fault while the double fault was delivered");
 	deliver(v);
 	virt->enter(v, &x);
 	v->exits[x.kind]++;

@@ -117,10 +117,14 @@ enum err vcpu_fetch(struct vcpu *v, uint64_t linear, void *to, uint64_t len);
 #define VECTOR_NMI 2
 #define VECTOR_UD 6
 #define VECTOR_DF 8
+#define VECTOR_TS 10
+#define VECTOR_NP 11
 #define VECTOR_SS 12
 #define VECTOR_GP 13
 #define VECTOR_PF 14
 #define VECTOR_AC 17
 #define VECTOR_MC 18
+#define VECTOR_VE 20
+#define VECTOR_CP 21
 
 #endif

@@ -26,14 +26,19 @@ static void an_interrupt_is_injected_once(void **state)
 	assert_false(v->irq_check);
 }
 
+static void give_a_fault(struct vcpu *one)
+{
+	vcpu_raise_error(one, VECTOR_GP, 0);
+}
+
 static void the_order_is_again_exception_nmi_interrupt(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 4; i++)
+	fake_push_step((struct fake_step){ .x = insn(EXIT_WBINVD, 2), .before = give_a_fault });
+	for (int i = 1; i < 4; i++)
 		fake_push(insn(EXIT_WBINVD, 2));
 	send(VECTOR);
 	v->nmi_pending = true;
-	vcpu_raise_error(v, VECTOR_GP, 0);
 	v->again = (struct inject){ .type = EVENT_SOFT_IRQ, .vector = 0x80, .insn_len = 2 };
 	for (int i = 0; i < 4; i++) {
 		vcpu_turn(v);
@@ -45,6 +50,40 @@ static void the_order_is_again_exception_nmi_interrupt(void **state)
 	assert_true(fake_cpu.injected[1].has_error);
 	assert_int_equal(fake_cpu.injected[2].type, EVENT_NMI);
 	assert_int_equal(fake_cpu.injected[3].vector, VECTOR);
+}
+
+/* SDM vol. 3, "Interrupt 8 - Double Fault Exception": all pairs are in test_fault.c. */
+static void a_fault_about_an_event_on_its_way_in_takes_its_place(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		fake_push(insn(EXIT_WBINVD, 2));
+	v->again = (struct inject){ .type = EVENT_IRQ, .vector = 0x80 };
+	vcpu_raise_error(v, VECTOR_GP, 0x402);
+	vcpu_turn(v);
+	assert_int_equal(fake_cpu.injected[0].vector, VECTOR_GP);
+	v->again = fake_cpu.injected[0];                        /* its delivery fails as well */
+	vcpu_raise_error(v, VECTOR_SS, 0);
+	vcpu_turn(v);
+	assert_int_equal(fake_cpu.injected[1].vector, VECTOR_DF);
+	assert_int_equal(fake_cpu.ninjected, 2);
+	v->again = fake_cpu.injected[1];
+	vcpu_raise_error(v, VECTOR_PF, 0);
+	assert_int_equal(vcpu_turn(v), RESUME_STOP);
+	assert_int_equal(fake_cpu.ninjected, 2);
+	assert_int_equal(fake_cpu.entries, 2);                  /* the third was not entered */
+	assert_int_equal(vm->run, VM_FAILED);
+	assert_non_null(strstr(vm->why, "triple fault"));
+}
+
+/* There is no instruction to emulate: RIP is where the interrupt came. */
+static void a_delivery_that_needs_what_is_not_ram_is_not_emulated(void **state)
+{
+	(void)state;
+	v->again = (struct inject){ .type = EVENT_IRQ, .vector = 0x80 };
+	assert_int_equal(exit_dispatch(v, &(struct exit){ .kind = EXIT_FAULT,
+	                 .fault = { .addr = gpa(0xe0000000), .write = true } }), RESUME_STOP);
+	assert_non_null(strstr(vm->why, "delivery of vector 128 goes to 0xe0000000"));
 }
 
 static void a_blocked_interrupt_asks_for_a_window(void **state)
@@ -171,6 +210,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(an_interrupt_is_injected_once),
 		T(the_order_is_again_exception_nmi_interrupt),
+		T(a_fault_about_an_event_on_its_way_in_takes_its_place),
+		T(a_delivery_that_needs_what_is_not_ram_is_not_emulated),
 		T(a_blocked_interrupt_asks_for_a_window),
 		T(an_nmi_in_the_shadow_of_sti_waits_and_wakes_from_hlt),
 		T(a_handler_that_looks_at_another_vcpu_does_no_harm),

@@ -58,7 +58,8 @@ static void finish_debug(struct vcpu *v, const struct vmx *hw, uint64_t new)
 
 /*
  * An exception that exits only so that a guest cannot hang the host with it: the guest gets it
- * after all, in the place of the event during whose delivery it came, as on a bare CPU.
+ * after all, in the place of the event during whose delivery it came, as on a bare CPU (both #DB
+ * and #AC are benign, so fault_merge() would say the same).
  */
 static void resolve_exception(struct vcpu *v, const struct vmx *hw, const struct vmx_raw *raw)
 {
