@@ -233,6 +233,7 @@ static void describe_vcpus(struct json_writer *w, const struct vm *vm)
 		json_object(w, NULL);
 		json_u64(w, "id", i);
 		json_bool(w, "halted", v->halted);
+		json_bool(w, "deaf", vcpu_is_deaf(v));
 		json_format(w, "rip", "%016lx", v->rip);
 		json_u64(w, "ran_ticks", v->ran_tsc);
 		json_ms(w, "ran_ms", time_tsc_to_ns(v->ran_tsc));
@@ -274,6 +275,8 @@ void describe_vm(struct json_writer *w, const struct vm *vm, bool whole)
 	json_string(w, "state", vm->stun ? "STUNNED" : vm_run_name(vm->run));
 	if (vm->why[0])
 		json_string(w, "why", vm->why);
+	else if (vm_is_halted(vm))
+		json_string(w, "why", "halted with interrupts off");
 	json_u64(w, "memory", vm->config.ram_bytes / MIB);
 	json_u64(w, "cpus", vm->config.cpus);
 	json_string(w, "cpu", cpu_baseline_name(&vm->config.cpu));

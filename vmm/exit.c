@@ -122,7 +122,7 @@ static enum resume on_fault(struct vcpu *v, const struct exit *x)
 
 	if (mem_is_ram(&vm->mem, at, 1))
 		return on_ram_fault(v, x);
-	if (v->again.type != EVENT_NONE)        /* no instruction is at fault that we could decode */
+	if (v->again.type != EVENT_NONE)        /* there is no instruction to decode */
 		return exit_fail(v, "the delivery of vector %u goes to %#lx, where there is no RAM",
 		                 v->again.vector, at.v);
 	if (x->fault.walk)

@@ -23,8 +23,8 @@ bool pagewalk(struct mem *m, const struct cpu_mode *mode, uint64_t linear, enum 
 
 /*
  * Copies by linear address, across page ends.  False: `*fault` is the linear address that faults,
- * `*error` the code.  A page outside RAM counts as not present.  A write is of up to PAGE_SIZE bytes
- * and happens as a whole or not at all.
+ * `*error` the code.  A page outside RAM counts as not present.  A write is of up to PAGE_SIZE
+ * bytes and happens as a whole or not at all.
  */
 bool pagewalk_read(struct mem *m, const struct cpu_mode *mode, uint64_t linear, void *to,
                    uint64_t len, enum walk_access access, uint64_t *fault, uint32_t *error);

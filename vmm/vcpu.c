@@ -73,6 +73,7 @@ void vcpu_reset(struct vcpu *v)
 	vlapic_init(&v->lapic, v->id, v->id == 0, &v->vm->clock);
 	v->again = v->exception = (struct inject){ .type = EVENT_NONE };
 	v->nmi_pending = v->init_pending = v->sipi_pending = v->halted = false;
+	v->deaf_told = false;
 	v->wait_sipi = v->id != 0;
 	v->tsc_adjust = 0;
 	v->pvclock_gpa = 0;
@@ -496,6 +497,15 @@ static void leave(struct vm *vm)
 		vm_quiet(vm);
 }
 
+static void tell_deaf(struct vcpu *v)
+{
+	if (!vcpu_is_deaf(v) || v->deaf_told)
+		return;
+	v->deaf_told = true;
+	log_line("%s: vCPU %u halted with interrupts off: only NMI, INIT or a reset can wake it",
+	         v->vm->config.name, v->id);
+}
+
 /* What is due may send a frame with a request to start or delete this very VM: not from within. */
 static void halt(struct vcpu *v)
 {
@@ -503,6 +513,7 @@ static void halt(struct vcpu *v)
 	uint64_t due = run_due(v->vm);
 	leave(v->vm);
 
+	tell_deaf(v);
 	if (!woken(v))
 		event_wait(&v->wake, clock_host_ns(&v->vm->clock, due));
 }

@@ -32,6 +32,7 @@ struct vcpu {
 	struct inject exception;        /* o  raised by a handler, to be delivered next       */
 	bool          nmi_pending;      /* a                                                  */
 	bool          halted;           /* o  after HLT, until an interrupt                   */
+	bool          deaf_told;        /* o  the log has been told of vcpu_is_deaf()         */
 	bool          wait_sipi;        /* o  an application processor before SIPI            */
 	bool          init_pending;     /* a  an INIT arrived; the task acts on it            */
 	bool          sipi_pending;     /* a  a SIPI arrived, with this vector                */
@@ -102,6 +103,12 @@ static inline void vcpu_skip(struct vcpu *v, unsigned insn_len)
 {
 	v->rip += insn_len;
 	v->irq_blocked = !(v->rflags & RFLAGS_IF);
+}
+
+/* Halted with interrupts off: only an NMI, INIT or a reset can wake it. */
+static inline bool vcpu_is_deaf(const struct vcpu *v)
+{
+	return v->halted && v->irq_blocked && !v->nmi_pending;
 }
 
 /* A guest's fault: delivered before the next instruction.  RESUME_SAME must follow. */

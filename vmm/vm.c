@@ -71,8 +71,6 @@ static void gate(struct vm *vm, bool open)
 		vm_hooks.nic_gate(vm, open);
 }
 
-/* --- What it is made of ----------------------------------------------------------------------- */
-
 /* --- Making and unmaking ---------------------------------------------------------------------- */
 
 static enum err make_ram(struct vm *vm)

@@ -140,6 +140,16 @@ struct vm *vm_find(const char *name);                   /* NULL: none */
 struct vm *vm_at(unsigned i);                           /* i < VMS_MAX; NULL: slot is empty */
 const char *vm_run_name(enum vm_run run);
 
+/* It runs, but no vCPU of it will ever do anything again by itself: halted, interrupts off. */
+static inline bool vm_is_halted(const struct vm *vm)
+{
+	bool halted = vm->run == VM_RUNNING;
+
+	for (unsigned i = 0; i < vm->config.cpus; i++)
+		halted &= vcpu_is_deaf(vm->vcpu[i]) || vm->vcpu[i]->wait_sipi;
+	return halted;
+}
+
 /* All sections in load order (clock, interrupt controllers, devices, vCPUs); false at the end. */
 bool vm_section(struct vm *vm, unsigned i, struct section_ref *out);
 

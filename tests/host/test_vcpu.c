@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/host/test_vcpu.c - the run loop of a vCPU against a CPU on paper: what it delivers and
- * when, how long it lets the guest run, how it halts, yields, parks, and what travels.
+ * tests/host/test_vcpu.c - the run loop of a vCPU against a CPU on paper: what its
+ * handlers do, how it halts, yields, parks, and what travels.  See also test_vcpu_events.c and
+ * test_vcpu_time.c.
  */
 #include "tests/host/support.h"
 
@@ -10,8 +11,8 @@
 #include "arch/x86_64/defs/apic.h"
 #include "arch/x86_64/defs/cr.h"
 #include "arch/x86_64/defs/msr.h"
+#include "lib/log.h"
 #include "tests/host/vcpu_loop.h"
-#include "vmm/kvmclock.h"
 
 /* --- RIP and registers ------------------------------------------------------------------------ */
 
@@ -192,145 +193,6 @@ static void a_triple_fault_stops_only_this_vm(void **state)
 	assert_false(vm->clock.running);
 }
 
-/* --- Time ------------------------------------------------------------------------------------- */
-
-static void the_slice_ends_with_the_nearest_deadline(void **state)
-{
-	(void)state;
-	for (int i = 0; i < 6; i++)
-		fake_push(insn(EXIT_WBINVD, 2));
-	vcpu_turn(v);
-	assert_int_equal(fake_cpu.slice_tsc,
-	                 support_now_ns + 10 * NS_PER_MS); /* nobody wants anything */
-
-	fake_tasks.sched_deadline_ns = support_now_ns + NS_PER_MS;
-	v->slice_stale = true;
-	vcpu_turn(v);
-	assert_int_equal(fake_cpu.slice_tsc, support_now_ns + NS_PER_MS);
-
-	/* One shot in 50 us of VM time, by the APIC timer at divide by 1. */
-	vlapic_write(&v->lapic, APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1, 0);
-	v->lapic.lvt[VLAPIC_TIMER] = VECTOR;
-	fake_cpu.nsteps = fake_cpu.next;
-	v->gpr[GPR_RCX] = MSR_TSC_DEADLINE;
-	v->lapic.lvt[VLAPIC_TIMER] = VECTOR | PUT(APIC_LVT_TIMER_MODE, APIC_TIMER_DEADLINE);
-	uint64_t deadline = clock_guest_tsc(&vm->clock) + 50000;
-	v->gpr[GPR_RAX] = (uint32_t)deadline;
-	v->gpr[GPR_RDX] = deadline >> 32;
-	fake_push((struct exit){ .kind = EXIT_MSR, .insn_len = 2, .msr = { .write = true } });
-	fake_push(insn(EXIT_SLICE, 0));
-	fake_push(insn(EXIT_WBINVD, 2));
-	assert_int_equal(vcpu_turn(v), RESUME_NEXT);
-	vcpu_turn(v);
-	assert_int_equal(fake_cpu.slice_tsc, support_now_ns + 50000);
-	assert_int_equal(fake_cpu.ninjected, 0);
-	support_now_ns += 50000;
-	vcpu_turn(v); /* it has come: the interrupt goes in */
-	assert_int_equal(fake_cpu.ninjected, 1);
-	assert_int_equal(fake_cpu.injected[0].vector, VECTOR);
-}
-
-static uint64_t shortest_ns;
-static void note_the_slice(struct vcpu *one)
-{
-	uint64_t slice_ns = one->slice_tsc > support_now_ns ? one->slice_tsc - support_now_ns : 0;
-
-	shortest_ns = MIN(shortest_ns, slice_ns);
-	support_now_ns += slice_ns;
-}
-
-/* Polls that take longer than a turn, a sleeper that is due: the guest goes on all the same. */
-static void others_that_are_late_leave_the_guest_a_slice(void **state)
-{
-	(void)state;
-	shortest_ns = NEVER_NS;
-	fake_tasks.sched_deadline_ns = support_now_ns - NS_PER_MS;
-	for (int i = 0; i < 5; i++)
-		fake_push_step((struct fake_step){ .x = insn(EXIT_SLICE, 0),
-		                                   .before = note_the_slice });
-	fake_run(vm, 0);
-	assert_int_equal(fake_cpu.entries, 5 + 1);
-	assert_int_equal(shortest_ns, 50 * NS_PER_US);
-	assert_true(fake_tasks.yields >= 5);            /* and they get the CPU right after */
-}
-
-/* A guest that keeps changing its timer does not earn a new minimum each time. */
-static void the_least_slice_is_of_the_turn_not_of_each_deadline(void **state)
-{
-	(void)state;
-	v->least_ns = support_now_ns + 50 * NS_PER_US;
-	fake_tasks.sched_deadline_ns = support_now_ns;
-	for (int i = 0; i < 3; i++)
-		fake_push(insn(EXIT_WBINVD, 2));
-	uint64_t end = v->least_ns;
-	for (int i = 0; i < 3; i++) {
-		v->slice_stale = true;
-		vcpu_turn(v);
-		assert_int_equal(fake_cpu.slice_tsc, MAX(end, support_now_ns));
-		support_now_ns += 30 * NS_PER_US;
-	}
-}
-
-static void the_tsc_offset_follows_the_clock(void **state)
-{
-	(void)state;
-	fake_push(insn(EXIT_WBINVD, 2));
-	fake_push(insn(EXIT_WBINVD, 2));
-	vcpu_turn(v);
-	assert_int_equal(support_now_ns + fake_cpu.tsc_offset, clock_guest_tsc(&vm->clock));
-	assert_int_equal(vm_pause(vm), OK);
-	support_now_ns += 5 * NS_PER_S;
-	assert_int_equal(vm_resume(vm), OK);
-	vcpu_turn(v);
-	assert_int_equal(support_now_ns + fake_cpu.tsc_offset, clock_guest_tsc(&vm->clock));
-	assert_true(clock_guest_tsc(&vm->clock) < NS_PER_S);    /* the pause is not in it */
-}
-
-/* The guest's formula (Linux, pvclock). */
-static uint64_t guest_reads_time(uint64_t at, uint64_t guest_tsc)
-{
-	struct {
-		uint32_t version, pad;
-		uint64_t tsc, ns;
-		uint32_t mul;
-		int8_t shift;
-		uint8_t flags;
-		uint8_t pad2[2];
-	} r;
-
-	mem_read(&vm->mem, gpa(at), &r, sizeof(r));
-	assert_int_equal(r.version & 1, 0);
-	uint64_t delta = guest_tsc - r.tsc;
-	delta = r.shift >= 0 ? delta << r.shift : delta >> -r.shift;
-	return r.ns + (uint64_t)((unsigned __int128)delta * r.mul >> 32);
-}
-
-static void kvmclock_says_vm_time_before_and_after_a_stop(void **state)
-{
-	uint32_t version[2];
-
-	(void)state;
-	assert_true(kvmclock_set_system_time(v, 0x7000 | KVM_SYSTEM_TIME_ENABLE));
-	assert_false(kvmclock_set_system_time(v, 0x7fffffff00 | KVM_SYSTEM_TIME_ENABLE));
-	support_now_ns += 123456789;
-	assert_in_range(guest_reads_time(0x7000, clock_guest_tsc(&vm->clock)),
-	                clock_now_ns(&vm->clock) - 1, clock_now_ns(&vm->clock));
-	mem_read(&vm->mem, gpa(0x7000), &version[0], 4);
-	assert_int_equal(vm_stun(vm), OK);
-	support_now_ns += NS_PER_S;
-	support_tsc_khz = 2000000;                              /* as if it had moved */
-	vm_unstun(vm, 30 * NS_PER_MS);
-	support_now_ns += 55555;
-	assert_in_range(guest_reads_time(0x7000, clock_guest_tsc(&vm->clock)),
-	                clock_now_ns(&vm->clock) - 2, clock_now_ns(&vm->clock));
-	mem_read(&vm->mem, gpa(0x7000), &version[1], 4);
-	assert_true(version[1] > version[0]);
-	uint64_t dirty = 0;
-	for (uint64_t i = 0; i < vm->mem.ram_pages / 64; i++)
-		dirty |= i == 7 / 64 ? vm->mem.soft_dirty[i] & BIT(7) : 0;
-	assert_true(dirty);                                     /* a migration will send the page */
-}
-
 /* --- Defences --------------------------------------------------------------------------------- */
 
 static bool others_ran_after(enum exit_kind kind)
@@ -416,6 +278,53 @@ static void hlt_with_a_pending_interrupt_does_not_sleep(void **state)
 	assert_int_equal(support_now_ns, before);
 }
 
+static void turn_interrupts_off(struct vcpu *one)
+{
+	one->rflags &= ~RFLAGS_IF;
+	send(VECTOR);                                   /* nothing that could wake it */
+}
+
+static void halt_with_interrupts_off(void)
+{
+	fake_push_step((struct fake_step){ .x = insn(EXIT_HLT, 1), .before = turn_interrupts_off,
+	                                   .irq_blocked = true });
+}
+
+static unsigned times_in_log(const char *text)
+{
+	static char log[16 * KIB + 1];
+	unsigned n = 0;
+
+	log[log_tail(log, sizeof(log) - 1)] = '\0';
+	for (const char *p = log; (p = strstr(p, text)); p++)
+		n++;
+	return n;
+}
+
+/* Linux parks a CPU so, and a kernel that has given up ends so: said once, and seen by all. */
+static void a_halt_with_interrupts_off_is_told_once(void **state)
+{
+	(void)state;
+	halt_with_interrupts_off();
+	halt_with_interrupts_off();
+	assert_false(vm_is_halted(vm));
+	fake_run(vm, 0);
+	assert_true(v->deaf_told);
+	assert_true(vcpu_is_deaf(v));
+	assert_true(vm_is_halted(vm));                          /* the other waits for SIPI */
+	assert_int_equal(fake_tasks.waited_until_ns, NEVER_NS);
+	assert_int_equal(fake_cpu.ninjected, 0);
+	vcpu_apic_message(v, &(struct apic_msg){ .delivery = APIC_MODE_NMI });
+	assert_false(vcpu_is_deaf(v));
+	fake_run(vm, 0);                                        /* its handler, and HLT again */
+	assert_int_equal(fake_cpu.injected[0].type, EVENT_NMI);
+	assert_int_equal(fake_cpu.entries, 2);
+	assert_true(vcpu_is_deaf(v));
+	assert_int_equal(times_in_log("vCPU 0 halted with interrupts off"), 1);
+	vcpu_reset(v);
+	assert_false(v->deaf_told);
+}
+
 static void it_yields_when_others_want_the_cpu(void **state)
 {
 	(void)state;
@@ -424,46 +333,6 @@ static void it_yields_when_others_want_the_cpu(void **state)
 	sched_wanted = true;
 	fake_run(vm, 0);
 	assert_true(fake_tasks.yields >= 1);
-}
-
-static uint64_t ran_ns;
-
-static void use_the_whole_slice(struct vcpu *one)
-{
-	assert_true(one->slice_tsc > support_now_ns);
-	ran_ns += one->slice_tsc - support_now_ns;
-	support_now_ns = one->slice_tsc;
-}
-
-static void a_throttled_vm_runs_in_a_part_of_the_time(void **state)
-{
-	uint64_t begin_ns = support_now_ns;
-
-	(void)state;
-	for (int i = 0; i < 10; i++)
-		fake_push_step((struct fake_step){ .x = insn(EXIT_SLICE, 0),
-		                                   .before = use_the_whole_slice });
-	ran_ns = 0;
-	vm_throttle(vm, 750);
-	fake_run(vm, 0);
-	assert_int_equal(ran_ns, 10 * 5 * NS_PER_MS);                   /* a quarter of it  */
-	assert_int_equal(support_now_ns - begin_ns, 200 * NS_PER_MS);
-	assert_int_equal(fake_tasks.waits, 10 + 1);     /* the last at the end of the script */
-}
-
-static void a_throttle_that_is_taken_off_is_forgotten(void **state)
-{
-	uint64_t begin_ns = support_now_ns;
-
-	(void)state;
-	for (int i = 0; i < 4; i++)
-		fake_push_step((struct fake_step){ .x = insn(EXIT_SLICE, 0),
-		                                   .before = use_the_whole_slice });
-	vm_throttle(vm, VM_THROTTLE_MAX);
-	vm_throttle(vm, 0);
-	fake_run(vm, 0);
-	assert_int_equal(support_now_ns - begin_ns, 40 * NS_PER_MS);
-	assert_int_equal(fake_tasks.waits, 1);
 }
 
 static void stun_from_another_task(void)
@@ -548,18 +417,12 @@ int main(void)
 		T(what_cannot_be_emulated_stops_this_vm_with_a_sentence),
 		T(code_outside_ram_is_the_end),
 		T(a_triple_fault_stops_only_this_vm),
-		T(the_slice_ends_with_the_nearest_deadline),
-		T(others_that_are_late_leave_the_guest_a_slice),
-		T(the_least_slice_is_of_the_turn_not_of_each_deadline),
-		T(the_tsc_offset_follows_the_clock),
-		T(kvmclock_says_vm_time_before_and_after_a_stop),
 		T(a_vendor_learns_when_data_of_others_was_used),
 		T(code_is_split_where_large_leaves_must_not_run_it),
 		T(hlt_sleeps_until_the_timer),
 		T(hlt_with_a_pending_interrupt_does_not_sleep),
+		T(a_halt_with_interrupts_off_is_told_once),
 		T(it_yields_when_others_want_the_cpu),
-		T(a_throttled_vm_runs_in_a_part_of_the_time),
-		T(a_throttle_that_is_taken_off_is_forgotten),
 		T(nothing_enters_a_stunned_vm),
 		T(a_second_vcpu_waits_for_sipi),
 		T(a_state_from_outside_is_checked),

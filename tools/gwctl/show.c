@@ -194,8 +194,9 @@ static void print_vcpu(const json_t *c)
 	const char *kind;
 	json_t *n;
 
-	printf("vcpu %lld     rip %s%s, %.1f ms inside; exits:", int_of(c, "id"), text_of(c, "rip"),
-	       true_of(c, "halted") ? ", halted" : "", real_of(c, "ran_ms"));
+	printf("vcpu %lld     rip %s%s%s, %.1f ms inside; exits:", int_of(c, "id"),
+	       text_of(c, "rip"), true_of(c, "halted") ? ", halted" : "",
+	       true_of(c, "deaf") ? " with interrupts off" : "", real_of(c, "ran_ms"));
 	json_object_foreach(json_object_get(c, "exits"), kind, n)
 		printf(" %s %lld", kind, (long long)json_integer_value(n));
 	putchar('\n');
