@@ -22,6 +22,7 @@ boot-objs += boot/commands.o boot/describe.o                    # control reques
 
 arch-objs := arch/x86_64/cpu.o arch/x86_64/trap.o               # segments, exceptions
 arch-objs += arch/x86_64/idt.o arch/x86_64/panic.o              # and the last screen
+arch-objs += arch/x86_64/msr_try.o                              # a register that may be missing
 arch-objs += arch/x86_64/paging.o arch/x86_64/stack.o           # our own map, stacks
 arch-objs += arch/x86_64/switch.o arch/x86_64/memops.o          # tasks; memory moves
 arch-objs += arch/x86_64/acpi.o arch/x86_64/apic.o              # where chips are
@@ -36,6 +37,14 @@ vmx-objs  += arch/x86_64/vmx/vmcs.o                             # a VMCS, built 
 vmx-objs  += arch/x86_64/vmx/vmx_decode.o                       # raw fields to struct exit
 vmx-objs  += arch/x86_64/vmx/vmx_check.o                        # entry rules, as text
 vmx-objs  += arch/x86_64/vmx/ept.o arch/x86_64/vmx/vmx_state.o arch/x86_64/vmx/vmx_entry.o
+
+svm-objs  := arch/x86_64/svm/svm_probe.o arch/x86_64/svm/svm.o  # its twin for AMD-V
+svm-objs  += arch/x86_64/svm/svm_resolve.o
+svm-objs  += arch/x86_64/svm/vmcb.o
+svm-objs  += arch/x86_64/svm/svm_decode.o
+svm-objs  += arch/x86_64/svm/svm_check.o
+svm-objs  += arch/x86_64/svm/npt.o arch/x86_64/svm/svm_asid.o
+svm-objs  += arch/x86_64/svm/svm_state.o arch/x86_64/svm/svm_entry.o
 
 vmm-objs  := vmm/vm_config.o vmm/vm.o vmm/vcpu.o vmm/exit.o       # life of a VM: create, run,
 vmm-objs  += vmm/virt.o vmm/dump.o vmm/fault.o                  # why it stopped
@@ -74,7 +83,7 @@ drv-objs  += drivers/nics.o
 lib-objs  := lib/string.o lib/fmt.o lib/log.o lib/err.o lib/bitmap.o
 lib-objs  += lib/crc32c.o lib/json.o lib/pages.o lib/task.o lib/random.o
 
-objs := $(boot-objs) $(arch-objs) $(vmx-objs) $(vmm-objs) $(dev-objs)
+objs := $(boot-objs) $(arch-objs) $(vmx-objs) $(svm-objs) $(vmm-objs) $(dev-objs)
 objs += $(net-objs) $(mig-objs) $(drv-objs) $(lib-objs)
 
 # --- How it is compiled ----------------------------------------------------------------------
@@ -169,6 +178,8 @@ pure-objs    += boot/mbinfo.o boot/cmdline.o boot/memmap.o boot/vmdef.o
 pure-objs    += drivers/virtq.o
 pure-objs    += arch/x86_64/acpi.o arch/x86_64/calibrate.o arch/x86_64/hazards.o
 pure-objs    += arch/x86_64/vmx/vmx_decode.o arch/x86_64/vmx/vmx_check.o
+pure-objs    += arch/x86_64/svm/svm_decode.o arch/x86_64/svm/svm_check.o
+pure-objs    += arch/x86_64/svm/vmcb.o arch/x86_64/svm/svm_asid.o
 pure-objs    += tests/host/support.o tests/host/fake_guest.o
 pure-files   := $(wildcard $(pure-objs:.o=.c))
 host-archive := $(BUILD)/host/pure.a

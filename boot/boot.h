@@ -32,7 +32,7 @@ uint64_t boot_image_bytes(void);
 enum err memory_init(void);
 enum err memory_map(void);
 
-/* boot/vendor.c: set `virt`. */
+/* boot/vendor.c: set `virt` and `virt_caps`. */
 enum err vendor_init(void);
 
 /* boot/novirt.c: the host runs no guests (virt=off). */

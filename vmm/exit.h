@@ -64,6 +64,8 @@ struct exit {
 			bool     walk;   /* the CPU's own page-table walk, not the data access */
 			bool     read, write, fetch;
 			bool     mapped; /* a leaf exists: a permission fault              */
+			uint8_t  insn_n; /* bytes of the instruction that the CPU gives; 0: none */
+			const uint8_t *insn; /* valid until the guest is entered again     */
 		} fault;
 		struct {
 			bool     write;

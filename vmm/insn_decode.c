@@ -331,6 +331,9 @@ enum {
 	OP2_WRMSR = 0x30, OP2_RDTSC = 0x31, OP2_RDMSR = 0x32, OP2_RDPMC = 0x33, OP2_CPUID = 0xa2,
 };
 
+/* ModRM after OP2_GROUP7 */
+enum { GROUP7_VMCALL = 0xc1, GROUP7_VMMCALL = 0xd9 };
+
 /*
  * Operand bytes after the opcode of an instruction that always exits; -1: not such an instruction.
  */
@@ -362,16 +365,42 @@ static int tail_two_byte(uint8_t opcode)
 	}
 }
 
-enum err insn_length(const uint8_t *bytes, size_t n, const struct cpu_mode *mode, uint8_t *len)
+enum err insn_exiting(const uint8_t *bytes, size_t n, const struct cpu_mode *mode,
+                      struct insn_exiting *out)
 {
 	struct cursor c = { .bytes = bytes, .n = MIN(n, INSN_LEN_MAX) };
-	uint8_t byte = take_prefixes(&c, mode);
-	int tail = byte == ESCAPE ? tail_two_byte(take(&c)) : tail_one_byte(byte);
+	uint8_t byte = take_prefixes(&c, mode), operand = 0;
+	bool escaped = byte == ESCAPE;
+	int tail;
 
+	if (escaped)
+		byte = take(&c);
+	tail = escaped ? tail_two_byte(byte) : tail_one_byte(byte);
 	if (tail > 0)
-		take_signed(&c, (unsigned)tail);
+		operand = take(&c);
 	if (c.short_of_bytes || tail < 0)
 		return refuse_bytes(bytes, c.n, "no instruction that exits");
-	*len = (uint8_t)c.at;
+	*out = (struct insn_exiting){
+		.len = (uint8_t)c.at, .escaped = escaped, .opcode = byte,
+		.modrm = escaped ? operand : 0,
+		.rm = (uint8_t)(MODRM_RM(operand) + (c.rex & REX_B ? 8 : 0)),
+		.seg = c.seg == NO_SEG ? SEG_DS : c.seg, .addr_size = c.addr_size,
+	};
 	return OK;
+}
+
+enum err insn_length(const uint8_t *bytes, size_t n, const struct cpu_mode *mode, uint8_t *len)
+{
+	struct insn_exiting in;
+	enum err e = insn_exiting(bytes, n, mode, &in);
+
+	if (e == OK)
+		*len = in.len;
+	return e;
+}
+
+bool insn_is_hypercall(const struct insn_exiting *in)
+{
+	return in->escaped && in->opcode == OP2_GROUP7 &&
+	       (in->modrm == GROUP7_VMCALL || in->modrm == GROUP7_VMMCALL);
 }

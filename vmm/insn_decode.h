@@ -43,10 +43,26 @@ struct insn {
 enum err insn_decode(const uint8_t *bytes, size_t n, const struct cpu_mode *mode, struct insn *out);
 
 /*
- * Length of an instruction that exits by itself (CPUID, HLT, IN, OUT, INS, OUTS, RDMSR, WRMSR,
- * XSETBV, VMMCALL, PAUSE, WBINVD, MOV CR ...), for a CPU whose exits do not give it.
- * ERR_NOT_SUPPORTED (refused) for others.
+ * An instruction that exits by itself (CPUID, HLT, IN, OUT, INS, OUTS, RDMSR, WRMSR, XSETBV,
+ * VMCALL, VMMCALL, PAUSE, WBINVD, MOV CR ...), for a CPU whose exits do not say it.
  */
+struct insn_exiting {
+	uint8_t len;            /* bytes                                                     */
+	bool    escaped;        /* the opcode came after 0F                                  */
+	uint8_t opcode, modrm;  /* modrm: 0 when there is none                               */
+	uint8_t rm;             /* ModRM.rm as a register: the general one of a MOV CR       */
+	uint8_t seg;            /* that OUTS reads from                                      */
+	uint8_t addr_size;      /* 2, 4 or 8                                                 */
+};
+
+/* ERR_NOT_SUPPORTED (refused, with the bytes) for any other instruction. */
+enum err insn_exiting(const uint8_t *bytes, size_t n, const struct cpu_mode *mode,
+                      struct insn_exiting *out);
+
+/* Its length only. */
 enum err insn_length(const uint8_t *bytes, size_t n, const struct cpu_mode *mode, uint8_t *len);
+
+/* VMCALL is one vendor's, VMMCALL the other's: a guest that moved may use either. */
+bool insn_is_hypercall(const struct insn_exiting *in);
 
 #endif

@@ -265,36 +265,25 @@ static enum resume do_string(struct vcpu *v, const struct insn *in, const struct
 	return count > 1 ? RESUME_SAME : RESUME_NEXT;
 }
 
-/* The bytes at RIP, up to a page that cannot be read; returns how many.  Most lie in one page. */
-static unsigned fetch(struct vcpu *v, const struct cpu_mode *mode, uint8_t bytes[INSN_LEN_MAX])
+/* The instruction behind the fault: as the CPU gave it, else read from memory. */
+static inline enum err decode(struct vcpu *v, const struct exit *x, const struct cpu_mode *mode,
+                              struct insn *in)
 {
-	struct mem *m = &v->vm->mem;
-	uint64_t linear = pagewalk_linear(mode, SEG_CS, v->rip, 8), fault = linear, run;
-	uint32_t error;
-	gpa_t at;
+	uint8_t bytes[INSN_LEN_MAX];
 
-	if ((linear & (PAGE_SIZE - 1)) <= PAGE_SIZE - INSN_LEN_MAX) {
-		const void *code = NULL;
-		if (pagewalk(m, mode, linear, WALK_FETCH, &at, &error))
-			code = mem_peek(m, at, INSN_LEN_MAX, &run);
-		if (code)
-			memcpy(bytes, code, INSN_LEN_MAX);
-		return code ? INSN_LEN_MAX : 0;
-	}
-	if (pagewalk_read(m, mode, linear, bytes, INSN_LEN_MAX, WALK_FETCH, &fault, &error))
-		return INSN_LEN_MAX;
-	return (unsigned)(fault - linear);
+	if (x->fault.insn_n && insn_decode(x->fault.insn, x->fault.insn_n, mode, in) == OK)
+		return OK;
+	return insn_decode(bytes, pagewalk_code(&v->vm->mem, mode, v->rip, bytes), mode, in);
 }
 
 enum resume mmio_emulate(struct vcpu *v, const struct exit *x)
 {
-	uint8_t bytes[INSN_LEN_MAX];
 	struct cpu_mode mode;
 	struct insn in;
 	gpa_t at = x->fault.addr;
 
 	virt->get_mode(v, &mode);
-	if (insn_decode(bytes, fetch(v, &mode, bytes), &mode, &in) != OK)
+	if (decode(v, x, &mode, &in) != OK)
 		return exit_fail(v, "access to %#lx, where there is no RAM, by %s", at.v,
 		                 err_reason());
 	if ((at.v & (PAGE_SIZE - 1)) + in.size > PAGE_SIZE)

@@ -7,6 +7,8 @@
  */
 #include "vmm/pagewalk.h"
 
+#include <string.h>
+
 #include "arch/x86_64/defs/cr.h"
 #include "arch/x86_64/defs/msr.h"
 #include "arch/x86_64/defs/pte.h"
@@ -166,6 +168,27 @@ bool pagewalk_read(struct mem *m, const struct cpu_mode *mode, uint64_t linear, 
 		mem_read(m, at, (uint8_t *)to + done, run);
 	}
 	return true;
+}
+
+/* Most instructions lie in one page, and are copied in one piece. */
+unsigned pagewalk_code(struct mem *m, const struct cpu_mode *mode, uint64_t rip,
+                       uint8_t bytes[INSN_LEN_MAX])
+{
+	uint64_t linear = pagewalk_linear(mode, SEG_CS, rip, sizeof(rip)), fault = linear, run;
+	uint32_t error;
+	gpa_t at;
+
+	if ((linear & (PAGE_SIZE - 1)) <= PAGE_SIZE - INSN_LEN_MAX) {
+		const void *code = NULL;
+		if (pagewalk(m, mode, linear, WALK_FETCH, &at, &error))
+			code = mem_peek(m, at, INSN_LEN_MAX, &run);
+		if (code)
+			memcpy(bytes, code, INSN_LEN_MAX);
+		return code ? INSN_LEN_MAX : 0;
+	}
+	if (pagewalk_read(m, mode, linear, bytes, INSN_LEN_MAX, WALK_FETCH, &fault, &error))
+		return INSN_LEN_MAX;
+	return (unsigned)(fault - linear);
 }
 
 bool pagewalk_check(struct mem *m, const struct cpu_mode *mode, uint64_t linear, uint64_t len,

@@ -9,6 +9,7 @@
 #define VMM_PAGEWALK_H
 
 #include "vmm/cpu_state.h"
+#include "vmm/insn_decode.h"
 #include "vmm/mem.h"
 
 enum walk_access { WALK_READ, WALK_WRITE, WALK_FETCH };
@@ -30,6 +31,10 @@ bool pagewalk_read(struct mem *m, const struct cpu_mode *mode, uint64_t linear, 
                    uint64_t len, enum walk_access access, uint64_t *fault, uint32_t *error);
 bool pagewalk_write(struct mem *m, const struct cpu_mode *mode, uint64_t linear, const void *from,
                     uint64_t len, uint64_t *fault, uint32_t *error);
+
+/* The bytes at CS:rip, up to a page that cannot be read; returns how many. */
+unsigned pagewalk_code(struct mem *m, const struct cpu_mode *mode, uint64_t rip,
+                       uint8_t bytes[INSN_LEN_MAX]);
 
 /* As if copying, without doing it. */
 bool pagewalk_check(struct mem *m, const struct cpu_mode *mode, uint64_t linear, uint64_t len,

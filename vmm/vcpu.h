@@ -122,6 +122,9 @@ enum err vcpu_fetch(struct vcpu *v, uint64_t linear, void *to, uint64_t len);
 #define VECTOR_DE 0
 #define VECTOR_DB 1
 #define VECTOR_NMI 2
+#define VECTOR_BP 3
+#define VECTOR_OF 4
+#define VECTOR_BR 5
 #define VECTOR_UD 6
 #define VECTOR_DF 8
 #define VECTOR_TS 10
@@ -129,6 +132,7 @@ enum err vcpu_fetch(struct vcpu *v, uint64_t linear, void *to, uint64_t len);
 #define VECTOR_SS 12
 #define VECTOR_GP 13
 #define VECTOR_PF 14
+#define VECTOR_MF 16
 #define VECTOR_AC 17
 #define VECTOR_MC 18
 #define VECTOR_VE 20

@@ -2,7 +2,7 @@
 /*
  * vmm/virt.h - the only door to a CPU vendor.
  *
- * arch/x86_64/vmx implements it with VT-x, a twin folder can implement it with AMD-V.  Nothing in
+ * arch/x86_64/vmx implements it with VT-x, its twin arch/x86_64/svm with AMD-V.  Nothing in
  * vmm/, mig/ or net/ asks which one is behind it.
  */
 #ifndef VMM_VIRT_H
@@ -35,6 +35,7 @@ struct virt_feature {
 };
 
 struct virt_caps {
+	bool     present;               /* this CPU has the vendor's extension at all          */
 	bool     usable;                /* every required feature was found                    */
 	bool     ad_bits;               /* stage-2 accessed and dirty flags                    */
 	bool     large_2m;

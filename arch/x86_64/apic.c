@@ -21,6 +21,7 @@
 
 static volatile uint8_t *registers;     /* xAPIC; NULL in x2APIC mode    */
 static bool deadline_mode;
+static uint64_t armed;                  /* the TSC that it is armed for; 0: it is not */
 static uint64_t ticks_per_ns_frac;      /* counter rate, fixed point     */
 #define RATE_SHIFT      32
 
@@ -148,8 +149,9 @@ enum err apic_timer_init(void)
 	return e;
 }
 
-void apic_timer_arm(uint64_t tsc)
+static void arm(uint64_t tsc)
 {
+	armed = tsc;
 	if (deadline_mode) {
 		insn_wrmsr(MSR_TSC_DEADLINE, tsc);
 		return;
@@ -160,8 +162,26 @@ void apic_timer_arm(uint64_t tsc)
 	write(APIC_TIMER_INITIAL, (uint32_t)MAX(1, MIN(count, UINT32_MAX)));
 }
 
+void apic_timer_arm(uint64_t tsc)
+{
+	tsc = MAX(1, tsc);                      /* 0 means: not armed */
+	if (tsc != armed)
+		arm(tsc);
+}
+
+bool apic_timer_is_armed(void)
+{
+	return armed;
+}
+
+void apic_timer_fired(void)
+{
+	armed = 0;
+}
+
 void apic_timer_stop(void)
 {
+	armed = 0;
 	if (deadline_mode)
 		insn_wrmsr(MSR_TSC_DEADLINE, 0);
 	else

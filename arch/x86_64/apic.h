@@ -16,9 +16,15 @@ uint32_t apic_id(void);
 bool     apic_is_x2(void);
 void     apic_eoi(void);
 
-/* The timer interrupt comes once, when the TSC reaches `tsc`; apic_timer_stop() takes that back. */
+/*
+ * The timer interrupt comes once, when the TSC reaches `tsc`, at once if it has; apic_timer_stop()
+ * takes that back.  Arming it again for the same moment costs nothing.  It is armed until the
+ * interrupt's handler calls apic_timer_fired().
+ */
 enum err apic_timer_init(void);
 void     apic_timer_arm(uint64_t tsc);
 void     apic_timer_stop(void);
+void     apic_timer_fired(void);
+bool     apic_timer_is_armed(void);
 
 #endif

@@ -130,6 +130,25 @@ bool cpu_has_tsc_deadline(void)
 }
 bool cpu_has_xsave(void) { return insn_cpuid(CPUID_FEATURES, 0).ecx & CPUID1_ECX_XSAVE; }
 
+/* Sets that belong together as a whole, or not at all. */
+uint64_t cpu_xcr0_mask(void)
+{
+	struct cpuid d = insn_cpuid(CPUID_XSAVE, 0);
+	uint64_t mask = d.eax & (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_MPX | XCR0_AVX512 |
+	                         XCR0_PKRU);
+
+	for (unsigned i = 2; i < 32; i++) {
+		struct cpuid part = insn_cpuid(CPUID_XSAVE, i);         /* size and offset */
+		if ((mask & BIT(i)) && part.eax + part.ebx > XSAVE_AREA_MAX)
+			mask &= ~BIT(i);
+	}
+	if ((mask & XCR0_AVX512) != XCR0_AVX512)
+		mask &= ~XCR0_AVX512;
+	if ((mask & XCR0_MPX) != XCR0_MPX)
+		mask &= ~XCR0_MPX;
+	return mask;
+}
+
 void cpu_describe(char out[CPU_NAME_MAX])
 {
 	struct cpuid brand[3];

@@ -34,6 +34,9 @@ bool     cpu_has_x2apic(void);
 bool     cpu_has_tsc_deadline(void);
 bool     cpu_has_xsave(void);
 
+/* XSAVE components that this CPU has and struct cpu_state has room for. */
+uint64_t cpu_xcr0_mask(void);
+
 /* "GenuineIntel" and the brand string, into a buffer of CPU_NAME_MAX. */
 #define CPU_NAME_MAX 64
 void cpu_describe(char out[CPU_NAME_MAX]);

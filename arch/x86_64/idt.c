@@ -62,10 +62,14 @@ const char *trap_name(uint64_t vector)
 	return name ? name : "exception";
 }
 
+extern const uint8_t msr_try_rdmsr[], msr_try_missing[];
+
 void trap_handle(struct trap_frame *f)
 {
 	if (f->vector == EXCEPTION_NMI)
 		irq_counters.nmis++;
+	else if (f->vector == EXCEPTION_GP && f->rip == (uintptr_t)msr_try_rdmsr)
+		f->rip = (uintptr_t)msr_try_missing;
 	else if (f->vector < VECTOR_EXCEPTIONS)
 		panic_trap(f);
 	else

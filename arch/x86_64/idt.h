@@ -11,6 +11,7 @@
 #define EXCEPTION_NMI           2
 #define EXCEPTION_UD            6
 #define EXCEPTION_DF            8
+#define EXCEPTION_GP            13
 #define EXCEPTION_PF            14
 #define EXCEPTION_MC            18
 
@@ -33,5 +34,11 @@ const char *trap_name(uint64_t vector);
 
 /* arch/x86_64/panic.c: one screen of state for an exception of ours, then stop. */
 _Noreturn void panic_trap(const struct trap_frame *f);
+
+/*
+ * RDMSR of a register that may not be there; false: it is not.  (msr_try.S)  Only for registers
+ * that the manuals promise and some emulators lack: what CPUID can tell, CPUID tells.
+ */
+bool msr_try(uint32_t index, uint64_t *value);
 
 #endif

@@ -313,6 +313,14 @@ static inline bool insn_invvpid(uint64_t type, uint16_t vpid, uint64_t linear)
 	return !failed;
 }
 
+/* --- Secure virtual machine (APM vol. 2, "SVM Processor and Platform Extensions") ------------ */
+
+/* FS, GS, LDTR, TR and the registers of SYSCALL and SYSENTER into a VMCB at this address. */
+static inline void insn_vmsave(uint64_t vmcb)
+{
+	__asm__ volatile ("vmsave %0" : : "a"(vmcb) : "memory");
+}
+
 /* Calls the host's own handlers: after an exit that took the event away from the host. */
 static inline void insn_int_nmi(void) { __asm__ volatile ("int $2" : : : "cc", "memory"); }
 static inline void insn_int_machine_check(void)

@@ -136,7 +136,9 @@ void irq_dispatch(uint8_t vector)
 	if (vector <= VECTOR_DEVICE_LAST)
 		device_irq(vector);
 	else if (vector == VECTOR_APIC_ERROR)
-		irq_counters.apic_errors++;     /* VECTOR_TIMER only wakes us */
+		irq_counters.apic_errors++;
+	else if (vector == VECTOR_TIMER)        /* it has woken us: that is all */
+		apic_timer_fired();
 	apic_eoi();
 }
 

@@ -58,9 +58,18 @@ def qemu(image, directory):
     return run
 
 
-def test_names_the_missing_vtx_and_stops(qemu):
-    text = qemu("-m", "128")
+def test_names_both_vendors_where_there_is_neither_and_stops(qemu):
+    text = qemu("-m", "128", "-cpu", "qemu64,-svm")
     assert re.search(r"self-test: MISSING +VT-x", text), text
+    assert re.search(r"self-test: MISSING +AMD-V", text), text
+    assert "godwit: stopped" in text and "panic" not in text
+
+
+def test_names_what_an_amdv_lacks_and_stops(qemu):
+    text = qemu("-m", "128", "-cpu", "EPYC-Rome,+svm,-npt")
+    assert re.findall(r"self-test: MISSING +(\w+)", text) == ["NPT"], text
+    for feature in ("nRIP", "decode assists", "flush by ASID", "VMCB clean bits", "TSC ratio"):
+        assert f"self-test: no       {feature} (CPUID 8000000A" in text, text
     assert "godwit: stopped" in text and "panic" not in text
 
 

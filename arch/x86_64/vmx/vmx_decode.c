@@ -96,6 +96,7 @@ static void fill_fault(const struct vmx_raw *raw, struct exit *x)
 	x->fault.write = raw->qual & QUAL_EPT_WRITE;
 	x->fault.fetch = raw->qual & QUAL_EPT_FETCH;
 	x->fault.mapped = raw->qual & QUAL_EPT_RIGHTS;
+	x->fault.insn_n = 0;
 }
 
 static void fill_unasked(const struct vmx_raw *raw, struct exit *x)

@@ -103,34 +103,15 @@ static void read_caps(struct vmx_caps *c)
 	c->phys_bits = cpu_phys_bits();
 }
 
-/* XSAVE components that fit into struct cpu_state, sets that belong together as a whole. */
-static uint64_t probe_xcr0(void)
-{
-	struct cpuid d = insn_cpuid(CPUID_XSAVE, 0);
-	uint64_t mask = d.eax & (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_MPX | XCR0_AVX512 |
-	                         XCR0_PKRU);
-
-	for (unsigned i = 2; i < 32; i++) {
-		struct cpuid part = insn_cpuid(CPUID_XSAVE, i);         /* size and offset */
-		if ((mask & BIT(i)) && part.eax + part.ebx > XSAVE_AREA_MAX)
-			mask &= ~BIT(i);
-	}
-	if ((mask & XCR0_AVX512) != XCR0_AVX512)
-		mask &= ~XCR0_AVX512;
-	if ((mask & XCR0_MPX) != XCR0_MPX)
-		mask &= ~XCR0_MPX;
-	return mask;
-}
-
 enum err vmx_probe(struct virt_caps *out)
 {
 	uint32_t ecx = insn_cpuid(CPUID_FEATURES, 0).ecx;
 	bool xsave = ecx & CPUID1_ECX_XSAVE;
 
-	*out = (struct virt_caps){ .usable = true };
-	add_feature(out, "VT-x", ecx & CPUID1_ECX_VMX, true,
+	*out = (struct virt_caps){ .usable = true, .present = ecx & CPUID1_ECX_VMX };
+	add_feature(out, "VT-x", out->present, true,
 	            "CPUID leaf 1, ECX bit 5: this CPU has no VT-x, or it is hidden");
-	if (!out->usable)
+	if (!out->present)
 		return OK;
 	uint64_t control = insn_rdmsr(MSR_FEATURE_CONTROL);
 	add_feature(out, "VT-x allowed by firmware", !(control & FC_LOCKED) || (control & FC_VMXON),
@@ -148,6 +129,6 @@ enum err vmx_probe(struct virt_caps *out)
 	out->ad_bits = vmx_caps.ept_vpid & EPT_CAP_AD;
 	out->large_2m = vmx_caps.ept_vpid & EPT_CAP_2M;
 	out->tsc_scaling = vmx_caps.proc2 & MAY_BE_1(PROC2_TSC_SCALING);
-	out->xcr0_mask = xsave ? probe_xcr0() : 0;
+	out->xcr0_mask = xsave ? cpu_xcr0_mask() : 0;
 	return OK;
 }

@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch/x86_64/svm/svm.c - AMD-V behind the vendor's door: on and off, load, enter, inject.
+ *
+ * One turn of enter(): write into the VMCB what changed, arm the timer, VMRUN, read what this kind
+ * of exit needs, decode.  Exits that exist only because of AMD-V's own rules are resolved here and
+ * the guest goes on.  Everything else becomes a struct exit and is somebody else's business.
+ *
+ * AMD-V has no preemption timer: v->slice_tsc becomes a one-shot interrupt of the local APIC, which
+ * exits like any other of the host's.  The APIC remembers what it is armed for, so an entry that
+ * changes nothing costs nothing.
+ *
+ * Read next: vmcb.c (what is in a VMCB), svm_decode.c (what an exit means), svm_entry.S.
+ */
+#include "arch/x86_64/apic.h"
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/defs/cpuid.h"
+#include "arch/x86_64/defs/msr.h"
+#include "arch/x86_64/irq.h"
+#include "arch/x86_64/svm/svm.h"
+
+#include <string.h>
+
+#include "lib/log.h"
+#include "lib/pages.h"
+#include "lib/time.h"
+
+#define DEBUGCTL_BTF    BIT(1)
+#define DR6_BS          BIT(14)         /* single-stepped                                       */
+#define DR6_TRAPS       MASK(3, 0)      /* which breakpoint                                     */
+#define PENDING_ENABLED BIT(12)         /* struct cpu_state: an enabled breakpoint is pending   */
+
+/* The CPU that runs guests: one, until the host starts the others and this becomes an array. */
+static struct {
+	unsigned         number;
+	hpa_t            save;          /* where VMRUN keeps the host's state; 0: AMD-V is off  */
+	hpa_t            host_vmcb;     /* where we keep what VMLOAD and VMSAVE move            */
+	struct svm      *owner;         /* whose values the FPU, debug registers and MSRs hold  */
+	struct asid_pool asids;
+	uint64_t         debugctl;      /* what DEBUGCTL holds; Bochs 2.7 has only 0            */
+	uint32_t         clean;         /* CLEAN_ALL when this CPU knows clean bits             */
+	bool             has_nrip, has_decode, has_tsc_aux, has_xss;
+	uint32_t         trained_by;    /* vm->asid of the VM that used the branch predictors   */
+} cpu;
+#define NOBODY 0
+
+/* The same for all vCPUs. */
+static uint8_t iopm[IOPM_BYTES] __attribute__((aligned(PAGE_SIZE)));
+static uint8_t msrpm[2][MSRPM_BYTES] __attribute__((aligned(PAGE_SIZE)));   /* [1]: TSC_AUX */
+
+/* --- On and off ----------------------------------------------------------------------------- */
+
+static void learn_features(void)
+{
+	uint32_t f = svm_caps.features;
+
+	cpu.has_nrip = f & CPUIDSVM_EDX_NRIP;
+	cpu.has_decode = f & CPUIDSVM_EDX_DECODE;
+	cpu.clean = f & CPUIDSVM_EDX_CLEAN ? CLEAN_ALL : 0;
+	cpu.has_tsc_aux = (insn_cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID80000001_EDX_RDTSCP) ||
+	                  (insn_cpuid(CPUID_FEATURES7, 0).ecx & CPUID7_ECX_RDPID);
+	cpu.has_xss = insn_cpuid(CPUID_XSAVE, 1).eax & CPUIDD_1_EAX_XSAVES;
+	asid_pool_init(&cpu.asids, svm_caps.asids, f & CPUIDSVM_EDX_FLUSH_ASID);
+}
+
+/* APM vol. 2, "Enabling SVM" */
+static enum err svm_on(unsigned number)
+{
+	enum err e = page_alloc(&cpu.save);
+
+	if (e != OK)
+		return e;
+	e = page_alloc(&cpu.host_vmcb);
+	if (e != OK) {
+		page_free(cpu.save);
+		cpu.save = hpa(0);
+		return e;
+	}
+	cpu.number = number;
+	learn_features();
+	insn_wrmsr(MSR_EFER, insn_rdmsr(MSR_EFER) | EFER_SVME);
+	insn_wrmsr(MSR_VM_HSAVE_PA, cpu.save.v);
+	insn_vmsave(cpu.host_vmcb.v);           /* the host's do not change from here on */
+	memset(iopm, 0xff, sizeof(iopm));
+	vmcb_msrpm_build(msrpm[0], false);
+	vmcb_msrpm_build(msrpm[1], true);
+	return OK;
+}
+
+static void svm_off(unsigned number)
+{
+	ASSERT(cpu.number == number && !cpu.owner);
+	insn_wrmsr(MSR_VM_HSAVE_PA, 0);
+	insn_wrmsr(MSR_EFER, insn_rdmsr(MSR_EFER) & ~EFER_SVME);
+	page_free(cpu.save);
+	page_free(cpu.host_vmcb);
+	cpu.save = cpu.host_vmcb = hpa(0);
+}
+
+/* --- A vCPU comes and goes ------------------------------------------------------------------ */
+
+static void build(struct vcpu *v, struct svm *hw)
+{
+	const struct cpuid_table *cpuid = &v->vm->cpuid;
+	bool tsc_aux = vmcb_offers_tsc_aux(cpuid);
+
+	vmcb_build(hw->vmcb, &(struct vmcb_plan){
+		.iopm = ptr_hpa(iopm), .msrpm = ptr_hpa(msrpm[tsc_aux]),
+		.nested_root = v->vm->s2.root, .rdtscp = tsc_aux,
+		.invpcid = vmcb_offers_invpcid(cpuid), .tsc_offset = v->tsc_offset,
+	});
+	/* CR4.MCE is on in every guest: without it a machine check would be a shutdown. */
+	hw->cr4_allowed = cpu_state_cr4_allowed(cpuid) & svm_caps.cr4_known;
+	hw->cr4_forced = insn_read_cr4() & CR4_MCE;
+}
+
+static enum err svm_vcpu_init(struct vcpu *v)
+{
+	hpa_t own, vmcb;
+	enum err e = page_alloc(&own);
+
+	if (e != OK)
+		return e;
+	e = page_alloc(&vmcb);
+	if (e != OK) {
+		page_free(own);
+		return e;
+	}
+	struct svm *hw = hpa_ptr(own);
+	*hw = (struct svm){ .vmcb = hpa_ptr(vmcb), .cpu = CPU_NONE };
+	v->hw = hw;
+	build(v, hw);
+	cpu_state_reset(&v->state);
+	svm_set(v, &v->state);
+	return OK;
+}
+
+static void svm_vcpu_fini(struct vcpu *v)
+{
+	struct svm *hw = v->hw;
+
+	if (!hw)
+		return;
+	if (cpu.owner == hw)
+		cpu.owner = NULL;
+	page_free(ptr_hpa(hw->vmcb));
+	page_free(ptr_hpa(hw));
+	v->hw = NULL;
+	cpu.trained_by = NOBODY;                /* another VM may get this number */
+}
+
+bool svm_owns(const struct svm *hw)
+{
+	return cpu.owner == hw;
+}
+
+/*
+ * XRSTOR does not touch components outside XCR0, so XCR0 is everything for the moment.  The host
+ * never steps itself, so a guest's DEBUGCTL means nothing to it.
+ */
+void svm_registers_load(const struct svm *hw)
+{
+	insn_xsetbv(0, virt_caps.xcr0_mask);
+	insn_xrstor(hw->xsave, virt_caps.xcr0_mask);
+	insn_xsetbv(0, hw->xcr0);
+	insn_write_dr0(hw->dr[0]);
+	insn_write_dr1(hw->dr[1]);
+	insn_write_dr2(hw->dr[2]);
+	insn_write_dr3(hw->dr[3]);
+	if (hw->debugctl != cpu.debugctl) {
+		cpu.debugctl = hw->debugctl;
+		insn_wrmsr(MSR_DEBUGCTL, hw->debugctl);
+	}
+	if (cpu.has_tsc_aux)
+		insn_wrmsr(MSR_TSC_AUX, hw->tsc_aux);
+	if (cpu.has_xss)
+		insn_wrmsr(MSR_XSS, hw->xss);
+}
+
+/* XCR0, XSS and DEBUGCTL change only by exits, so those of hw are right already. */
+void svm_registers_save(struct svm *hw)
+{
+	insn_xsetbv(0, virt_caps.xcr0_mask);
+	insn_xsave(hw->xsave, virt_caps.xcr0_mask);
+	insn_xsetbv(0, hw->xcr0);
+	hw->dr[0] = insn_read_dr0();
+	hw->dr[1] = insn_read_dr1();
+	hw->dr[2] = insn_read_dr2();
+	hw->dr[3] = insn_read_dr3();
+	if (cpu.has_tsc_aux)
+		hw->tsc_aux = insn_rdmsr(MSR_TSC_AUX);
+}
+
+/* What one VM taught the branch predictors shall not steer another. */
+static void forget_branches(const struct vm *vm)
+{
+	if (cpu.trained_by == vm->asid)
+		return;
+	cpu.trained_by = vm->asid;
+	if (defences.ibpb)
+		insn_wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
+}
+
+static void svm_vcpu_load(struct vcpu *v)
+{
+	struct svm *hw = v->hw;
+
+	forget_branches(v->vm);
+	if (cpu.owner != hw) {
+		if (cpu.owner)
+			svm_registers_save(cpu.owner);
+		svm_registers_load(hw);
+		cpu.owner = hw;
+	}
+	if (hw->cpu != cpu.number) {
+		asid_leave(&hw->asid);
+		hw->vmcb->clean = 0;
+		hw->cpu = cpu.number;
+	}
+}
+
+/*
+ * The host uses none of these registers, so they wait in the CPU until another vCPU, or svm_get(),
+ * wants them.
+ */
+static void svm_vcpu_put(struct vcpu *v)
+{
+	(void)v;
+}
+
+/* --- Events into the guest ------------------------------------------------------------------ */
+
+/*
+ * A virtual interrupt that is never delivered: it exits when the guest could take it (APM vol. 2,
+ * "Interrupt (INTR) Window": VINTR intercept).
+ */
+static void svm_irq_window(struct vcpu *v, bool wanted)
+{
+	struct svm *hw = v->hw;
+
+	if (wanted)
+		hw->vmcb->vintr |= VINTR_IRQ | VINTR_IGNORE_TPR;
+	else
+		hw->vmcb->vintr &= ~(VINTR_IRQ | VINTR_IGNORE_TPR);
+	hw->vmcb->clean &= (uint32_t)~CLEAN_VINTR;
+	vmcb_intercept(hw->vmcb, INTERCEPT_VINTR, wanted);
+}
+
+bool svm_take_back_nmi(struct svm *hw)
+{
+	bool waited = hw->nmi_waits;
+
+	hw->nmi_waits = false;
+	return waited;
+}
+
+void svm_block_nmi(struct svm *hw, bool blocked)
+{
+	hw->nmi_blocked = blocked;
+	hw->nmi_ending = false;
+	vmcb_intercept(hw->vmcb, INTERCEPT_IRET, blocked);
+}
+
+static bool is_fault(const struct inject *event)
+{
+	return event->type == EVENT_EXCEPTION && event->vector != VECTOR_DB;
+}
+
+/* True: not now; the NMI has been put where it will be looked at again. */
+static bool nmi_must_wait(struct vcpu *v, struct svm *hw)
+{
+	if (hw->vmcb->shadow & SHADOW_INTERRUPT) {
+		v->nmi_pending = true;
+		hw->step = !(v->rflags & RFLAGS_IF);    /* no window of interrupts tells its end */
+		return true;
+	}
+	hw->nmi_waits = hw->nmi_blocked;
+	hw->step = hw->nmi_ending;
+	return hw->nmi_blocked;
+}
+
+/*
+ * APM vol. 2, "Event Injection".  An NMI in the shadow of STI or MOV SS goes back to the run loop,
+ * which asks for the window of interrupts; one that is blocked waits for the IRET.
+ */
+void svm_inject(struct vcpu *v, const struct inject *event)
+{
+	struct svm *hw = v->hw;
+	struct inject e = *event;
+
+	svm_sync(v, hw);                        /* an emulated instruction ends a shadow */
+	if (e.type == EVENT_NMI) {
+		if (nmi_must_wait(v, hw))
+			return;
+		svm_block_nmi(hw, true);
+	}
+	if (!(hw->vmcb->cr0 & CR0_PE))
+		e.has_error = false;            /* real mode has no error codes */
+	/* A fault's handler finds RF set; injection pushes RFLAGS as it is. */
+	if (is_fault(&e))
+		v->rflags |= RFLAGS_RF;
+	hw->vmcb->event_inj = svm_decode_event_inj(&e);
+}
+
+/* --- Enter ---------------------------------------------------------------------------------- */
+
+/*
+ * RIP moved: an instruction was emulated.  Had the CPU executed it, RF and the shadow of STI or MOV
+ * SS would be gone and single-stepping would trap now.
+ */
+static void end_instruction(struct vcpu *v, struct svm *hw)
+{
+	v->rflags &= ~RFLAGS_RF;
+	hw->vmcb->shadow = 0;
+	if ((v->rflags & RFLAGS_TF) && !(hw->debugctl & DEBUGCTL_BTF))
+		hw->pending_debug |= DR6_BS;
+}
+
+static inline void sync(struct vcpu *v, struct svm *hw)
+{
+	struct vmcb *m = hw->vmcb;
+
+	if (v->rip != m->rip) {
+		m->rip = v->rip;
+		end_instruction(v, hw);
+	}
+	m->rflags = v->rflags;
+	m->rax = v->gpr[GPR_RAX];
+	m->rsp = v->gpr[GPR_RSP];
+	if (v->tsc_offset != m->tsc_offset) {
+		m->tsc_offset = v->tsc_offset;
+		m->clean &= (uint32_t)~CLEAN_INTERCEPTS;
+	}
+}
+
+void svm_sync(struct vcpu *v, struct svm *hw)
+{
+	sync(v, hw);
+}
+
+/*
+ * A #DB that comes before the guest's next instruction: a VMCB has no place for it.  An event that
+ * is to be injected goes first and the #DB is lost, as when a CPU with such a place injects one.
+ */
+static bool debug_trap(struct vcpu *v, struct svm *hw, struct exit *x)
+{
+	uint64_t pending = hw->pending_debug;
+
+	hw->pending_debug = 0;
+	if ((hw->vmcb->event_inj & EVENTINJ_VALID) || !(pending & (DR6_BS | PENDING_ENABLED)))
+		return false;
+	hw->vmcb->dr6 = (hw->vmcb->dr6 & ~DR6_TRAPS) | (pending & (DR6_TRAPS | DR6_BS));
+	hw->vmcb->clean &= (uint32_t)~CLEAN_DR;
+	v->again = (struct inject){ .type = EVENT_EXCEPTION, .vector = VECTOR_DB };
+	*x = (struct exit){ .kind = EXIT_SLICE };       /* as if its time were up; see v->again */
+	return true;
+}
+
+/*
+ * One instruction, and back: TF, which the guest does not see.  (It would if the instruction pushed
+ * RFLAGS or faulted; those after MOV SS and the IRET of an NMI's handler do neither.)  A guest that
+ * steps itself comes back anyway, and an event must not push TF: then the next entry steps.
+ */
+static void begin_step(const struct vcpu *v, struct svm *hw)
+{
+	if ((v->rflags & RFLAGS_TF) || (hw->vmcb->event_inj & EVENTINJ_VALID))
+		return;
+	hw->step = false;
+	hw->stepping = true;
+	hw->step_dr6 = hw->vmcb->dr6;
+	hw->vmcb->rflags |= RFLAGS_TF;
+}
+
+/* An IRET brought flags of its own; everything else left ours. */
+static void end_step(const struct vcpu *v, struct svm *hw)
+{
+	struct vmcb *m = hw->vmcb;
+	bool was_iret = hw->nmi_ending && v->rip == hw->iret_rip && m->rip != v->rip;
+
+	hw->stepping = m->exit_code == SVM_EXIT_DB && (m->dr6 & DR6_BS);
+	if (!was_iret)
+		m->rflags &= ~RFLAGS_TF;
+	if (hw->stepping) {
+		m->dr6 = hw->step_dr6;
+		m->clean &= (uint32_t)~CLEAN_DR;
+	}
+}
+
+/* Log which rule of VMRUN is broken; NULL when svm_check() finds none. */
+static const char *check_vmcb(const struct vcpu *v, const struct svm *hw)
+{
+	const char *broken = svm_check(hw->vmcb, &svm_caps);
+
+	if (broken)
+		log_line("%s, vCPU %u: VM-entry rule broken: %s", v->vm->config.name, v->id,
+		         broken);
+	return broken;
+}
+
+static void explain_refusal(struct vcpu *v, struct svm *hw, struct exit *x)
+{
+	const char *why = svm_decode_exit_name((uint32_t)hw->vmcb->exit_code), *broken;
+
+	log_line("%s, vCPU %u: %s", v->vm->config.name, v->id, why);
+	broken = check_vmcb(v, hw);
+	*x = (struct exit){ .kind = EXIT_FATAL };
+	x->fatal.why = broken ? broken : why;
+	x->fatal.code = hw->vmcb->exit_code;
+}
+
+/* Into the guest and back; false: it was not entered, `x` says why. */
+static bool run(struct vcpu *v, struct svm *hw, struct exit *x)
+{
+	struct vmcb *m = hw->vmcb;
+
+	sync(v, hw);
+	if (hw->pending_debug && debug_trap(v, hw, x))
+		return false;
+	m->tlb_control = (uint8_t)asid_take(&cpu.asids, &hw->asid);
+	if (m->asid != hw->asid.number) {
+		m->asid = hw->asid.number;
+		m->clean &= (uint32_t)~CLEAN_ASID;
+	}
+	if (!hw->checked) {
+		hw->checked = true;
+		check_vmcb(v, hw);              /* only a log line: the CPU is the judge */
+	}
+	if (hw->step)
+		begin_step(v, hw);
+	apic_timer_arm(v->slice_tsc);
+	v->others_ran = false;                  /* no defence of these CPUs asks for it */
+	svm_entry(v->gpr, ptr_hpa(m).v, cpu.host_vmcb.v);
+	m->clean = cpu.clean;
+	m->event_inj = 0;
+	if (hw->stepping)
+		end_step(v, hw);
+	if ((uint32_t)m->exit_code != SVM_EXIT_INVALID)
+		return true;
+	explain_refusal(v, hw, x);
+	return false;
+}
+
+/* What the decoder must know of the instruction behind an exit, from the best source there is. */
+static bool describe_insn(struct vcpu *v, const struct svm *hw, unsigned needs,
+                          struct svm_raw *raw)
+{
+	const struct vmcb *m = hw->vmcb;
+
+	if ((needs & SVM_NEEDS_LEN) && cpu.has_nrip) {
+		raw->insn.len = (uint8_t)(m->nrip - m->rip);
+		return true;
+	}
+	if ((needs & SVM_NEEDS_INSN) && cpu.has_nrip && cpu.has_decode &&
+	    (m->exit_info1 & CR_INFO_MOV)) {
+		raw->insn.len = (uint8_t)(m->nrip - m->rip);
+		raw->insn.rm = (uint8_t)GET(CR_INFO_GPR, m->exit_info1);
+		return true;
+	}
+	if ((needs & SVM_NEEDS_STRING) && cpu.has_decode) {
+		raw->insn.seg = (uint8_t)GET(IOIO_SEG, m->exit_info1);
+		raw->insn.addr_size = (uint8_t)(2 * GET(IOIO_ADDR_SIZE, m->exit_info1));
+		return true;
+	}
+	if ((needs & SVM_NEEDS_STRING) && !(m->exit_info1 & IOIO_STRING))
+		return true;
+	return svm_resolve_insn(v, raw);
+}
+
+/*
+ * An event whose delivery the exit interrupted is delivered again; an NMI blocks NMIs from the
+ * start of its delivery, so that is undone.
+ */
+static void repair_events(struct vcpu *v, struct svm *hw)
+{
+	svm_decode_again(hw->vmcb->exit_int_info, &v->again);
+	if (v->again.type == EVENT_NMI)
+		svm_block_nmi(hw, false);
+}
+
+/* Capture: what every exit needs, and what this kind needs. */
+static const struct svm_how *collect(struct vcpu *v, struct svm *hw, struct svm_raw *raw)
+{
+	const struct vmcb *m = hw->vmcb;
+	const struct svm_how *how = svm_decode_how((uint32_t)m->exit_code);
+
+	raw->code = (uint32_t)m->exit_code;
+	raw->info1 = m->exit_info1;
+	raw->info2 = m->exit_info2;
+	raw->rip = v->rip = m->rip;
+	v->rflags = m->rflags;
+	v->gpr[GPR_RAX] = m->rax;
+	v->gpr[GPR_RSP] = m->rsp;
+	v->again.type = EVENT_NONE;
+	v->irq_blocked = !(v->rflags & RFLAGS_IF) || (m->shadow & SHADOW_INTERRUPT);
+	if (m->exit_int_info & EVENTINJ_VALID)
+		repair_events(v, hw);
+	if (hw->nmi_ending && v->rip != hw->iret_rip)
+		svm_block_nmi(hw, false);
+	raw->bytes = m->insn_bytes;
+	raw->nbytes = cpu.has_decode ? MIN(m->insn_bytes_n, INSN_LEN_MAX) : 0;
+	if ((how->needs & ~SVM_LISTED) && !describe_insn(v, hw, how->needs, raw))
+		return &svm_decode_unreadable;
+	return how;
+}
+
+/* What the host itself has to do about an exit before anybody else looks at it. */
+static void attend(struct vcpu *v, const struct svm_raw *raw, struct exit *x)
+{
+	switch (x->kind) {
+	case EXIT_IRQ:
+		irq_take();             /* the exit did not acknowledge it: handlers run now    */
+		if (!apic_timer_is_armed())
+			x->kind = EXIT_SLICE;   /* it was ours */
+		break;
+	case EXIT_FATAL:
+		if (raw->code == SVM_EXIT_NPF)
+			npt_explain(v->vm, raw->info2);
+		break;
+	default:                        /* an NMI came when STGI let it */
+		break;
+	}
+}
+
+/*
+ * An NMI that waited for an IRET comes before what the guest did next: every exit but these is one
+ * before its instruction, which will exit again.
+ */
+static void open_nmi_window(struct vcpu *v, struct svm *hw, struct exit *x)
+{
+	if (hw->nmi_blocked || x->kind == EXIT_FATAL || x->kind == EXIT_TRIPLE)
+		return;
+	v->nmi_pending |= svm_take_back_nmi(hw);
+	*x = (struct exit){ .kind = EXIT_IRQ_WINDOW };  /* the run loop delivers it now */
+}
+
+static void svm_enter(struct vcpu *v, struct exit *x)
+{
+	struct svm *hw = v->hw;
+	const struct svm_how *how;
+	struct svm_raw raw;                     /* collect() fills in what this exit needs */
+
+	ASSERT(cpu.owner == hw);
+	do {
+		if (!run(v, hw, x))
+			return;
+		how = collect(v, hw, &raw);
+	} while (!svm_decode(how, &raw, x) && svm_resolve(v, hw, &raw, x));
+	attend(v, &raw, x);
+	if (hw->nmi_waits)
+		open_nmi_window(v, hw, x);
+}
+
+const struct virt_ops svm_ops = {
+	.name = "AMD-V",
+	.probe = svm_probe,
+	.cpu_on = svm_on,
+	.cpu_off = svm_off,
+	.vcpu_init = svm_vcpu_init,
+	.vcpu_fini = svm_vcpu_fini,
+	.vcpu_load = svm_vcpu_load,
+	.vcpu_put = svm_vcpu_put,
+	.get = svm_get,
+	.set = svm_set,
+	.get_mode = svm_get_mode,
+	.enter = svm_enter,
+	.inject = svm_inject,
+	.irq_window = svm_irq_window,
+	.s2_flush = npt_flush,
+	.s2 = &npt_format,
+};

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch/x86_64/svm/svm.h - what the files of this folder share.  Outside it only svm_ops is known.
+ *
+ * Reading order: svm_probe.c (what is there), svm.c (on, off, enter), vmcb.c (what is in a VMCB),
+ * svm_entry.S, svm_decode.c (why did it stop), svm_resolve.c (what is nobody else's business),
+ * svm_state.c (get and set), npt.c and svm_asid.c (memory), svm_check.c (why was it refused).
+ */
+#ifndef SVM_H
+#define SVM_H
+
+#include "arch/x86_64/defs/cr.h"
+#include "arch/x86_64/hazards.h"
+#include "arch/x86_64/insn.h"
+#include "arch/x86_64/svm/svm_asid.h"
+#include "arch/x86_64/svm/svm_check.h"
+#include "arch/x86_64/svm/svm_decode.h"
+#include "arch/x86_64/svm/vmcb.h"
+#include "vmm/vcpu.h"
+#include "vmm/vm.h"
+
+/* The door: boot/ puts its address into `virt` when svm_ops.probe() finds what we need. */
+extern const struct virt_ops svm_ops;
+
+#define CPU_NONE (~0u)
+
+/*
+ * AMD-V's part of a vCPU; one page, so that it stays away from the heap we do not have.
+ * The VMCB is plain memory and holds what it has room for; the last part is in the CPU's registers
+ * while svm_owns() and here otherwise, but xcr0 is always right.
+ */
+struct svm {
+	struct vmcb *vmcb;
+	struct asid asid;
+	uint64_t cr4;                   /* as the guest sees it: the VMCB has the host's MCE too */
+	uint64_t cr4_allowed;           /* bits that the guest's CPUID announces                */
+	uint64_t cr4_forced;            /* bits that are on whatever the guest says             */
+	uint64_t pat;                   /* as the guest sees it: the VMCB says write-back       */
+	uint64_t sysenter[3];           /* CS, ESP, EIP: a VMCB keeps 32 bits of each           */
+	uint64_t pending_debug;         /* #DB to come before the next instruction, as in DR6   */
+	uint64_t iret_rip;              /* of the IRET that ends the blocking, if nmi_ending    */
+	unsigned cpu;                   /* where it ran last: elsewhere the TLB knows old things */
+	bool     checked;               /* svm_check() looked since the last set()              */
+	bool     nmi_blocked;           /* from an NMI's delivery to the end of its IRET        */
+	bool     nmi_ending;            /* that IRET is about to run                            */
+	bool     nmi_waits;             /* given to inject() while NMIs were blocked            */
+	bool     step;                  /* come back after the guest's next instruction         */
+	bool     stepping;              /* the last entry was one with `step`                   */
+	uint64_t step_dr6;              /* DR6 before it                                        */
+
+	uint64_t xcr0, dr[4], tsc_aux, debugctl, xss;
+	uint8_t  xsave[XSAVE_AREA_MAX] __attribute__((aligned(64)));
+};
+_Static_assert(sizeof(struct svm) <= PAGE_SIZE, "one page each");
+
+/* --- svm_probe.c ---------------------------------------------------------------------------- */
+
+/* What this CPU can do; filled by svm_probe(). */
+extern struct svm_caps svm_caps;
+
+enum err svm_probe(struct virt_caps *out);
+
+/* --- svm.c ---------------------------------------------------------------------------------- */
+
+/* Write v->rip, RSP, RAX and v->rflags into the VMCB, ending an emulated instruction. */
+void svm_sync(struct vcpu *v, struct svm *hw);
+
+/* For the next entry; an NMI that is blocked waits for the IRET. */
+void svm_inject(struct vcpu *v, const struct inject *event);
+
+/* An NMI that still waits to be delivered: forget it, and say whether there was one. */
+bool svm_take_back_nmi(struct svm *hw);
+
+/* NMIs are blocked, and the guest's next IRET exits; or the opposite. */
+void svm_block_nmi(struct svm *hw, bool blocked);
+
+/*
+ * Registers that have no slot in the VMCB: whether they hold this vCPU's values now; copies there
+ * and back.
+ */
+bool svm_owns(const struct svm *hw);
+void svm_registers_load(const struct svm *hw);
+void svm_registers_save(struct svm *hw);
+
+/* --- svm_resolve.c -------------------------------------------------------------------------- */
+
+/* The instruction behind an exit, from the guest's memory; false: it cannot be read. */
+bool svm_resolve_insn(struct vcpu *v, struct svm_raw *raw);
+
+/*
+ * For exits that svm_decode() calls ours.  True: the guest goes on at once; false: `x` says why
+ * not.
+ */
+bool svm_resolve(struct vcpu *v, struct svm *hw, const struct svm_raw *raw, struct exit *x);
+
+/* --- svm_state.c ---------------------------------------------------------------------------- */
+
+void svm_get(struct vcpu *v, struct cpu_state *s);
+void svm_set(struct vcpu *v, const struct cpu_state *s);
+void svm_get_mode(struct vcpu *v, struct cpu_mode *m);
+
+/* A segment's attributes in the VMCB's form as those of struct cpu_state. */
+uint32_t svm_state_attr(uint16_t attrib);
+
+/* --- npt.c ---------------------------------------------------------------------------------- */
+
+extern const struct s2_format npt_format;
+
+void npt_flush(struct vm *vm);
+
+/* What the tables say about an address, for the log. */
+void npt_explain(const struct vm *vm, uint64_t address);
+
+/* --- svm_entry.S ---------------------------------------------------------------------------- */
+
+/*
+ * VMRUN with these general registers (RAX and RSP excepted, which are in the VMCB); returns after
+ * the exit with the guest's in the same place.  Both VMCBs by host-physical address.
+ */
+void svm_entry(uint64_t gpr[GPR_COUNT], uint64_t guest_vmcb, uint64_t host_vmcb);
+
+#endif

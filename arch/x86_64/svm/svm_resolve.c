@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch/x86_64/svm/svm_resolve.c - exits that exist only because of AMD-V's own rules.
+ *
+ * CR4, whose bits the host has a say in; exceptions that are taken from the guest to keep the host
+ * safe; the IRET that ends an NMI.  None of them is anybody else's business: the guest goes on, or
+ * the exit becomes one of the neutral kinds.  And, for CPUs whose exits say nothing about the
+ * instruction, the reading of it.  Called by svm.c when svm_decode() says so.
+ */
+#include "arch/x86_64/svm/svm.h"
+
+#include "arch/x86_64/defs/msr.h"
+#include "lib/log.h"
+#include "vmm/pagewalk.h"
+
+#define CR3_PCID MASK(11, 0)
+
+bool svm_resolve_insn(struct vcpu *v, struct svm_raw *raw)
+{
+	uint8_t bytes[INSN_LEN_MAX];
+	struct cpu_mode mode;
+
+	svm_get_mode(v, &mode);
+	unsigned n = raw->nbytes;
+	const uint8_t *p = raw->bytes;
+	if (!n) {
+		n = pagewalk_code(&v->vm->mem, &mode, v->rip, bytes);
+		p = bytes;
+	}
+	return insn_exiting(p, n, &mode, &raw->insn) == OK;
+}
+
+static bool is_64bit(const struct svm *hw)
+{
+	struct cpu_mode mode = { .efer = hw->vmcb->efer,
+	                         .cs_attr = svm_state_attr(hw->vmcb->cs.attrib) };
+
+	return pagewalk_is_64bit(&mode);
+}
+
+/* --- CR4 ------------------------------------------------------------------------------------ */
+
+/* APM vol. 2, "CR4 Register": what a MOV to it refuses in the guest's mode. */
+static bool cr4_valid(const struct svm *hw, uint64_t value)
+{
+	const struct vmcb *m = hw->vmcb;
+	bool long_mode = m->efer & EFER_LMA;
+	uint64_t now_on = value & ~hw->cr4;
+
+	if (value & ~hw->cr4_allowed)
+		return false;
+	if (long_mode && !(value & CR4_PAE))
+		return false;
+	return !(now_on & CR4_PCIDE) || (long_mode && !(m->cr3 & CR3_PCID));
+}
+
+/* APM vol. 2, "TLB Control": translations of the old value may be wrong under the new one. */
+static void set_cr4(struct svm *hw, uint64_t value)
+{
+	if (value != hw->cr4)
+		asid_forget(&hw->asid);
+	hw->cr4 = value;
+	hw->vmcb->cr4 = value | hw->cr4_forced;
+	hw->vmcb->clean &= (uint32_t)~CLEAN_CR;
+}
+
+static bool resolve_cr4(struct vcpu *v, struct svm *hw, const struct svm_raw *raw)
+{
+	uint64_t *gpr = &v->gpr[raw->insn.rm];
+
+	if (raw->code == SVM_EXIT_CR4_READ) {
+		*gpr = hw->cr4;
+	} else {
+		uint64_t value = is_64bit(hw) ? *gpr : (uint32_t)*gpr;
+		if (!cr4_valid(hw, value))
+			return false;
+		set_cr4(hw, value);
+	}
+	vcpu_skip(v, raw->insn.len);
+	return true;
+}
+
+/* --- Exceptions ----------------------------------------------------------------------------- */
+
+/*
+ * The guest gets it after all, in the place of the event during whose delivery it came, as on a
+ * bare CPU.  DR6 is as the CPU left it; DR7.GD goes with the delivery of #DB.
+ */
+static void give_back(struct vcpu *v, struct svm *hw, uint8_t vector, bool has_error,
+                      uint64_t error)
+{
+	v->again = (struct inject){ .type = EVENT_EXCEPTION, .vector = vector,
+	                            .has_error = has_error, .error = (uint32_t)error };
+	if (vector == VECTOR_DB) {
+		hw->vmcb->dr7 &= ~DR7_GD;
+		hw->vmcb->clean &= (uint32_t)~CLEAN_DR;
+	}
+}
+
+/* The other vendor's hypercall is an undefined instruction here. */
+static bool is_hypercall(struct vcpu *v, uint8_t *len)
+{
+	struct svm_raw raw = { .nbytes = 0 };
+
+	if (!svm_resolve_insn(v, &raw) || !insn_is_hypercall(&raw.insn))
+		return false;
+	*len = raw.insn.len;
+	return true;
+}
+
+static void resolve_exception(struct vcpu *v, struct svm *hw, const struct svm_raw *raw,
+                              struct exit *x)
+{
+	if (hw->stepping) {                     /* our own step, not the guest's */
+		hw->stepping = false;
+		x->kind = EXIT_IRQ_WINDOW;
+		return;
+	}
+	x->kind = EXIT_SLICE;                   /* as if its time were up; see v->again */
+	switch (raw->code) {
+	case SVM_EXIT_MC:
+		insn_int_machine_check();
+		break;
+	case SVM_EXIT_UD:
+		if (is_hypercall(v, &x->insn_len))
+			x->kind = EXIT_HYPERCALL;
+		else
+			give_back(v, hw, VECTOR_UD, false, 0);
+		break;
+	case SVM_EXIT_AC:
+		give_back(v, hw, VECTOR_AC, true, raw->info1);
+		break;
+	case SVM_EXIT_DB:
+		give_back(v, hw, VECTOR_DB, false, 0);
+		break;
+	case SVM_EXIT_FERR_FREEZE:              /* CR0.NE is clear: IRQ 13, of which we have none */
+		give_back(v, hw, VECTOR_MF, false, 0);
+		break;
+	}
+}
+
+/*
+ * The IRET is about to run.  It ends the blocking of NMIs, and nothing exits when it has: so if an
+ * NMI waits for that, the guest steps.
+ */
+static void resolve_iret(struct vcpu *v, struct svm *hw)
+{
+	vmcb_intercept(hw->vmcb, INTERCEPT_IRET, false);
+	hw->nmi_ending = true;
+	hw->iret_rip = v->rip;
+	hw->step = hw->nmi_waits;
+}
+
+/* True: the guest goes on at once.  False: `x` says what remains to be done. */
+bool svm_resolve(struct vcpu *v, struct svm *hw, const struct svm_raw *raw, struct exit *x)
+{
+	switch (raw->code) {
+	case SVM_EXIT_CR4_READ:
+	case SVM_EXIT_CR4_WRITE:
+		x->kind = EXIT_GP;
+		x->insn_len = 0;
+		return resolve_cr4(v, hw, raw);
+	case SVM_EXIT_IRET:
+		resolve_iret(v, hw);
+		return true;
+	default:
+		resolve_exception(v, hw, raw, x);
+		return false;
+	}
+}
