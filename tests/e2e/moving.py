@@ -10,6 +10,7 @@ from lablib.boot import complete
 
 BEAT = re.compile(r"beat (\d+), (\d+) pages written")
 POLL_S = 0.05
+SPEED_BEATS = 3
 # Wall: an emulated host on a busy machine is slow, and only what fails waits as long.
 MOVE_S, WAIT_S = 600, 300
 
@@ -68,6 +69,16 @@ class Hosts:
         goal = self.beat(node, name) + more
         self.until(lambda: self.beat(node, name) >= goal, seconds,
                    f"{name} at node {node} stands still before beat {goal}")
+
+    def speed(self, node, name):
+        """Pages that it writes in a second of its own time, over the next seconds."""
+        def last():
+            text = complete(self.api.console(node, name)[0])
+            return [int(n) for n in BEAT.findall(text)[-1]]
+        begin, pages = last()
+        self.await_beats(node, name, SPEED_BEATS)
+        beat, written = last()
+        return (written - pages) / (beat - begin)
 
     def migrating(self, node, name):
         return self.state(node, name) and self.api.get(node, f"/v1/vms/{name}")["migrating"]
