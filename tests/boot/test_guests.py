@@ -69,7 +69,7 @@ def test_the_end_of_one_guest_is_not_the_end_of_others(run):
     assert last_words(result, "migrate-pattern")[0] == "PASS migrate-pattern"
 
 
-@pytest.mark.parametrize("cmdline", ["beats=3", "beats=2 rate=0"])
+@pytest.mark.parametrize("cmdline", ["beats=3", "beats=2 rate=0", "beats=2 endless"])
 def test_two_cpus_share_the_hosts_one(run, cmdline):
     result = run("migrate-pair", cmdline=cmdline, cpus=2)
     assert last_words(result, "migrate-pair")[0] == "PASS migrate-pair"

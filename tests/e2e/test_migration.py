@@ -88,7 +88,7 @@ def second_cpu(hosts, node, name):
 
 
 def test_two_cpus_move_there_and_back_while_both_run_and_call_each_other(hosts, guest):
-    name = guest("rate=100", cpus=2, elf="migrate-pair.elf")
+    name = guest("rate=100 endless", cpus=2, elf="migrate-pair.elf")
     assert len(hosts.api.get("a", f"/v1/vms/{name}")["vcpus"]) == 2
     hosts.until(lambda: all(second_cpu(hosts, "a", name)), WAIT_S, "CPU 1 does not run")
     for source, to in ("ab", "ba"):

@@ -4,12 +4,12 @@
  *
  * Reason: as migrate-pattern, for what only two CPUs have.  Each has registers that the other has
  * not, its own timer, and interrupts on their way to it.  CPU 0 calls CPU 1 by an IPI and CPU 1
- * answers by another, CALLS_PER_TICK times in a row: at any moment one is likely to be on its way.
- * Calls are counted on both sides, so one that is lost or comes twice shows; each side looks
- * whether the other's TSC is behind its own.
+ * answers by another, CALLS_PER_TICK times in a row.  Calls are counted on both sides, so one that
+ * is lost or comes twice shows; each side looks whether the other's TSC is behind its own.
  * Options: pages=N of each CPU (half of what there is), rate=PAGES a second and CPU (100; 0: as
  * fast as they can), beats=N as migrate-pattern, parked: CPU 1 gets INIT and waits for its start
- * until a byte comes on COM1.
+ * until a byte comes on COM1; endless: one call follows the other, so that at any moment one or its
+ * answer is on its way.
  * Verdict: FAIL, or silence; what CPU 1 says may be mixed with a line of CPU 0.
  */
 #include "lib/apic.h"
@@ -52,7 +52,7 @@ static uint64_t rate;
 static volatile uint64_t called, called_tsc;     /* by CPU 0: the number of the last call */
 static volatile uint64_t answered, answered_tsc; /* by CPU 1                              */
 static uint64_t call_tick;                       /* of CPU 0                              */
-static unsigned calls_left;
+static uint64_t calls_left;
 static volatile bool end_wanted, ended;
 
 /* --- What is a CPU's own ---------------------------------------------------------------------- */
@@ -157,6 +157,8 @@ static void second(void)
 	}
 	pattern_verify(&c->pattern);
 	ended = true;
+	for (;;)
+		insn_sti_hlt();                  /* a last call may be on its way */
 }
 
 /* --- CPU 0 ------------------------------------------------------------------------------------ */
@@ -180,7 +182,7 @@ static void on_answer(struct trap_frame *frame)
 	      cpus[0].calls);
 	CHECK(now >= answered_tsc, "CPU 0 is %lu ticks behind CPU 1", answered_tsc - now);
 	apic_eoi();
-	if (calls_left)
+	if (calls_left && !end_wanted)
 		call();
 }
 
@@ -202,7 +204,7 @@ static void call_again(void)
 	      cpus[1].calls, cpus[0].calls);
 	if (waits || end_wanted)
 		return;
-	calls_left = CALLS_PER_TICK;
+	calls_left = guest_has_option("endless") ? UINT64_MAX : CALLS_PER_TICK;
 	call();
 }
 
