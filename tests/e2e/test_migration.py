@@ -154,14 +154,14 @@ def refused(hosts, name, *words):
 def test_too_little_memory_is_refused_before_the_first_page(hosts, guest):
     name = guest(memory=80)             # a host has 128 MiB; b gives 48 away first
     guest(node="b", memory=48)
-    refused(hosts, name, "MiB")
+    refused(hosts, name, "the guest needs", "MiB")
     assert hosts.state("b", name) is None
 
 
 def test_name_that_exists_is_refused_before_the_first_page(hosts, guest):
     name = guest()
     hosts.start("b", name, SMALL)       # another guest of that name
-    refused(hosts, name, name)
+    refused(hosts, name, f"another VM here is called {name}")
     assert hosts.state("b", name) == "RUNNING"
 
 
