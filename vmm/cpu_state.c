@@ -167,6 +167,21 @@ bool cpu_state_xcr0_valid(uint64_t xcr0, uint64_t xcr0_mask)
 	       (!mpx || mpx == XCR0_MPX);
 }
 
+bool cpu_state_canonical(uint64_t linear)
+{
+	return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
+}
+
+bool cpu_state_pat_valid(uint64_t pat)
+{
+	for (unsigned i = 0; i < sizeof(pat); i++) {
+		uint64_t type = pat >> (8 * i) & 0xff;
+		if (type != PAT_UC && type != PAT_WC && (type < PAT_WT || type > PAT_UC_MINUS))
+			return false;
+	}
+	return true;
+}
+
 /* --- A state from outside ------------------------------------------------------------------- */
 
 #define REFUSE_UNLESS(ok, field)                                                \
@@ -180,21 +195,6 @@ bool cpu_state_xcr0_valid(uint64_t xcr0, uint64_t xcr0_mask)
 #define DEBUGCTL_BTF    BIT(1)
 #define EFER_KNOWN      (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 #define MXCSR_KNOWN     MASK(15, 0)
-
-static bool canonical(uint64_t a)
-{
-	return (uint64_t)((int64_t)(a << 16) >> 16) == a;
-}
-
-static bool pat_valid(uint64_t pat)
-{
-	for (unsigned i = 0; i < sizeof(pat); i++) {
-		uint64_t type = pat >> (8 * i) & 0xff;
-		if (type != PAT_UC && type != PAT_WC && (type < PAT_WT || type > PAT_UC_MINUS))
-			return false;
-	}
-	return true;
-}
 
 static enum err check_control(const struct cpu_state *s)
 {
@@ -213,7 +213,8 @@ static enum err check_control(const struct cpu_state *s)
 	REFUSE_UNLESS(!(s->rflags & ~RFLAGS_KNOWN) && (s->rflags & RFLAGS_ONE),
 	              "RFLAGS has reserved bits wrong");
 	REFUSE_UNLESS(!long_mode || !(s->rflags & RFLAGS_VM), "RFLAGS.VM in long mode");
-	REFUSE_UNLESS(long_mode ? canonical(s->rip) : !(s->rip >> 32), "RIP is out of range");
+	REFUSE_UNLESS(long_mode ? cpu_state_canonical(s->rip) : !(s->rip >> 32),
+	              "RIP is out of range");
 	REFUSE_UNLESS(!(s->dr6 >> 32) && !(s->dr7 >> 32), "DR6 or DR7 has bits above 31");
 	return OK;
 }
@@ -223,11 +224,12 @@ static enum err check_segments(const struct cpu_state *s)
 	for (enum seg seg = SEG_ES; seg < SEG_COUNT; seg++) {
 		REFUSE_UNLESS(!(s->seg_attr[seg] & SEG_RESERVED),
 		              "segment attributes have reserved bits");
-		REFUSE_UNLESS(canonical(s->seg_base[seg]), "a segment base is not canonical");
+		REFUSE_UNLESS(cpu_state_canonical(s->seg_base[seg]),
+	              "a segment base is not canonical");
 	}
 	REFUSE_UNLESS(!(s->seg_attr[SEG_CS] & SEG_UNUSABLE), "CS is unusable");
 	REFUSE_UNLESS(!(s->seg_attr[SEG_TR] & SEG_UNUSABLE), "TR is unusable");
-	REFUSE_UNLESS(canonical(s->gdtr_base) && canonical(s->idtr_base),
+	REFUSE_UNLESS(cpu_state_canonical(s->gdtr_base) && cpu_state_canonical(s->idtr_base),
 	              "GDTR or IDTR base is not canonical");
 	REFUSE_UNLESS(!(s->gdtr_limit >> 16) && !(s->idtr_limit >> 16),
 	              "GDTR or IDTR limit is over 16 bits");
@@ -236,15 +238,18 @@ static enum err check_segments(const struct cpu_state *s)
 
 static enum err check_msrs(const struct cpu_state *s)
 {
-	REFUSE_UNLESS(canonical(s->msr[CPU_MSR_LSTAR]), "LSTAR is not canonical");
-	REFUSE_UNLESS(canonical(s->msr[CPU_MSR_CSTAR]), "CSTAR is not canonical");
-	REFUSE_UNLESS(canonical(s->msr[CPU_MSR_KERNEL_GS_BASE]), "KERNEL_GS_BASE is not canonical");
-	REFUSE_UNLESS(canonical(s->msr[CPU_MSR_SYSENTER_ESP]), "SYSENTER_ESP is not canonical");
-	REFUSE_UNLESS(canonical(s->msr[CPU_MSR_SYSENTER_EIP]), "SYSENTER_EIP is not canonical");
+	REFUSE_UNLESS(cpu_state_canonical(s->msr[CPU_MSR_LSTAR]), "LSTAR is not canonical");
+	REFUSE_UNLESS(cpu_state_canonical(s->msr[CPU_MSR_CSTAR]), "CSTAR is not canonical");
+	REFUSE_UNLESS(cpu_state_canonical(s->msr[CPU_MSR_KERNEL_GS_BASE]),
+	              "KERNEL_GS_BASE is not canonical");
+	REFUSE_UNLESS(cpu_state_canonical(s->msr[CPU_MSR_SYSENTER_ESP]),
+	              "SYSENTER_ESP is not canonical");
+	REFUSE_UNLESS(cpu_state_canonical(s->msr[CPU_MSR_SYSENTER_EIP]),
+	              "SYSENTER_EIP is not canonical");
 	REFUSE_UNLESS(!(s->msr[CPU_MSR_SYSENTER_CS] >> 32), "SYSENTER_CS has bits above 31");
 	REFUSE_UNLESS(!(s->msr[CPU_MSR_FMASK] >> 32), "FMASK has bits above 31");
 	REFUSE_UNLESS(!(s->msr[CPU_MSR_TSC_AUX] >> 32), "TSC_AUX has bits above 31");
-	REFUSE_UNLESS(pat_valid(s->msr[CPU_MSR_PAT]), "PAT has a reserved memory type");
+	REFUSE_UNLESS(cpu_state_pat_valid(s->msr[CPU_MSR_PAT]), "PAT has a reserved memory type");
 	REFUSE_UNLESS(!(s->msr[CPU_MSR_DEBUGCTL] & ~(DEBUGCTL_LBR | DEBUGCTL_BTF)),
 	              "DEBUGCTL has unknown bits");
 	REFUSE_UNLESS(!s->msr[CPU_MSR_XSS], "XSS is not 0");

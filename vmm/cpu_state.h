@@ -112,6 +112,15 @@ enum err cpu_state_check(const struct cpu_state *s, uint64_t xcr0_mask);
 uint64_t cpu_state_cr4_allowed(const struct cpuid_table *t);
 
 /*
+ * A linear address with four levels of tables: bits 63:47 alike.  Five levels are never offered,
+ * whatever this CPU could do.
+ */
+bool cpu_state_canonical(uint64_t linear);
+
+/* Eight memory types that exist (SDM vol. 3, "IA32_PAT MSR"). */
+bool cpu_state_pat_valid(uint64_t pat);
+
+/*
  * XCR0 as XSETBV accepts it (SDM vol. 1, "Enabling the XSAVE Feature Set and XSAVE-Enabled
  * Features").
  */

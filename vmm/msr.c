@@ -244,22 +244,46 @@ static bool write_mtrr(struct vcpu *v, uint32_t msr, uint64_t value)
 
 /* --- Registers that the hardware keeps -------------------------------------------------------- */
 
-static const struct { uint32_t msr; enum cpu_msr slot; } hardware_msrs[] = {
-#define KEPT(name) { MSR_##name, CPU_MSR_##name }
-	KEPT(SYSENTER_CS), KEPT(SYSENTER_ESP), KEPT(SYSENTER_EIP), KEPT(DEBUGCTL), KEPT(PAT),
-	KEPT(EFER), KEPT(STAR), KEPT(LSTAR), KEPT(CSTAR), KEPT(FMASK), KEPT(KERNEL_GS_BASE),
-	KEPT(TSC_AUX),
+/* What WRMSR accepts (SDM vol. 4, "Architectural MSRs"); EFER and DEBUGCTL are checked below. */
+enum accepts { ANY, LINEAR, LOW_HALF, TYPES };
+
+static const struct { uint32_t msr; enum accepts accepts; size_t at; } hardware_msrs[] = {
+#define KEPT(name, accepts)   { MSR_##name, accepts, offsetof(struct cpu_state, msr) + \
+                                CPU_MSR_##name * sizeof(uint64_t) }
+#define BASE(name, seg)       { MSR_##name, LINEAR, offsetof(struct cpu_state, seg_base) + \
+                                (seg) * sizeof(uint64_t) }
+	KEPT(SYSENTER_CS, LOW_HALF), KEPT(SYSENTER_ESP, LINEAR), KEPT(SYSENTER_EIP, LINEAR),
+	KEPT(DEBUGCTL, ANY), KEPT(PAT, TYPES), KEPT(EFER, ANY), KEPT(STAR, ANY),
+	KEPT(LSTAR, LINEAR), KEPT(CSTAR, LINEAR), KEPT(FMASK, LOW_HALF),
+	BASE(FS_BASE, SEG_FS), BASE(GS_BASE, SEG_GS), KEPT(KERNEL_GS_BASE, LINEAR),
+	KEPT(TSC_AUX, LOW_HALF),
 #undef KEPT
+#undef BASE
 };
+
+static bool accepted(enum accepts accepts, uint64_t value)
+{
+	switch (accepts) {
+	case LINEAR:   return cpu_state_canonical(value);
+	case LOW_HALF: return !(value >> 32);
+	case TYPES:    return cpu_state_pat_valid(value);
+	default:       return true;
+	}
+}
+
+static unsigned hardware_index(uint32_t msr)
+{
+	for (unsigned i = 0; i < COUNT(hardware_msrs); i++)
+		if (hardware_msrs[i].msr == msr)
+			return i;
+	panic("MSR %#x is not kept by the hardware", msr);
+}
 
 /* Its value in v->state, which is brought up to date. */
 static uint64_t *hardware_at(struct vcpu *v, uint32_t msr)
 {
 	vcpu_state_fetch(v);
-	for (unsigned i = 0; i < COUNT(hardware_msrs); i++)
-		if (hardware_msrs[i].msr == msr)
-			return &v->state.msr[hardware_msrs[i].slot];
-	panic("MSR %#x is not kept by the hardware", msr);
+	return (uint64_t *)((char *)&v->state + hardware_msrs[hardware_index(msr)].at);
 }
 
 static bool read_hardware(struct vcpu *v, uint32_t msr, uint64_t *value)
@@ -268,14 +292,11 @@ static bool read_hardware(struct vcpu *v, uint32_t msr, uint64_t *value)
 	return true;
 }
 
-/* The whole state is checked as if it had come from outside: no value can hurt the host. */
 static bool write_hardware(struct vcpu *v, uint32_t msr, uint64_t value)
 {
-	uint64_t *at = hardware_at(v, msr);
-
-	*at = value;
-	if (cpu_state_check(&v->state, virt_caps.xcr0_mask) != OK)
+	if (!accepted(hardware_msrs[hardware_index(msr)].accepts, value))
 		return false;
+	*hardware_at(v, msr) = value;
 	vcpu_state_apply(v);
 	return true;
 }
@@ -362,8 +383,7 @@ static const struct msr_row rows[] = {
 	ONE(MSR_KVM_SYSTEM_TIME, read_system_time, write_system_time),
 	ONE(MSR_EFER, read_hardware, write_efer),
 	RANGE(MSR_STAR, MSR_FMASK, read_hardware, write_hardware),
-	ONE(MSR_KERNEL_GS_BASE, read_hardware, write_hardware),
-	ONE(MSR_TSC_AUX, read_hardware, write_hardware),
+	RANGE(MSR_FS_BASE, MSR_TSC_AUX, read_hardware, write_hardware),
 	RANGE(0xc0010000, 0xc0010007, read_zero, write_ignored), /* AMD: performance counters */
 	RANGE(0xc0010010, 0xc001001f, read_zero, write_ignored), /* AMD: SYSCFG, HWCR, NB_CFG ... */
 	RANGE(0xc0010111, 0xc0010117, NULL, NULL),              /* AMD: SMM, VM_CR, VM_HSAVE_PA */

@@ -29,6 +29,10 @@ static const struct kept kept[] = {
 	{ 0xc0000102, 0xffff888087654321, "IA32_KERNEL_GS_BASE" },
 };
 
+/* Linear addresses: #GP when bits 63:47 differ, with four levels of tables. */
+static const uint32_t linear[] = { 0x175, 0x176, 0xc0000082, 0xc0000083, 0xc0000100, 0xc0000101,
+                                   0xc0000102 };
+
 static const uint32_t unknown[] = { 0x1234, 0x0bad0bad, 0x40001234, 0xc0001fff, 0xffffffff };
 
 static void read_msr(uint64_t index)
@@ -39,6 +43,12 @@ static void read_msr(uint64_t index)
 static void write_zero(uint64_t index)
 {
 	insn_wrmsr((uint32_t)index, 0);
+}
+
+static uint32_t bad_index;
+static void write_not_canonical(uint64_t value)
+{
+	insn_wrmsr(bad_index, value);
 }
 
 static void write_reserved_efer(uint64_t value)
@@ -73,6 +83,12 @@ void guest_main(void)
 			continue;
 		expect_gp(trap_try(read_msr, unknown[i]), "reading", unknown[i]);
 		expect_gp(trap_try(write_zero, unknown[i]), "writing", unknown[i]);
+	}
+	for (unsigned i = 0; i < COUNT(linear) && !guest_has_option("lenient"); i++) {
+		uint64_t old = insn_rdmsr(bad_index = linear[i]);
+		expect_gp(trap_try(write_not_canonical, 0x0000800000000000), "writing", bad_index);
+		expect_gp(trap_try(write_not_canonical, BIT(63)), "writing", bad_index);
+		CHECK(insn_rdmsr(bad_index) == old, "MSR %x changed by a #GP", bad_index);
 	}
 	CHECK(insn_rdmsr(MSR_EFER) & EFER_LME, "EFER.LME is clear in long mode");
 	if (!guest_has_option("lenient"))

@@ -318,6 +318,39 @@ static void mtrrs_keep_what_is_valid(void **state)
 		assert_true(rdmsr(i, &value) && value == 0x0101010101010101 * (i & 1));
 }
 
+/*
+ * Also on a CPU with five levels of tables, whose own check takes the 57-bit ones below: a value
+ * that only such a CPU can hold could not travel (SDM vol. 1, "Canonical Addressing").
+ */
+static void linear_addresses_in_msrs_are_canonical_in_48_bits(void **state)
+{
+	static const uint32_t msrs[] = { MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_LSTAR, MSR_CSTAR,
+		                         MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE };
+	static const uint64_t good[] = { 0, 0x00007fffffffffff, 0xffff800000000000, ~0ull };
+	static const uint64_t bad[] = { 0x0000800000000000, 0xffff7fffffffffff,
+		                        0x00ffffffffffffff, 0xff00000000000000, BIT(63) };
+	uint64_t value;
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(msrs); i++) {
+		for (unsigned k = 0; k < COUNT(good); k++)
+			assert_true(wrmsr(msrs[i], good[k]) && rdmsr(msrs[i], &value) &&
+			            value == good[k]);
+		for (unsigned k = 0; k < COUNT(bad); k++) {
+			assert_false(wrmsr(msrs[i], bad[k]));
+			assert_int_equal(v->exception.vector, VECTOR_GP);
+			assert_true(rdmsr(msrs[i], &value) && value == ~0ull);
+		}
+	}
+	assert_true(wrmsr(MSR_FS_BASE, 0x7000) && wrmsr(MSR_GS_BASE, 0x8000));
+	vcpu_state_fetch(v);
+	assert_int_equal(v->state.seg_base[SEG_FS], 0x7000);
+	assert_int_equal(v->state.seg_base[SEG_GS], 0x8000);
+	assert_false(wrmsr(MSR_TSC_AUX, BIT(32)));
+	assert_false(wrmsr(MSR_PAT, 0x0007040600070402));
+	assert_true(wrmsr(MSR_PAT, 0x0007040600010406));
+}
+
 static void registers_of_the_hardware_are_checked_too(void **state)
 {
 	uint64_t value;
@@ -368,6 +401,7 @@ int main(void)
 		T(the_tsc_can_be_moved),
 		T(mtrrs_keep_what_is_valid),
 		T(registers_of_the_hardware_are_checked_too),
+		T(linear_addresses_in_msrs_are_canonical_in_48_bits),
 		T(kvmclock_by_both_pairs_of_msrs),
 	};
 

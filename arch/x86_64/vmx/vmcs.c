@@ -172,13 +172,25 @@ static const struct setting control_constants[] = {
  * MSRs that a guest reads and writes itself: the VMCS or vcpu_load() keeps them apart from the
  * host's.  TSC is read with the offset added and never written.  SDM vol. 3, "MSR-Bitmap Address".
  */
-static const struct { uint32_t msr; bool write; } passed_msrs[] = {
-	{ MSR_TSC, false },
-	{ MSR_SYSENTER_CS, true }, { MSR_SYSENTER_ESP, true }, { MSR_SYSENTER_EIP, true },
-	{ MSR_PAT, true }, { MSR_EFER, true },
-	{ MSR_STAR, true }, { MSR_LSTAR, true }, { MSR_CSTAR, true }, { MSR_FMASK, true },
-	{ MSR_FS_BASE, true }, { MSR_GS_BASE, true }, { MSR_KERNEL_GS_BASE, true },
+enum passed { READ, WRITE, LINEAR };
+static const struct { uint32_t msr; enum passed passed; } passed_msrs[] = {
+	{ MSR_TSC, READ },
+	{ MSR_SYSENTER_CS, WRITE }, { MSR_SYSENTER_ESP, LINEAR }, { MSR_SYSENTER_EIP, LINEAR },
+	{ MSR_PAT, WRITE }, { MSR_EFER, WRITE },
+	{ MSR_STAR, WRITE }, { MSR_LSTAR, LINEAR }, { MSR_CSTAR, LINEAR }, { MSR_FMASK, WRITE },
+	{ MSR_FS_BASE, LINEAR }, { MSR_GS_BASE, LINEAR }, { MSR_KERNEL_GS_BASE, LINEAR },
 };
+
+/*
+ * A CPU with five levels of tables takes 57-bit addresses in these registers whatever CR4.LA57
+ * says: there we check writes ourselves (vmm/msr.c), for a guest whose CPU has four.
+ */
+static bool may_write(enum passed passed)
+{
+	bool la57 = insn_cpuid(CPUID_FEATURES7, 0).ecx & CPUID7_ECX_LA57;
+
+	return passed == WRITE || (passed == LINEAR && !la57);
+}
 
 #define MSR_HIGH_FIRST          0xc0000000u     /* the bitmap's second range */
 #define MSR_RANGE               0x2000u
@@ -208,7 +220,7 @@ static hpa_t msr_bitmap_make(bool tsc_aux)
 
 	memset(&msr_bitmap[which], 0xff, sizeof(msr_bitmap[which]));
 	for (unsigned i = 0; i < COUNT(passed_msrs); i++)
-		pass_msr(which, passed_msrs[i].msr, passed_msrs[i].write);
+		pass_msr(which, passed_msrs[i].msr, may_write(passed_msrs[i].passed));
 	if (tsc_aux)
 		pass_msr(which, MSR_TSC_AUX, true);
 	return ptr_hpa(&msr_bitmap[which]);
