@@ -2,6 +2,7 @@
 """What boot tests and migrations share: an image, a host that boots it, a lab.
 
 Files of a test stay in build/check/files/NAME: the serial log of a failed test is there to be read.
+BACKENDS is the one list of what tests run on; LAB= says another.
 """
 
 import json
@@ -19,6 +20,19 @@ sys.path.insert(0, os.path.join(TOP, "tools"))
 from lablib.boot import boot as lab_boot        # noqa: E402
 from lablib.iso import Module                   # noqa: E402
 from lablib.lab import Lab, Options             # noqa: E402
+
+BACKENDS = [os.environ["LAB"]] if os.environ.get("LAB") else ["bochs"]
+
+
+def only(name):
+    """For a test of one backend's CPU models, firmware or exactness."""
+    return pytest.mark.parametrize("backend", [b for b in BACKENDS if b == name], scope="module")
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def backend(request):
+    """What the hosts run in."""
+    return request.param
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +56,7 @@ def directory(request):
 
 
 @pytest.fixture
-def boot(image, directory):
+def boot(image, directory, backend):
     """boot(cmdline, modules, until=REGEX, cpu_limit=S, cpus=, memory=, cpu_model=, ...): a
     lablib.boot.Result.  May be called more than once in a test."""
     count = 0
@@ -51,7 +65,8 @@ def boot(image, directory):
         nonlocal count
         count += 1
         own = os.path.join(directory, f"boot{count}")
-        return lab_boot(options.pop("image", image), cmdline, modules, directory=own, **options)
+        return lab_boot(options.pop("image", image), cmdline, modules, directory=own,
+                        backend=backend, **options)
     return run
 
 
@@ -72,14 +87,14 @@ def micro_guest(directory):
 
 
 @pytest.fixture
-def lab(image, directory):
+def lab(image, directory, backend):
     """lab(**fields of lablib.lab.Options): a Lab that is up; it is down after the test."""
     labs = []
 
     def up(**fields):
         one = Lab(os.path.join(directory, f"lab{len(labs)}"))
         labs.append(one)
-        one.up(Options(**{"image": image, **fields}), print)
+        one.up(Options(**{"image": image, "backend": backend, **fields}), print)
         return one
     yield up
     for one in labs:

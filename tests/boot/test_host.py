@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from conftest import only
 from lablib.bochs import BOCHS_ROM
 
 END = r"godwit: (ready|stopped).*"
@@ -47,12 +48,14 @@ def test_boots_with_many_cpus_in_the_machine(host):
     assert "ready" in host(cpus=2).verdict
 
 
+@only("bochs")
 @pytest.mark.parametrize("model", ["corei7_ivy_bridge_3770k", "corei7_haswell_4770",
                                    "broadwell_ult", "tigerlake", "ryzen"])
 def test_boots_on_other_cpus(host, model):
     assert "ready" in host(cpu_model=model).verdict
 
 
+@only("bochs")
 @pytest.mark.parametrize("model,sentence", [
     ("pentium_mmx", "64-bit mode"),
     ("athlon64_clawhammer", "VT-x"),
@@ -65,6 +68,7 @@ def test_a_cpu_that_cannot_is_told_so(host, model, sentence):
     assert sentence in result.serial
 
 
+@only("bochs")
 def test_vtx_locked_off_by_firmware_is_said(host, directory):
     """Bochs's BIOS sets lock and enable of IA32_FEATURE_CONTROL (or $5, %eax); ours only locks."""
     read_or_write = b"\x0f\x32\x83\xc8%c\x0f\x30"

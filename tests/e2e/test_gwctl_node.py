@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""gwctl and a real node on Bochs: a VM's life, refusals that leave nothing, an absent peer."""
+"""gwctl and a real node: a VM's life, refusals that leave nothing, an absent peer."""
 
 import json
 import os
@@ -19,10 +19,11 @@ LIMIT_S = 300
 
 
 @pytest.fixture(scope="module")
-def lab():
+def lab(backend):
     """One host for all of this file: a test leaves it as it found it."""
-    one = Lab(os.path.join(BUILD, "check/files/test_gwctl_node"))
-    one.up(Options(image=os.path.join(BUILD, "godwit.elf"), nodes=1, memory=128), print)
+    one = Lab(os.path.join(BUILD, f"check/files/test_gwctl_node.{backend}"))
+    one.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, nodes=1, memory=128),
+           print)
     yield one
     one.down()
 

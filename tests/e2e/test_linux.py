@@ -31,13 +31,13 @@ print(json.dumps({"wall": (begin + time.monotonic_ns()) // 2, "spread": time.mon
 
 
 @pytest.fixture(scope="module")
-def hosts():
+def hosts(backend):
     definition = os.path.join(BUILD, "guests/demo.json")
     if not os.path.exists(definition):
         pytest.fail(f"no {definition}: run make linux first", pytrace=False)
-    lab = Lab(os.path.join(BUILD, "check/files/test_linux"))
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), memory=256, vms=[(definition, "a")]),
-           print)
+    lab = Lab(os.path.join(BUILD, f"check/files/test_linux.{backend}"))
+    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, memory=256,
+                   vms=[(definition, "a")]), print)
     h = Hosts(lab, BUILD)
     h.until(lambda: "guest: ready" in h.api.console("a", "demo")[0], BOOT_S, "Linux is not up")
     yield h

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Migrations between two hosts on Bochs, with a network of their own: what works, what is refused,
+"""Migrations between two hosts with a network of their own: what works, what is refused,
 and what happens when the cable is cut at each stage.  docs/migration.md has the table of those.
 
 The guest, migrate-pattern, writes a pattern and checks each page before it writes it again, its
@@ -32,10 +32,10 @@ BYTES_MAX = 1.05                        # bytes sent for a byte that had to be s
 
 
 @pytest.fixture(scope="module")
-def hosts():
-    lab = Lab(os.path.join(BUILD, "check/files/test_migration"))
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), memory=128, nics=2, ips=20_000_000),
-           print)
+def hosts(backend):
+    lab = Lab(os.path.join(BUILD, f"check/files/test_migration.{backend}"))
+    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, memory=128, nics=2,
+                   ips=20_000_000), print)
     h = Hosts(lab, BUILD)
     yield h
     h.close()

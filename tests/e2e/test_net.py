@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The host on the network: e1000, switch, lwIP and the control service, from outside, on Bochs."""
+"""The host on the network: e1000, switch, lwIP and the control service, from outside."""
 
 import json
 import os
@@ -24,10 +24,11 @@ CURL = ["curl", "-sS", "-m", str(LIMIT_S)]
 
 
 @pytest.fixture(scope="module")
-def host():
+def host(backend):
     """One host for all of this file: a test leaves it as it found it."""
-    lab = Lab(os.path.join(BUILD, "check/files/test_net"))
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), nodes=1, memory=128), print)
+    lab = Lab(os.path.join(BUILD, f"check/files/test_net.{backend}"))
+    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, nodes=1, memory=128),
+           print)
     yield lab
     lab.down()
 

@@ -19,6 +19,7 @@ from .proc import Records
 VERDICT = r"^(PASS|FAIL)\b"
 POLL_S = 0.05
 QUIET_CPU_S = 0.5
+GRACE_WALL = 10         # wall seconds for a CPU second: a host that follows the wall may just idle
 
 
 @dataclass
@@ -115,8 +116,9 @@ def boot(image, cmdline="", modules=(), *, directory=None, until=VERDICT, grace=
         process = records.spawn("host", argv, cwd=directory, env=env, stdout=out, stderr=out)
     try:
         ended, verdict, cpu = _watch(process, host.serial_log, until, cpu_limit, wall_limit)
-        limit = cpu + grace
-        while ended == "verdict" and process.alive() and process.cpu_seconds() < limit:
+        limit, deadline = cpu + grace, time.monotonic() + GRACE_WALL * grace
+        while ended == "verdict" and process.alive() and process.cpu_seconds() < limit \
+                and time.monotonic() < deadline:
             time.sleep(POLL_S)
         cpu = max(cpu, process.cpu_seconds())
     finally:

@@ -26,6 +26,7 @@ from .machine import Machine, Nic
 from .proc import LabError, Records
 
 READY = "godwit: ready"
+STOPPED = "godwit: stopped"             # the boot said why, and halted
 NODES_MAX = 16
 RELAY_PORT = 7000                       # in the lab's own namespace, so never taken
 RELAY_READY_S = 60
@@ -297,9 +298,12 @@ class Lab:
         while waiting:
             for name, log in list(waiting.items()):
                 alive = self.records.read("node-" + name).alive()   # asked before the log is read
-                if READY in complete(read_text(log)):
+                text = complete(read_text(log))
+                if READY in text:
                     say(f"node {name} is ready")
                     del waiting[name]
+                elif STOPPED in text:
+                    raise LabError(self._obituary(name, "refuses to run here"))
                 elif not alive:
                     raise LabError(self._obituary(name, "ended before it was ready"))
                 elif time.monotonic() > deadline:
