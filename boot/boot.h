@@ -43,8 +43,8 @@ extern const struct virt_ops novirt_ops;
 enum err selftest_run(void);
 
 /*
- * boot/crashtest.c: test=fault|panic|guard|task|wx|nx|nullptr break the host on purpose; other
- * names are not ours.
+ * boot/crashtest.c: test=fault|panic|guard|task|wx|nx|nullptr|stuck break the host on purpose,
+ * test=reboot|poweroff end it; other names are not ours.
  */
 enum err crashtest_run(void);
 

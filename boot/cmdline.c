@@ -4,6 +4,7 @@
  *
  *   node=NAME  mgmt=NIC,ADDRESS[,gw=IPV4]  mig=NIC[,ADDRESS[,gw=IPV4]]  guest=NIC  test=NAME
  *   irq=msi|line|poll  virt=on|off
+ *   panic=SECONDS  watchdog=SECONDS
  *   NIC: nicN or a MAC address.  ADDRESS: dhcp, or IPV4/PREFIX.
  *
  * Words are separated by spaces, each at most once.  A word that is not understood is refused by
@@ -16,7 +17,7 @@
 
 #include "lib/log.h"
 
-#define WORDS           "node= mgmt= mig= guest= irq= virt= test="
+#define WORDS           "node= mgmt= mig= guest= irq= virt= panic= watchdog= test="
 #define WORD_MAX        96
 #define MAC_TEXT_LEN    17              /* 52:54:00:00:00:0a */
 #define PREFIX_MAX      32
@@ -194,12 +195,24 @@ static enum err take_virt(const char *word, const char *value, struct boot_optio
 	return e;
 }
 
+static enum err take_seconds(const char *word, const char *value, unsigned *out)
+{
+	if (!take_number(&value, CMDLINE_SECONDS_MAX, out) || *value)
+		return fail(ERR_BAD_ARGUMENT, "command line: %s: 0 to %d seconds", word,
+		            CMDLINE_SECONDS_MAX);
+	return OK;
+}
+
 static enum err take_word(char *word, char *value, struct boot_options *out)
 {
 	if (!strcmp(word, "node"))
 		return take_name(word, value, out->node, sizeof(out->node));
 	if (!strcmp(word, "test"))
 		return take_name(word, value, out->test, sizeof(out->test));
+	if (!strcmp(word, "panic"))
+		return take_seconds(word, value, &out->panic_s);
+	if (!strcmp(word, "watchdog"))
+		return take_seconds(word, value, &out->watchdog_s);
 	if (!strcmp(word, "guest"))
 		return take_nic(word, value, out->guest_nic);
 	if (!strcmp(word, "irq"))
@@ -220,7 +233,7 @@ static enum err take_word(char *word, char *value, struct boot_options *out)
 static int find_word(const char *word)
 {
 	static const char *const known[] = { "node", "mgmt", "mig", "guest", "irq", "virt",
-	                                     "test" };
+	                                     "panic", "watchdog", "test" };
 
 	for (unsigned i = 0; i < COUNT(known); i++)
 		if (!strcmp(word, known[i]))
@@ -276,6 +289,7 @@ enum err cmdline_parse(const char *text, struct boot_options *out)
 
 	memset(out, 0, sizeof(*out));
 	out->irq = IRQ_MSIX;
+	out->watchdog_s = CMDLINE_WATCHDOG_S;
 	while (*text) {
 		const char *space = strchr(text, ' ');
 		size_t len = space ? (size_t)(space - text) : strlen(text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot/cmdline.h - the boot command line, as a struct.  Grammar: docs/PLAN.md.
+ * boot/cmdline.h - the boot command line, as a struct.  Grammar: docs/boot.md.
  */
 #ifndef BOOT_CMDLINE_H
 #define BOOT_CMDLINE_H
@@ -13,6 +13,8 @@
 #define CMDLINE_NODE_MAX        32              /* with the NUL, as all of these                */
 #define CMDLINE_NIC_MAX         18              /* "nic0" or a MAC address                      */
 #define CMDLINE_TEST_MAX        32
+#define CMDLINE_SECONDS_MAX     3600
+#define CMDLINE_WATCHDOG_S      60              /* unless said otherwise                        */
 
 struct boot_net {
 	char nic[CMDLINE_NIC_MAX];              /* "": this network is not used                 */
@@ -27,6 +29,8 @@ struct boot_options {
 	enum irq_kind irq;                       /* the best that NICs may use: MSI-X            */
 	bool virt_off;                          /* this host runs no guests                     */
 	char test[CMDLINE_TEST_MAX];            /* "" unless given                              */
+	unsigned panic_s;                       /* restart so long after a panic; 0: halt       */
+	unsigned watchdog_s;                    /* how long the host may be stuck; 0: for ever  */
 };
 
 /* ERR_BAD_ARGUMENT names the word. */

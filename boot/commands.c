@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "boot/shutdown.h"
 #include "boot/vmdef.h"
 #include "lib/log.h"
 #include "vmm/image.h"
@@ -52,6 +53,39 @@ static enum err get_log(struct ctl_request *rq, struct ctl_response *rs)
 	rs->content_type = "text/plain; charset=utf-8";
 	ctl_append(rs, text, n);
 	return OK;
+}
+
+static enum err shut_down(struct ctl_request *rq, struct ctl_response *rs, enum shutdown_kind kind)
+{
+	static const char *const known[] = { "force", NULL };
+	static struct json_doc d;
+	bool force = false;
+	enum err e = OK;
+
+	if (rq->body_len) {
+		e = json_parse(&d, rq->body, rq->body_len);
+		if (e == OK)
+			e = json_only(&d, 0, known, "request");
+		if (e == OK && json_get(&d, 0, "force") >= 0)
+			e = json_get_bool(&d, json_get(&d, 0, "force"), "force", &force);
+	}
+	if (e == OK)
+		e = shutdown_begin(kind, force);
+	if (e != OK)
+		return e;
+	rs->status = 202;
+	json_object(&rs->json, NULL);
+	json_object_end(&rs->json);
+	return OK;
+}
+
+static enum err post_reboot(struct ctl_request *rq, struct ctl_response *rs)
+{
+	return shut_down(rq, rs, SHUTDOWN_REBOOT);
+}
+static enum err post_poweroff(struct ctl_request *rq, struct ctl_response *rs)
+{
+	return shut_down(rq, rs, SHUTDOWN_POWEROFF);
 }
 
 /* --- VMs -------------------------------------------------------------------------------------- */
@@ -407,6 +441,8 @@ const struct ctl_route commands[] = {
 	ROUTE("GET", "/v1/node", "this host: CPU features, memory, cards, switches", get_node),
 	ROUTE("GET", "/v1/node/cpu", "the CPU that guests can be given here", get_cpu),
 	ROUTE("GET", "/v1/node/log", "the end of this host's log, as text", get_log),
+	ROUTE("POST", "/v1/node/reboot", "start this machine again", post_reboot),
+	ROUTE("POST", "/v1/node/poweroff", "switch this machine off", post_poweroff),
 	ROUTE("GET", "/v1/vms", "all VMs", get_vms),
 	ROUTE("POST", "/v1/vms", "create a VM from a definition", post_vms),
 	ROUTE("GET", "/v1/vms/{}", "one VM", get_vm),

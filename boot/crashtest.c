@@ -11,6 +11,7 @@
 
 #include "arch/x86_64/image.h"
 #include "arch/x86_64/insn.h"
+#include "arch/x86_64/reset.h"
 #include "lib/log.h"
 #include "lib/task.h"
 
@@ -75,6 +76,19 @@ static void crash_nullptr(void)
 	(void)*nowhere;
 }
 
+/* A task that never gives the CPU back: for the watchdog. */
+static void stuck_task(void *arg)
+{
+	(void)arg;
+	for (;;)
+		insn_pause();
+}
+
+static void crash_stuck(void)
+{
+	task_create("stuck test", stuck_task, NULL);
+}
+
 static const struct {
 	const char *name;
 	void      (*run)(void);
@@ -82,7 +96,9 @@ static const struct {
 } tests[] = {
 	{ "fault", crash_fault, false }, { "panic", crash_panic, false },
 	{ "guard", crash_guard, false }, { "task", crash_task, true },
-	{ "wx", crash_wx, false }, { "nx", crash_nx, false }, { "nullptr", crash_nullptr, false },
+	{ "stuck", crash_stuck, true }, { "reboot", reset_reboot, false },
+	{ "poweroff", reset_poweroff, false }, { "wx", crash_wx, false },
+	{ "nx", crash_nx, false }, { "nullptr", crash_nullptr, false },
 };
 
 enum err crashtest_run(void)

@@ -18,7 +18,9 @@
 #include "arch/x86_64/ioapic.h"
 #include "arch/x86_64/irq.h"
 #include "arch/x86_64/paging.h"
+#include "arch/x86_64/reset.h"
 #include "arch/x86_64/timer.h"
+#include "arch/x86_64/watchdog.h"
 #include "boot/bench_net.h"
 #include "drivers/nics.h"
 #include "drivers/pci.h"
@@ -75,7 +77,11 @@ static enum err high_screen_init(void)
 
 static enum err options_init(void)
 {
-	return cmdline_parse(boot_info.cmdline, &boot_options);
+	enum err e = cmdline_parse(boot_info.cmdline, &boot_options);
+
+	if (e == OK)
+		panic_restart_after(boot_options.panic_s);
+	return e;
 }
 
 /* Tables lie in memory that is not RAM to us: map what is asked for, read-only. */
@@ -90,6 +96,24 @@ static bool read_physical(void *ctx, uint64_t address, void *to, size_t len)
 	return true;
 }
 
+static void say_acpi(void)
+{
+	static const char *const iommus[] = {
+		[ACPI_IOMMU_NONE] = "", [ACPI_IOMMU_VTD] = "VT-d", [ACPI_IOMMU_AMD] = "AMD's"
+	};
+	const struct acpi_info *a = &acpi_info;
+
+	log_line("acpi: %u CPUs, %u IOAPICs, PM timer at port 0x%x, HPET at 0x%lx", a->ncpus,
+	         a->nioapics, a->pm_timer_port, a->hpet_address);
+	log_line("acpi: power off %s, reset register %s, %u proximity domains",
+	         a->power.has_s5 ? "by S5" : "not known",
+	         a->power.reset.space == ACPI_NOWHERE ? "not there" : "there",
+	         acpi_count_domains(a));
+	if (a->niommus)
+		log_line("acpi: %u IOMMUs (%s), not used: devices reach all memory", a->niommus,
+		         iommus[a->iommu_kind]);
+}
+
 /* A machine without ACPI runs with one CPU, a PIT and polled devices. */
 static enum err acpi_init(void)
 {
@@ -98,9 +122,8 @@ static enum err acpi_init(void)
 	if (!boot_info.rsdp_len)
 		log_line("acpi: the boot loader found no tables");
 	else if (acpi_parse(&reader, boot_info.rsdp, boot_info.rsdp_len, &acpi_info) == OK)
-		log_line("acpi: %u CPUs, %u IOAPICs, PM timer at port 0x%x, HPET at 0x%lx",
-		         acpi_info.ncpus, acpi_info.nioapics, acpi_info.pm_timer_port,
-		         acpi_info.hpet_address);
+		say_acpi();
+	reset_init(&acpi_info);
 	return OK;
 }
 
@@ -164,9 +187,9 @@ _Noreturn static void stop_boot(const struct step *s)
 /* The host's own chores between tasks. */
 static uint64_t chores_poll(uint64_t now_ns)
 {
-	uint64_t uart_ns = uart_poll(now_ns), irq_ns = irq_report(now_ns);
+	uint64_t next_ns = MIN(uart_poll(now_ns), irq_report(now_ns));
 
-	return MIN(uart_ns, irq_ns);
+	return MIN(next_ns, watchdog_alive(now_ns));
 }
 
 void boot_main(uint64_t mbinfo_address, uint64_t entry_tsc)
@@ -179,5 +202,6 @@ void boot_main(uint64_t mbinfo_address, uint64_t entry_tsc)
 	log_line("godwit: ready (boot %lu ticks)", ready_ticks);
 	uart_defer();
 	sched_add_poll(chores_poll);
+	watchdog_start(&acpi_info, boot_options.watchdog_s);
 	sched_run(arch_idle);
 }

@@ -3,8 +3,9 @@
  * arch/x86_64/idt.c - exceptions and interrupts of the host.
  *
  * An exception is a bug of ours and ends in panic_trap(); an interrupt goes to irq_dispatch(); an
- * NMI is counted.  Double fault, NMI and machine check run on stacks of their own (TSS.IST),
- * because the stack may be what is broken.  Read next: arch/x86_64/irq.c, arch/x86_64/panic.c.
+ * NMI is the watchdog's or counted.  Double fault, NMI and machine check run on stacks of their own
+ * (TSS.IST), because the stack may be what is broken.  Read next: arch/x86_64/irq.c,
+ * arch/x86_64/panic.c.
  */
 #include "arch/x86_64/idt.h"
 
@@ -12,6 +13,7 @@
 #include "arch/x86_64/defs/trap.h"
 #include "arch/x86_64/insn.h"
 #include "arch/x86_64/irq.h"
+#include "arch/x86_64/watchdog.h"
 
 /* SDM vol. 3, "64-Bit Mode IDT" */
 struct gate {
@@ -64,10 +66,16 @@ const char *trap_name(uint64_t vector)
 
 extern const uint8_t msr_try_rdmsr[], msr_try_missing[];
 
+static void nmi(const struct trap_frame *f)
+{
+	if (!watchdog_tick(f))
+		irq_counters.nmis++;
+}
+
 void trap_handle(struct trap_frame *f)
 {
 	if (f->vector == EXCEPTION_NMI)
-		irq_counters.nmis++;
+		nmi(f);
 	else if (f->vector == EXCEPTION_GP && f->rip == (uintptr_t)msr_try_rdmsr)
 		f->rip = (uintptr_t)msr_try_missing;
 	else if (f->vector < VECTOR_EXCEPTIONS)

@@ -35,6 +35,12 @@ const char *trap_name(uint64_t vector);
 /* arch/x86_64/panic.c: one screen of state for an exception of ours, then stop. */
 _Noreturn void panic_trap(const struct trap_frame *f);
 
+/* The same for a host that the watchdog found stuck for `seconds`; then the machine restarts. */
+_Noreturn void panic_stuck(const struct trap_frame *f, unsigned seconds);
+
+/* What follows a panic: restart after so many seconds; 0, as in the beginning: stay halted. */
+void panic_restart_after(unsigned seconds);
+
 /*
  * RDMSR of a register that may not be there; false: it is not.  (msr_try.S)  Only for registers
  * that the manuals promise and some emulators lack: what CPUID can tell, CPUID tells.

@@ -64,15 +64,11 @@ enum err ioapic_init(const struct acpi_info *acpi)
 	return OK;
 }
 
-/* Where a PCI interrupt comes in: level, active low, unless the firmware says otherwise. */
-static struct acpi_override pci_route(unsigned line)
+/* Where a line comes in: as on its bus, unless the firmware says otherwise. */
+static struct acpi_override route_of(struct acpi_override r)
 {
-	struct acpi_override r = {
-		.irq = (uint8_t)line, .gsi = line, .level = true, .active_low = true
-	};
-
 	for (unsigned i = 0; i < noverrides; i++)
-		if (overrides[i].irq == line) {
+		if (overrides[i].irq == r.irq) {
 			r.gsi = overrides[i].gsi;
 			if (!overrides[i].as_bus) {
 				r.level = overrides[i].level;
@@ -80,6 +76,19 @@ static struct acpi_override pci_route(unsigned line)
 			}
 		}
 	return r;
+}
+
+/* A PCI interrupt is level, active low; an ISA one edge, active high. */
+static struct acpi_override pci_route(unsigned line)
+{
+	return route_of((struct acpi_override){
+		.irq = (uint8_t)line, .gsi = line, .level = true, .active_low = true
+	});
+}
+
+static struct acpi_override isa_route(unsigned irq)
+{
+	return route_of((struct acpi_override){ .irq = (uint8_t)irq, .gsi = irq });
 }
 
 static const struct ioapic *ioapic_of(uint32_t gsi)
@@ -90,21 +99,29 @@ static const struct ioapic *ioapic_of(uint32_t gsi)
 	return NULL;
 }
 
-enum err ioapic_route(unsigned line, uint8_t vector)
+/* `mode`: the vector, or how else it is delivered. */
+static enum err route(struct acpi_override r, uint64_t mode)
 {
-	struct acpi_override r = pci_route(line);
 	const struct ioapic *io = ioapic_of(r.gsi);
 
 	if (!io)
-		return fail(ERR_NOT_SUPPORTED,
-		            "interrupt line %u leads to no IOAPIC pin: its device must be polled",
-		            line);
+		return fail(ERR_NOT_SUPPORTED, "interrupt line %u leads to no IOAPIC pin", r.irq);
 	if (apic_id() > GET(IOAPIC_DEST, UINT64_MAX))
 		return fail(ERR_NOT_SUPPORTED, "APIC ID %u is too large for the IOAPIC", apic_id());
 	write_entry(io, r.gsi - io->gsi_first,
-	            vector | (r.level ? IOAPIC_LEVEL : 0) | (r.active_low ? IOAPIC_ACTIVE_LOW : 0) |
+	            mode | (r.level ? IOAPIC_LEVEL : 0) | (r.active_low ? IOAPIC_ACTIVE_LOW : 0) |
 	            PUT(IOAPIC_DEST, (uint64_t)apic_id()));
 	return OK;
+}
+
+enum err ioapic_route(unsigned line, uint8_t vector)
+{
+	return route(pci_route(line), vector);
+}
+
+enum err ioapic_route_nmi(unsigned irq)
+{
+	return route(isa_route(irq), PUT(IOAPIC_MODE, APIC_MODE_NMI));
 }
 
 void ioapic_mask(unsigned line)

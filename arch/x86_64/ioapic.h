@@ -16,4 +16,7 @@ enum err ioapic_init(const struct acpi_info *acpi);
 enum err ioapic_route(unsigned line, uint8_t vector);
 void     ioapic_mask(unsigned line);
 
+/* Let the ISA interrupt `irq` arrive on this CPU as NMI. */
+enum err ioapic_route_nmi(unsigned irq);
+
 #endif

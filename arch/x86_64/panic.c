@@ -4,7 +4,8 @@
  *
  * A bug of ours ends here, from panic() (lib/log.h) or from an exception (arch/x86_64/idt.c).  It
  * takes about a dozen lines, so that the last lines of the log stay on the screen above it.  The
- * code trusts as little as it can: it walks only stacks that it knows and never allocates or waits.
+ * code trusts as little as it can: it walks only stacks that it knows and never allocates.  With
+ * panic=SECONDS on the command line the machine then restarts; else it halts.
  */
 #include <stdarg.h>
 
@@ -13,6 +14,7 @@
 #include "arch/x86_64/idt.h"
 #include "arch/x86_64/image.h"
 #include "arch/x86_64/insn.h"
+#include "arch/x86_64/reset.h"
 #include "arch/x86_64/stack.h"
 #include "lib/config.h"
 #include "lib/fmt.h"
@@ -22,10 +24,24 @@
 #define BACKTRACE_MAX   12
 #define BANKS_SHOWN_MAX 32u
 
-static unsigned depth;                  /* a panic within a panic */
+#define STUCK_RESTART_S 10              /* a watchdog that only halts would be of no use */
 
+static unsigned depth;                  /* a panic within a panic */
+static unsigned restart_s;              /* 0: halt                */
+
+void panic_restart_after(unsigned seconds)
+{
+	restart_s = seconds;
+}
+
+/* Restarting is for a first or second failure: a third one may come from there. */
 _Noreturn static void stop(void)
 {
+	if (restart_s && depth <= 2) {
+		log_text("godwit: stopped; restart in %u s\n", restart_s);
+		reset_wait_ns(restart_s * NS_PER_S);
+		reset_reboot();
+	}
 	log_text("godwit: stopped\n");
 	for (;;) {
 		insn_cli();
@@ -134,5 +150,18 @@ void panic_trap(const struct trap_frame *f)
 	print_registers(f);
 	print_control_registers();
 	print_backtrace(f->rip, f->rbp);
+	stop();
+}
+
+void panic_stuck(const struct trap_frame *f, unsigned seconds)
+{
+	begin();
+	log_text("godwit: panic: stuck: no turn of the scheduler for %u s; it was here:\n",
+	         seconds);
+	print_registers(f);
+	print_control_registers();
+	print_backtrace(f->rip, f->rbp);
+	if (!restart_s)
+		restart_s = STUCK_RESTART_S;
 	stop();
 }

@@ -35,6 +35,7 @@ class Node:
                     "shareable": ["SSE3", "AVX2"],
                     "levels": [{"name": "x86-64-v1", "missing": []},
                                {"name": "x86-64-v2", "missing": []}]}
+        self.forced = None              # what the latest request to go down said
         self.records = [{"us": 10 * i, "event": "exit", "vcpu": 0, "kind": "io", "detail": "0",
                          "rip": "0000000000100000"} for i in range(5)]
         node = self
@@ -101,7 +102,10 @@ class Node:
             return 404, {"error": f"no such thing: {method} {path}"}, {}
         return (*found, {}) if len(found) == 2 else found
 
-    def on_node(self, _method, parts, _query, _body):
+    def on_node(self, method, parts, _query, body):
+        if method == "POST" and parts in (["reboot"], ["poweroff"]):
+            self.forced = json.loads(body).get("force", False)
+            return 202, {}
         if parts == ["cpu"]:
             return 200, self.cpu
         if parts == ["log"]:

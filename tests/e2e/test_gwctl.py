@@ -133,7 +133,8 @@ def test_names_are_encoded_in_paths(gwctl, node):
 
 
 JSON_COMMANDS = [
-    ["node", "show"], ["node", "cpu"], ["node", "log"], ["vm", "list"], ["vm", "show", "demo"],
+    ["node", "show"], ["node", "cpu"], ["node", "log"], ["node", "reboot"], ["node", "poweroff"],
+    ["vm", "list"], ["vm", "show", "demo"],
     ["vm", "start", "demo"], ["vm", "pause", "demo"], ["vm", "resume", "demo"],
     ["vm", "stop", "demo"], ["vm", "console", "demo"], ["vm", "delete", "demo"],
     ["migrate", "demo", "10.77.0.12"], ["migration", "list"], ["image", "list"], ["trace", "demo"],
@@ -152,6 +153,13 @@ def test_every_command_speaks_json_and_for_people(gwctl, words):
 
 
 # --- vm create ----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("words,forced", [(["node", "reboot"], False),
+                                          (["node", "poweroff", "--force"], True)])
+def test_a_host_goes_down_with_its_guests_only_by_force(gwctl, node, words, forced):
+    assert gwctl(*words).returncode == 0
+    assert node.forced is forced
+
 
 def test_create_uploads_by_content_and_puts_the_names_into_the_definition(gwctl, node, tmp_path):
     kernel = payload(tmp_path, "vmlinuz", b"kernel" * 1000)

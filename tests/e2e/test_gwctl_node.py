@@ -195,3 +195,16 @@ def test_migration_to_nobody_and_to_itself_leaves_the_guest_running(gwctl, uncha
     assert code == REFUSED and "STOPPED" in err
     ok(gwctl("vm", "delete", "pat"))
     remove(gwctl)
+
+
+@pytest.mark.parametrize("command", ["reboot", "poweroff"])
+def test_a_host_with_a_guest_does_not_go_down_unless_forced(gwctl, unchanged, tmp_path, command):
+    """Forced, it would: tests/boot/test_power.py has hosts that may end."""
+    ok(gwctl("vm", "create", write(tmp_path), "--start"))
+    code, _, err = gwctl("node", command)
+    assert code == REFUSED and '1 guest would be lost, among them "pat" (RUNNING)' in err
+    ok(gwctl("vm", "pause", "pat"))
+    assert "(PAUSED)" in gwctl("node", command)[2]
+    ok(gwctl("vm", "stop", "pat"))
+    ok(gwctl("vm", "delete", "pat"))
+    remove(gwctl)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/host/test_cmdline.c - the boot command line (docs/PLAN.md): what it means, and what is
+ * tests/host/test_cmdline.c - the boot command line (docs/boot.md): what it means, and what is
  * refused.
  */
 #include "tests/host/support.h"
@@ -16,7 +16,7 @@ static void cmdline_takes_all_words(void **state)
 	(void)state;
 	assert_int_equal(cmdline_parse(" node=a-1  mgmt=nic0,10.77.0.11/24,gw=10.77.0.1"
 	                               " mig=52:54:00:00:00:0A,dhcp guest=nic2 test=wx"
-	                               " irq=line virt=off", &o), OK);
+	                               " irq=line virt=off panic=10 watchdog=0", &o), OK);
 	assert_string_equal(o.node, "a-1");
 	assert_string_equal(o.mgmt.nic, "nic0");
 	assert_false(o.mgmt.ip.dhcp);
@@ -28,6 +28,8 @@ static void cmdline_takes_all_words(void **state)
 	assert_string_equal(o.test, "wx");
 	assert_int_equal(o.irq, IRQ_LINE);
 	assert_true(o.virt_off);
+	assert_int_equal(o.panic_s, 10);
+	assert_int_equal(o.watchdog_s, 0);
 }
 
 static void cmdline_completes_from_mgmt(void **state)
@@ -39,6 +41,8 @@ static void cmdline_completes_from_mgmt(void **state)
 	assert_string_equal(o.node, "godwit");
 	assert_int_equal(o.irq, IRQ_MSIX);
 	assert_false(o.virt_off);
+	assert_int_equal(o.panic_s, 0);
+	assert_int_equal(o.watchdog_s, CMDLINE_WATCHDOG_S);
 	assert_string_equal(o.mgmt.nic, "");
 	assert_string_equal(o.mig.nic, "");
 	assert_string_equal(o.guest_nic, "");
@@ -59,6 +63,10 @@ static void cmdline_refuses_by_name(void **state)
 	static const struct { const char *text, *says; } cases[] = {
 		{ "irq=msix", "irq: 'msix' is none of" },
 		{ "virt=", "virt: '' is none of" },
+		{ "panic=", "panic: 0 to 3600 seconds" },
+		{ "panic=3601", "panic: 0 to 3600 seconds" },
+		{ "watchdog=1s", "watchdog: 0 to 3600 seconds" },
+		{ "watchdog=-1", "watchdog: 0 to 3600 seconds" },
 		{ "quiet", "'quiet' is not understood" },
 		{ "colour=red", "'colour' is not understood" },
 		{ "=", "'' is not understood" },

@@ -23,7 +23,7 @@ enum exit_code {
 struct options {
 	const char *node;               /* "10.77.0.11", "10.77.0.11:80", "[fe80::1]"           */
 	bool        json;               /* answers as JSON on standard output, nothing else there */
-	bool        start, verify, detach, follow;
+	bool        start, verify, detach, follow, force;
 	long long   downtime_ms, timeout_s, from, wait_ms;     /* -1: not given                 */
 };
 extern struct options options;
@@ -77,7 +77,7 @@ void print_json(const json_t *j);
 
 typedef int command_fn(char **argv);
 /* show.c */
-command_fn node_show, node_cpu, node_log;
+command_fn node_show, node_cpu, node_log, node_reboot, node_poweroff;
 command_fn vm_list, vm_show, vm_start, vm_pause, vm_resume, vm_stop, vm_delete;
 command_fn migration_list, migration_show, migration_cancel, migration_resolve;
 command_fn image_list, image_delete, trace_show;

@@ -34,6 +34,10 @@ static const struct command {
 	  "the CPU that guests can be given, and which baselines" },
 	{ { "node", "log" },          0, node_log,          "",
 	  "the end of the host's log" },
+	{ { "node", "reboot" },       0, node_reboot,       "",
+	  "start the machine again; --force with guests" },
+	{ { "node", "poweroff" },     0, node_poweroff,     "",
+	  "switch the machine off; --force with guests" },
 	{ { "cluster", "baseline" },  ANY, cluster_baseline, "NODE...",
 	  "the CPU that all these nodes offer, for a VM definition" },
 	{ { "vm", "list" },           0, vm_list,           "",           "all VMs" },
@@ -78,13 +82,15 @@ void complain(const char *fmt, ...)
 /* --- Options ---------------------------------------------------------------------------------- */
 
 enum { OPT_START = 256, OPT_DOWNTIME, OPT_TIMEOUT, OPT_VERIFY, OPT_DETACH,
-       OPT_FROM, OPT_WAIT, OPT_FOLLOW };
+       OPT_FROM, OPT_WAIT, OPT_FOLLOW, OPT_FORCE };
 
 static const struct argp_option option_list[] = {
 	{ "node", 'n', "NODE", 0,
 	  "management address of the node (otherwise the variable GODWIT_NODE)", 1 },
 	{ "json", 'j', NULL, 0, "answer in JSON on standard output", 1 },
 	{ "start", OPT_START, NULL, 0, "vm create: start it, too", 2 },
+	{ "force", OPT_FORCE, NULL, 0,
+	  "node reboot, node poweroff: also with guests, which are lost", 2 },
 	{ "from", OPT_FROM, "N", 0, "vm console, trace: begin at this byte or record", 2 },
 	{ "wait-ms", OPT_WAIT, "MS", 0,
 	  "vm console without a terminal: leave after this silence (default 1000)", 2 },
@@ -117,6 +123,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 'n': options.node = arg; break;
 	case 'j': options.json = true; break;
+	case OPT_FORCE: options.force = true; break;
 	case OPT_START: options.start = true; break;
 	case OPT_FROM: options.from = number(arg, state, "from"); break;
 	case OPT_WAIT: options.wait_ms = number(arg, state, "wait-ms"); break;

@@ -171,6 +171,35 @@ int node_log(char **argv)
 	return code;
 }
 
+/* The node refuses while guests would be lost; --force says that they may. */
+static int shut_down(const char *path, const char *what)
+{
+	const char *body = options.force ? "{\"force\": true}" : "{}";
+	struct reply r;
+	int code = EXIT_OK;
+
+	if (!http_request("POST", path, body, strlen(body), &r))
+		code = reply_exit(&r);
+	else if (options.json)
+		print_json(r.json);
+	else
+		printf("%s %s\n", options.node, what);
+	reply_free(&r);
+	return code;
+}
+
+int node_reboot(char **argv)
+{
+	(void)argv;
+	return shut_down("/v1/node/reboot", "starts again");
+}
+
+int node_poweroff(char **argv)
+{
+	(void)argv;
+	return shut_down("/v1/node/poweroff", "switches itself off");
+}
+
 /* --- VMs -------------------------------------------------------------------------------------- */
 
 static void print_vm_line(const json_t *v)
