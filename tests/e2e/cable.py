@@ -9,7 +9,6 @@ TYPE`, `cut`, `heal`), the line `cut` on standard output when the cable was cut 
 """
 
 import os
-import re
 import select
 import socket
 import struct
@@ -21,8 +20,9 @@ PACKET_OUTGOING = 4                     # what we sent ourselves, shown to us ag
 MIG_PORT = 7700
 TCP = 6
 COMMANDS = 0                            # standard input, read past Python's buffer
-HEADER = struct.Struct("<II")           # of a record: type, length of its body
-# mig/wire.h: the records at which tests cut, and the length of their bodies.
+# mig/wire.h: a record's header begins with its type and the length of its body and ends with a
+# CRC of what is before; the records at which tests cut, and the length of their bodies.
+HEADER, HEADER_LEN, CRC_AT = struct.Struct("<II"), 48, 44
 RECORDS = {"ROUND": (0x80000012, 16), "END": (0x21, 24), "READY": (0x30, 32), "GRANT": (0x31, 16),
            "RUNNING": (0x32, 8)}
 
@@ -83,6 +83,27 @@ def tcp_payload(frame):
     return frame[at + (frame[at + 12] >> 4) * 4:14 + total]
 
 
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def has_header(data, begin):
+    """Does a record header that begins with `begin` stand in `data`?  Pages may look like one."""
+    at = data.find(begin)
+    while at >= 0:
+        header = data[at:at + HEADER_LEN]
+        if len(header) == HEADER_LEN and struct.pack("<I", crc32c(header[:CRC_AT])) == \
+                header[CRC_AT:]:
+            return True
+        at = data.find(begin, at + 1)
+    return False
+
+
 def open_port(name):
     port = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     port.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
@@ -99,7 +120,7 @@ class Relay:
         frame, address = port.recvfrom(2048)
         if address[2] == PACKET_OUTGOING:
             return
-        if self.mark and self.mark.search(tcp_payload(frame)):
+        if self.mark and has_header(tcp_payload(frame), self.mark):
             self.whole, self.mark = False, None
             print("cut", flush=True)
         if self.whole:
@@ -110,7 +131,7 @@ class Relay:
 
     def command(self, words):
         if words[0] == "at":
-            self.mark = re.compile(re.escape(HEADER.pack(*RECORDS[words[1]])))
+            self.mark = HEADER.pack(*RECORDS[words[1]])
         else:
             self.whole, self.mark = words[0] == "heal", None
 

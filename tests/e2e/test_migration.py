@@ -180,7 +180,7 @@ def test_wrong_request_is_a_400_with_a_sentence(hosts, guest, body, word):
     name = guest()
     with pytest.raises(ApiError) as e:
         hosts.api.post("a", f"/v1/vms/{name}/migrate", body)
-    assert e.value.status == 400 and word in e.value.sentence
+    assert e.value.status == 400 and f'"{word}"' in e.value.sentence
 
 
 def test_cancel_in_precopy_goes_on_as_if_nothing_had_happened(hosts, guest):
