@@ -17,6 +17,7 @@
 #include "vmm/msr.h"
 #include "vmm/vm.h"
 
+#define CR8_TPR MASK(3, 0)
 #define HYPERCALL_UNKNOWN (-1000ll) /* what Linux expects of a hypercall that is not there */
 
 enum resume exit_fail(struct vcpu *v, const char *fmt, ...)
@@ -135,6 +136,10 @@ static enum resume on_fault(struct vcpu *v, const struct exit *x)
 
 static enum resume on_cr8(struct vcpu *v, const struct exit *x)
 {
+	if (x->cr8.write && (v->gpr[x->cr8.gpr] & ~CR8_TPR)) {
+		vcpu_raise_error(v, VECTOR_GP, 0);      /* reserved bits: the exit comes first */
+		return RESUME_SAME;
+	}
 	if (x->cr8.write)
 		vlapic_set_cr8(&v->lapic, (uint8_t)v->gpr[x->cr8.gpr]);
 	else

@@ -204,6 +204,26 @@ static void the_8259_passes_through_lint0(void **state)
 	assert_int_equal(fake_cpu.ninjected, 1);
 }
 
+/* SDM vol. 3, "Control Registers": bits 63:4 are reserved, and the exit comes before the check. */
+static void cr8_takes_four_bits(void **state)
+{
+	struct exit x = { .kind = EXIT_CR8, .insn_len = 4,
+	                  .cr8 = { .write = true, .gpr = GPR_R9 } };
+	uint64_t rip = v->rip;
+
+	(void)state;
+	v->gpr[GPR_R9] = 5;
+	fake_push(x);
+	fake_push(x);
+	assert_int_equal(vcpu_turn(v), RESUME_NEXT);
+	assert_int_equal(vlapic_cr8(&v->lapic), 5);
+	v->gpr[GPR_R9] = 0x12;
+	assert_int_equal(vcpu_turn(v), RESUME_SAME);
+	assert_int_equal(v->exception.vector, VECTOR_GP);
+	assert_int_equal(vlapic_cr8(&v->lapic), 5);
+	assert_int_equal(v->rip, rip + 4);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, done)
@@ -218,6 +238,7 @@ int main(void)
 		T(devices_run_inside_of_the_vm),
 		T(an_idle_path_asks_nobody_for_a_window),
 		T(the_8259_passes_through_lint0),
+		T(cr8_takes_four_bits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
