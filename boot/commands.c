@@ -2,8 +2,9 @@
 /*
  * boot/commands.c - the control service's table: what each request does.
  *
- * Handlers run from the network's poll and must not wait: what takes time starts a task and is
- * watched by further requests.  The machinery is net/ctl.c, the form of the answers
+ * Handlers run from the network's poll, never inside a guest's exit, and must not wait: what takes
+ * long starts a task and is watched by further requests, or is marked slow and runs in the control
+ * service's own task, while others run.  The machinery is net/ctl.c, the form of the answers
  * boot/describe.c, the description for users docs/api.md.
  */
 #include "boot/commands.h"
@@ -117,7 +118,7 @@ static enum err answer_vm(struct ctl_response *rs, const struct vm *vm)
 
 static enum err post_vms(struct ctl_request *rq, struct ctl_response *rs)
 {
-	static struct vm_config config;         /* too large for the scheduler's stack */
+	static struct vm_config config;         /* one slow request at a time */
 	struct vm *vm;
 	enum err e = vmdef_parse(rq->body, rq->body_len, &config);
 
@@ -436,6 +437,7 @@ static enum err delete_image(struct ctl_request *rq, struct ctl_response *rs)
 }
 
 #define ROUTE(m, p, h, f) { .method = m, .path = p, .help = h, .run = f }
+#define SLOW(m, p, h, f)  { .method = m, .path = p, .help = h, .run = f, .slow = true }
 
 const struct ctl_route commands[] = {
 	ROUTE("GET", "/v1/node", "this host: CPU features, memory, cards, switches", get_node),
@@ -444,10 +446,10 @@ const struct ctl_route commands[] = {
 	ROUTE("POST", "/v1/node/reboot", "start this machine again", post_reboot),
 	ROUTE("POST", "/v1/node/poweroff", "switch this machine off", post_poweroff),
 	ROUTE("GET", "/v1/vms", "all VMs", get_vms),
-	ROUTE("POST", "/v1/vms", "create a VM from a definition", post_vms),
+	SLOW("POST", "/v1/vms", "create a VM from a definition", post_vms),
 	ROUTE("GET", "/v1/vms/{}", "one VM", get_vm),
 	ROUTE("DELETE", "/v1/vms/{}", "delete a VM that does not run", delete_vm),
-	ROUTE("POST", "/v1/vms/{}/start", "load its payloads and run it", post_start),
+	SLOW("POST", "/v1/vms/{}/start", "load its payloads and run it", post_start),
 	ROUTE("POST", "/v1/vms/{}/pause", "let it stand still", post_pause),
 	ROUTE("POST", "/v1/vms/{}/resume", "let it go on", post_resume),
 	ROUTE("POST", "/v1/vms/{}/stop", "pull its plug", post_stop),
@@ -464,8 +466,8 @@ const struct ctl_route commands[] = {
 	ROUTE("POST", "/v1/migrations/{}/resolve", "in doubt: the operator says whose the guest is",
 	      post_resolve),
 	ROUTE("GET", "/v1/images", "payloads that definitions can name", get_images),
-	{ "PUT", "/v1/images/{}", "upload a payload: the body", put_image, begin_image, write_image,
-	  abort_image },
+	{ "PUT", "/v1/images/{}", "upload a payload: the body", put_image, false, begin_image,
+	  write_image, abort_image },
 	ROUTE("DELETE", "/v1/images/{}", "forget an uploaded payload", delete_image),
 };
 const unsigned ncommands = COUNT(commands);

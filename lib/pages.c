@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lib/log.h"
+#include "lib/task.h"
 
 #define REGIONS_MAX 128         /* firmware's map, with modules in the middle */
 
@@ -28,6 +29,7 @@ struct frame_record {
 struct region {
 	uint64_t             first;             /* address of the first frame, 2 MiB aligned    */
 	uint32_t             nframes;
+	uint32_t             free_from;         /* no frame before this one is free             */
 	struct frame_record *record;
 };
 
@@ -101,12 +103,27 @@ void pages_add_region(hpa_t base, uint64_t len)
 	add_loose(whole_to, to);
 }
 
+static void skip_used(struct region *r)
+{
+	while (r->free_from < r->nframes && r->record[r->free_from].use != USE_FREE)
+		r->free_from++;
+}
+
+/* A frame is free again. */
+static void set_free(struct region *r, struct frame_record *f)
+{
+	*f = (struct frame_record){ .use = USE_FREE };
+	r->free_from = MIN(r->free_from, (uint32_t)(f - r->record));
+	stats.frames_free++;
+}
+
 /* The first of `n` free frames in a row; false when there are none. */
 static bool find_run(unsigned n, struct region **in, uint32_t *first)
 {
 	for (struct region *r = regions; r < regions + nregions; r++) {
 		unsigned have = 0;
-		for (uint32_t i = 0; i < r->nframes; i++) {
+		skip_used(r);
+		for (uint32_t i = r->free_from; i < r->nframes; i++) {
 			have = r->record[i].use == USE_FREE ? have + 1 : 0;
 			if (have == n) {
 				*in = r;
@@ -141,9 +158,17 @@ static void give_back(uint64_t address, enum frame_use use)
 
 	ASSERT(!(address & (FRAME_SIZE - 1)));
 	ASSERT(f->use == use);
-	f->use = USE_FREE;
-	stats.frames_free++;
+	set_free(r, f);
 }
+
+static void zero(hpa_t from, uint64_t len)
+{
+	for (uint64_t at = 0; at < len; at += TASK_STEP_BYTES) {
+		memset(hpa_ptr(hpa(from.v + at)), 0, TASK_STEP_BYTES);
+		task_breathe();
+	}
+}
+_Static_assert(FRAME_SIZE % TASK_STEP_BYTES == 0, "a frame is whole steps");
 
 enum err frame_alloc(hpa_t *out)
 {
@@ -151,8 +176,8 @@ enum err frame_alloc(hpa_t *out)
 
 	if (e != OK)
 		return e;
-	memset(hpa_ptr(*out), 0, FRAME_SIZE);
 	stats.bytes_guest += FRAME_SIZE;
+	zero(*out, FRAME_SIZE);
 	return OK;
 }
 
@@ -162,15 +187,22 @@ void frame_free(hpa_t frame)
 	stats.bytes_guest -= FRAME_SIZE;
 }
 
-enum err frames_alloc_run(unsigned n, hpa_t *out)
+enum err frames_alloc_used(unsigned n, hpa_t *out)
 {
 	enum err e = take_run(n, USE_RUN, out);
 
-	if (e != OK)
-		return e;
-	memset(hpa_ptr(*out), 0, n * FRAME_SIZE);
-	stats.pages_used += n * PAGES_PER_FRAME;
-	return OK;
+	if (e == OK)
+		stats.pages_used += n * PAGES_PER_FRAME;
+	return e;
+}
+
+enum err frames_alloc_run(unsigned n, hpa_t *out)
+{
+	enum err e = frames_alloc_used(n, out);
+
+	if (e == OK)
+		zero(*out, n * FRAME_SIZE);
+	return e;
 }
 
 void frames_free_run(hpa_t first, unsigned n)
@@ -235,10 +267,8 @@ void page_free(hpa_t page)
 	push_page(f, page.v);
 	f->used--;
 	stats.pages_used--;
-	if (!f->used && !f->partial) {
-		*f = (struct frame_record){ .use = USE_FREE };
-		stats.frames_free++;
-	}
+	if (!f->used && !f->partial)
+		set_free(r, f);
 }
 
 struct pages_stats pages_stats(void)

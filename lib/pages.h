@@ -4,6 +4,8 @@
  *
  * Owns all RAM that the boot loader left free.  Frames come from the regions given at boot; pages
  * come from frames broken up on demand and are joined again when all 512 are free.
+ *
+ * To zero frames takes time: from a task, others run meanwhile (task_breathe()).
  */
 #ifndef LIB_PAGES_H
 #define LIB_PAGES_H
@@ -31,6 +33,8 @@ void     frame_free(hpa_t frame);
 /* `n` frames in one piece (staging of images, large pools); counted as the hypervisor's own. */
 enum err frames_alloc_run(unsigned n, hpa_t *out);
 void     frames_free_run(hpa_t first, unsigned n);
+/* As frames_alloc_run(), with whatever is in them: for who writes all that will be read. */
+enum err frames_alloc_used(unsigned n, hpa_t *out);
 
 struct pages_stats pages_stats(void);
 

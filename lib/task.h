@@ -48,6 +48,7 @@ static inline bool task_should_yield(void) { return sched_wanted; }
  * nothing.  What the caller looked at before may have changed after it.
  */
 void task_breathe(void);
+#define TASK_STEP_BYTES (64 * KIB)      /* a step of work that writes memory */
 
 /* From an interrupt handler: a poll function has work. */
 void sched_poke(void);

@@ -129,6 +129,8 @@ static enum err take_pages(struct mig *m, struct wire_in *body)
 	return OK;
 }
 
+#define PAGES_PER_STEP (TASK_STEP_BYTES / PAGE_SIZE)
+
 static enum err take_zeroes(struct mig *m, struct wire_in *body)
 {
 	enum err e = wire_take_zeroes(body, m->vm->mem.ram_pages, m->zeroes);
@@ -141,6 +143,8 @@ static enum err take_zeroes(struct mig *m, struct wire_in *body)
 			if (bitmap_test(m->seen, page))
 				e = mem_fill(&m->vm->mem, mem_gpa(&m->vm->mem, page), 0, PAGE_SIZE);
 			bitmap_set(m->seen, page);
+			if (page % PAGES_PER_STEP == 0) /* a run may be all of RAM */
+				task_breathe();
 		}
 		m->st.zero_pages_sent += run.pages;
 	}

@@ -3,15 +3,18 @@
  * net/ctl.c - the control service on lwIP: connections, their time limits, and their end.
  *
  * Owns a fixed pool of connections, each with its session (net/session.c), which does the talking.
- * Responses are sent by reference out of the session's buffer, which stays until they are
- * acknowledged.  At the end the sending side is closed first and what still comes in is thrown
- * away for a while: a reset would take the last response with it (RFC 9112, "Tear-down").
+ * A slow request waits for the task here, which does one after the other; quick ones are done where
+ * their last byte arrives.  Responses are sent by reference out of the session's buffer, which
+ * stays until they are acknowledged.  At the end the sending side is closed first and what still
+ * comes in is thrown away for a while: a reset would take the last response with it (RFC 9112,
+ * "Tear-down").
  */
 #include "net/ctl.h"
 
 #include <string.h>
 
 #include "lib/log.h"
+#include "lib/task.h"
 #include "lib/time.h"
 #include "net/lwip_port/lwip.h"
 #include "net/rxq.h"
@@ -31,6 +34,7 @@ struct conn {
 	struct rxq      rx;
 	uint32_t        unacked;                /* bytes of session's buffer that TCP refers to */
 	uint64_t        active_ns;              /* when a byte last moved                      */
+	uint64_t        ticket;                 /* its slow request's place in line; 0: none   */
 	struct session  session;
 };
 
@@ -38,10 +42,15 @@ static struct conn conns[CTL_CONNECTIONS_MAX];
 static const struct ctl_route *routes;
 static unsigned nroutes;
 static uint64_t scan_ns;                        /* when ctl_poll() next looks at everybody     */
+static uint64_t tickets;                        /* given out                                   */
+static struct event slow_work;                  /* somebody took one                           */
 
 /* --- The end of a connection ----------------------------------------------------------------- */
 
-/* lwIP calls nobody for this pcb any more; whatever happens, an upload does not stay half-made. */
+/*
+ * lwIP calls nobody for this pcb any more; whatever happens, an upload does not stay half-made.  A
+ * slow request is done all the same: the client may have left before it saw the answer.
+ */
 static void forget(struct conn *c)
 {
 	if (c->pcb) {
@@ -50,8 +59,11 @@ static void forget(struct conn *c)
 		tcp_sent(c->pcb, NULL);
 		tcp_err(c->pcb, NULL);
 	}
-	session_abandon(&c->session);
+	c->pcb = NULL;
 	rxq_clear(&c->rx);
+	if (c->ticket)
+		return;
+	session_abandon(&c->session);
 	c->used = false;
 }
 
@@ -132,8 +144,44 @@ static void pump(struct conn *c)
 	if (session_over(&c->session) && !c->lingering)
 		linger(c);
 	/* A client that says no more gets its answer, but nothing that is still incomplete. */
-	if (c->peer_closed && c->unacked == 0 && c->session.state != SESSION_REPLY)
+	if (c->session.state == SESSION_WORK && !c->ticket) {
+		c->ticket = ++tickets;
+		event_signal(&slow_work);
+	}
+	if (c->peer_closed && c->unacked == 0 && c->session.state != SESSION_REPLY && !c->ticket)
 		finish(c);
+}
+
+/* --- Slow requests --------------------------------------------------------------------------- */
+
+static struct conn *next_in_line(void)
+{
+	struct conn *first = NULL;
+
+	for (struct conn *c = conns; c < conns + COUNT(conns); c++)
+		if (c->used && c->ticket && (!first || c->ticket < first->ticket))
+			first = c;
+	return first;
+}
+
+static void do_slow_requests(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		struct conn *c = next_in_line();
+
+		if (!c) {
+			event_wait(&slow_work, NEVER_NS);
+			continue;
+		}
+		session_work(&c->session);
+		c->ticket = 0;
+		c->active_ns = time_now_ns();
+		if (c->pcb)
+			pump(c);
+		else
+			forget(c);
+	}
 }
 
 /* --- What lwIP tells us ---------------------------------------------------------------------- */
@@ -189,10 +237,10 @@ static struct conn *take_place(uint64_t now_ns)
 	for (struct conn *c = conns; c < conns + COUNT(conns); c++) {
 		if (!c->used)
 			return c;
-		if (!quietest || c->active_ns < quietest->active_ns)
+		if (!c->ticket && (!quietest || c->active_ns < quietest->active_ns))
 			quietest = c;
 	}
-	if (now_ns - quietest->active_ns < EVICT_NS)
+	if (!quietest || now_ns - quietest->active_ns < EVICT_NS)
 		return NULL;
 	finish(quietest);
 	return quietest;
@@ -235,13 +283,15 @@ enum err ctl_start(uint16_t port, const struct ctl_route *table, unsigned n)
 	routes = table;
 	nroutes = n;
 	tcp_accept(pcb, on_accept);
-	return OK;
+	return task_create("control", do_slow_requests, NULL);
 }
 
 /* --- Time ------------------------------------------------------------------------------------ */
 
 static void scan_one(struct conn *c, uint64_t now_ns)
 {
+	if (c->ticket)                          /* nothing moves: we work on it */
+		return;
 	/* A turn's time is taken at its beginning; frames that came in it may be younger. */
 	uint64_t quiet_ns = now_ns > c->active_ns ? now_ns - c->active_ns : 0;
 

@@ -3,7 +3,9 @@
  * net/ctl.h - the control service's machinery: HTTP/1.1 over lwIP, requests routed by a table.
  *
  * boot/commands.c has the table (what each request means); docs/api.md documents it.  A handler
- * gets a checked request and fills in a response; it must not wait.  Uploads stream through `data`.
+ * gets a checked request and fills in a response.  It runs from the network's poll and must not
+ * wait, unless its route says `slow`: then it runs from a task, one such request after the other,
+ * while the rest of the service goes on.  Uploads stream through `data`.
  */
 #ifndef NET_CTL_H
 #define NET_CTL_H
@@ -54,6 +56,7 @@ struct ctl_route {
 	 * Success, or an error: its sentence (err_reason()) goes to the client as {"error": ...}.
 	 */
 	enum err  (*run)(struct ctl_request *rq, struct ctl_response *rs);
+	bool        slow;
 	/*
 	 * Streaming uploads; all NULL otherwise.  After begin said OK, `data` gets content_length
 	 * bytes in pieces, then either `run` ends it, or `abort`: when data failed or the client

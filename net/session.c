@@ -20,9 +20,10 @@
 #define LIST_PATH "/v1"
 
 /*
- * What `run` reads while it writes over the collected body; handlers do not wait, so one will do.
+ * What `run` reads while it writes over the collected body: one for handlers, which do not wait,
+ * and one for the slow handler that is at work.
  */
-static char body_copy[CTL_BODY_MAX + 1];
+static char body_copy[CTL_BODY_MAX + 1], slow_body_copy[CTL_BODY_MAX + 1];
 
 void session_open(struct session *s, const struct ctl_route *routes, unsigned nroutes)
 {
@@ -154,14 +155,14 @@ static void answer_list(struct session *s)
 
 /* --- Running a request ----------------------------------------------------------------------- */
 
-/* The whole body is here (or went to the route's data function): do it and answer. */
-static void run_request(struct session *s)
+/* Do it and answer. */
+static void run_now(struct session *s, char *body)
 {
 	struct ctl_response rs;
 
-	memcpy(body_copy, s->reply_buf, s->collected);
-	body_copy[s->collected] = 0;
-	s->request.body = body_copy;
+	memcpy(body, s->reply_buf, s->collected);
+	body[s->collected] = 0;
+	s->request.body = body;
 	s->request.body_len = s->collected;
 	response_begin(s, &rs);
 	enum err e = s->route->run(&s->request, &rs);
@@ -175,6 +176,21 @@ static void run_request(struct session *s)
 	if (rs.status == 0)
 		rs.status = HTTP_200;
 	response_end(s, &rs);
+}
+
+/* The whole body is here, or went to the route's data function. */
+static void run_request(struct session *s)
+{
+	if (s->route->slow)
+		s->state = SESSION_WORK;
+	else
+		run_now(s, body_copy);
+}
+
+void session_work(struct session *s)
+{
+	ASSERT(s->state == SESSION_WORK);
+	run_now(s, slow_body_copy);
 }
 
 static void begin_body(struct session *s)
@@ -315,6 +331,7 @@ size_t session_input(struct session *s, const void *data, size_t len)
 		case SESSION_UPLOAD:
 			taken += take_upload(s, p + taken, len - taken);
 			break;
+		case SESSION_WORK:
 		case SESSION_REPLY:
 		case SESSION_OVER:
 			return taken;

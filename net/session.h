@@ -5,7 +5,8 @@
  * Pure: the transport (net/ctl.c over lwIP, or a test) feeds it and takes what it says.
  *
  *	HEAD --whole head--> BODY or UPLOAD --whole body--> REPLY --all acknowledged--> HEAD
- *	                                                          or, if it shall close: OVER
+ *	                                     or, if the route is slow: WORK --done--> REPLY
+ *	                                     or, if it shall close: OVER
  */
 #ifndef NET_SESSION_H
 #define NET_SESSION_H
@@ -16,7 +17,8 @@
 #define SESSION_HEAD_MAX   (8 * KIB)            /* a request line and its headers              */
 #define SESSION_REPLY_HEAD 512                  /* room for the head of a response             */
 
-enum session_state { SESSION_HEAD, SESSION_BODY, SESSION_UPLOAD, SESSION_REPLY, SESSION_OVER };
+enum session_state { SESSION_HEAD, SESSION_BODY, SESSION_UPLOAD, SESSION_WORK, SESSION_REPLY,
+                     SESSION_OVER };
 
 struct session {
 	enum session_state      state;
@@ -54,7 +56,13 @@ void   session_acked(struct session *s);
 /* True when nothing more will be read or said. */
 bool   session_over(const struct session *s);
 
-/* The client went away, at any time; ends an upload. */
+/*
+ * Do the slow request that waits (state WORK); from a task, one at a time.  Until it returns the
+ * session must stay where it is, even if the client has gone away.
+ */
+void   session_work(struct session *s);
+
+/* The client went away, at any time but in session_work(); ends an upload. */
 void   session_abandon(struct session *s);
 
 #endif

@@ -3,13 +3,14 @@
  * vmm/image.c - payloads by name.
  *
  * Owns the memory of uploads (whole frames); boot modules are borrowed where GRUB put them.  An
- * upload is invisible until its last byte is there.  Loaders look an image up, use it and forget it
- * within one function, so replacing one never pulls memory from under a reader.
+ * upload is invisible until its last byte is there.  While a guest is being loaded, which lets
+ * others run, no memory of an image goes away: image_hold().
  */
 #include "vmm/image.h"
 
 #include <string.h>
 
+#include "lib/log.h"
 #include "lib/pages.h"
 
 #define UPLOADS_MAX 4                           /* under way at once */
@@ -18,6 +19,23 @@ struct image_upload { bool used; struct image image; uint64_t got; };
 
 static struct image images[IMAGES_MAX];
 static struct image_upload uploads[UPLOADS_MAX];
+static unsigned holders;
+
+void image_hold(void)
+{
+	holders++;
+}
+
+void image_let_go(void)
+{
+	ASSERT(holders > 0);
+	holders--;
+}
+
+static enum err refuse_held(const char *name)
+{
+	return refuse(ERR_BUSY, "image \"%s\" may be in use: a guest is being loaded", name);
+}
 
 static unsigned frames_of(uint64_t size)
 {
@@ -99,7 +117,7 @@ enum err image_upload_begin(const char *name, uint64_t size, struct image_upload
 		u++;
 	if (u == uploads + UPLOADS_MAX)
 		return refuse(ERR_BUSY, "%d uploads are already under way", UPLOADS_MAX);
-	e = frames_alloc_run(frames_of(size), &memory);
+	e = frames_alloc_used(frames_of(size), &memory);        /* each byte will be written */
 	if (e != OK)
 		return e;
 	*u = (struct image_upload){
@@ -129,6 +147,11 @@ enum err image_upload_end(struct image_upload *u)
 		return e;
 	}
 	struct image *slot = slot_of(u->image.name);
+	if (slot && holders) {
+		enum err e = refuse_held(u->image.name);
+		image_upload_abort(u);
+		return e;
+	}
 	if (slot)
 		release(slot);
 	else
@@ -166,6 +189,8 @@ enum err image_delete(const char *name)
 		return refuse(ERR_NOT_FOUND, "there is no image \"%s\"", name);
 	if (!i->uploaded)
 		return refuse(ERR_BUSY, "image \"%s\" is a boot module and stays", name);
+	if (holders)
+		return refuse_held(name);
 	release(i);
 	return OK;
 }

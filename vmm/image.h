@@ -26,6 +26,13 @@ enum err image_upload_write(struct image_upload *u, const void *data, uint64_t l
 enum err image_upload_end(struct image_upload *u);
 void     image_upload_abort(struct image_upload *u);
 
+/*
+ * Between hold and let_go what image_find() gave stays where it is, also while others run: to
+ * delete or replace an image is refused with ERR_BUSY.
+ */
+void     image_hold(void);
+void     image_let_go(void);
+
 const struct image *image_find(const char *name);       /* NULL: none */
 const struct image *image_at(unsigned i);               /* i < IMAGES_MAX; NULL: empty slot */
 enum err image_delete(const char *name);                /* boot modules stay: ERR_BUSY */

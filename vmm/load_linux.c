@@ -196,6 +196,12 @@ static void put(struct vm *vm, uint64_t at, const void *from, uint64_t len)
 		panic("guest RAM at %#lx is not there after the check", at);
 }
 
+static void put_long(struct vm *vm, uint64_t at, const void *from, uint64_t len)
+{
+	if (mem_load(&vm->mem, gpa(at), from, len) != OK)
+		panic("guest RAM at %#lx is not there after the check", at);
+}
+
 /* A GDT with the selectors that the protocol asks for: 0x10 code, 0x18 data. */
 static void write_gdt(struct vm *vm, struct cpu_state *s)
 {
@@ -256,9 +262,9 @@ enum err loader_linux(struct vm *vm)
 		e = acpi_tables_write(vm, &rsdp);
 	if (e != OK)
 		return e;
-	put(vm, p.load, p.kernel->data + p.code_at, p.code_len);
+	put_long(vm, p.load, p.kernel->data + p.code_at, p.code_len);
 	if (p.initrd)
-		put(vm, p.initrd_load, p.initrd->data, p.initrd->size);
+		put_long(vm, p.initrd_load, p.initrd->data, p.initrd->size);
 	put(vm, CMDLINE, vm->config.cmdline, strlen(vm->config.cmdline) + 1);
 	write_page_tables(vm);
 	write_zero_page(vm, &p, rsdp.v);

@@ -86,9 +86,9 @@ static enum err place(struct boot *b, uint64_t to, uint64_t offset, uint64_t fil
 		return fail(ERR_NOT_SUPPORTED,
 		            "%s: a segment covers %#llx, where the boot information goes", k->name,
 		            INFO_AT);
-	enum err e = mem_write(&b->vm->mem, gpa(to), k->data + offset, file_len);
-	if (e == OK)
-		e = mem_fill(&b->vm->mem, gpa(to + file_len), 0, mem_len - file_len);
+	enum err e = file_len ? mem_load(&b->vm->mem, gpa(to), k->data + offset, file_len) : OK;
+	if (e == OK && mem_len > file_len)
+		e = mem_clear(&b->vm->mem, gpa(to + file_len), mem_len - file_len);
 	b->end = MAX(b->end, to + mem_len);
 	return e;
 }
@@ -211,7 +211,7 @@ static enum err load_modules(struct boot *b, uint64_t *at, struct mb_info *info)
 			return fail(ERR_NO_MEMORY,
 			            "%s: module %s with %lu bytes does not fit at %#lx", c->name,
 			            m->name, m->size, to);
-		e = mem_write(&b->vm->mem, gpa(to), m->data, m->size);
+		e = mem_load(&b->vm->mem, gpa(to), m->data, m->size);
 		mods[i] = (struct mb_module){ .start = (uint32_t)to,
 			                      .end = (uint32_t)(to + m->size) };
 		mods[i].string = append(b, at, m->name, strlen(m->name) + 1, &e);

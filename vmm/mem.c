@@ -17,6 +17,7 @@
 #include "lib/config.h"
 #include "lib/log.h"
 #include "lib/pages.h"
+#include "lib/task.h"
 
 #define HIGH_START (4 * GIB)            /* where RAM goes on above the hole for MMIO */
 
@@ -161,6 +162,32 @@ enum err mem_fill(struct mem *m, gpa_t to, uint8_t byte, uint64_t len)
 		uint8_t *p = bytes_at(m, offset, len, &run);
 		mark(m, offset, run);
 		memset(p, byte, run);
+	}
+	return OK;
+}
+
+enum err mem_load(struct mem *m, gpa_t to, const void *from, uint64_t len)
+{
+	const uint8_t *in = from;
+
+	if (!mem_is_ram(m, to, len))
+		return not_ram(m, to, len);
+	for (uint64_t at = 0, n; at < len; at += n) {
+		n = MIN(len - at, TASK_STEP_BYTES);
+		mem_write(m, gpa(to.v + at), in + at, n);
+		task_breathe();
+	}
+	return OK;
+}
+
+enum err mem_clear(struct mem *m, gpa_t to, uint64_t len)
+{
+	if (!mem_is_ram(m, to, len))
+		return not_ram(m, to, len);
+	for (uint64_t at = 0, n; at < len; at += n) {
+		n = MIN(len - at, TASK_STEP_BYTES);
+		mem_fill(m, gpa(to.v + at), 0, n);
+		task_breathe();
 	}
 	return OK;
 }

@@ -29,7 +29,10 @@ struct mem {
 	unsigned  ntables;              /* I                                             */
 };
 
-/* Take frames for `ram_bytes` (rounded up to a frame) and map nothing.  All or nothing. */
+/*
+ * Take frames for `ram_bytes` (rounded up to a frame) and map nothing.  All or nothing.  Others run
+ * meanwhile.
+ */
 enum err mem_create(struct mem *m, uint64_t ram_bytes);
 void     mem_destroy(struct mem *m);
 
@@ -42,6 +45,10 @@ bool mem_is_ram(const struct mem *m, gpa_t a, uint64_t len);
 enum err mem_read(const struct mem *m, gpa_t from, void *to, uint64_t len);
 enum err mem_write(struct mem *m, gpa_t to, const void *from, uint64_t len);
 enum err mem_fill(struct mem *m, gpa_t to, uint8_t byte, uint64_t len);
+
+/* As mem_write() and mem_fill() with 0, in steps between which others run: for long ones. */
+enum err mem_load(struct mem *m, gpa_t to, const void *from, uint64_t len);
+enum err mem_clear(struct mem *m, gpa_t to, uint64_t len);
 
 /*
  * The longest run of host memory that holds guest memory at `a`, up to `len`, for reading without a

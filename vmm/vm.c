@@ -6,14 +6,13 @@
  * its parts are made in the order of one table and unmade in the reverse order, also when making
  * one fails.  Each vCPU is a task that lives as long as the VM; deleting a VM tells the tasks to
  * end, and the last one out takes the VM's memory with it, so no caller ever waits for that.
- * Read next: vmm/vcpu.c.
+ * Read next: vmm/vm_parts.c, vmm/vcpu.c.
  */
 #include "vmm/vm.h"
 
 #include <stdarg.h>
 #include <string.h>
 
-#include "arch/x86_64/defs/apic.h"
 #include "lib/fmt.h"
 #include "lib/log.h"
 #include "lib/pages.h"
@@ -40,7 +39,9 @@ const char *vm_run_name(enum vm_run run)
 
 struct vm *vm_at(unsigned i)
 {
-	return i < VMS_MAX && vms[i] && !vms[i]->ending ? vms[i] : NULL;
+	bool here = i < VMS_MAX && vms[i] && !vms[i]->ending && !vms[i]->making;
+
+	return here ? vms[i] : NULL;
 }
 
 struct vm *vm_find(const char *name)
@@ -192,11 +193,16 @@ static enum err make_tasks(struct vm *vm)
 	return OK;
 }
 
-static void reap(struct vm *vm)
+static void give_slot_back(const struct vm *vm)
 {
 	for (unsigned i = 0; i < VMS_MAX; i++)
 		if (vms[i] == vm)
 			vms[i] = NULL;
+}
+
+static void reap(struct vm *vm)
+{
+	give_slot_back(vm);
 	unmake(vm, COUNT(parts));
 }
 
@@ -216,52 +222,78 @@ static void end(struct vm *vm)
 		kick_all(vm);
 }
 
-static enum err take_slot(const char *name, unsigned *slot)
+/* Its place and its name are taken from here on; nobody finds it while it is being made. */
+static enum err take_slot(struct vm *vm)
 {
-	if (vm_find(name))
-		return refuse(ERR_EXISTS, "there is already a VM \"%s\"", name);
-	for (*slot = 0; *slot < VMS_MAX; ++*slot)
-		if (!vms[*slot])
-			return OK;
-	return refuse(ERR_NO_MEMORY, "there are already %d VMs", VMS_MAX);
+	unsigned slot = VMS_MAX;
+
+	for (unsigned i = VMS_MAX; i-- > 0;) {
+		if (!vms[i])
+			slot = i;
+		else if (!vms[i]->ending && !strcmp(vms[i]->config.name, vm->config.name))
+			return refuse(ERR_EXISTS, "there is already a VM \"%s\"",
+			              vm->config.name);
+	}
+	if (slot == VMS_MAX)
+		return refuse(ERR_NO_MEMORY, "there are already %d VMs", VMS_MAX);
+	vm->making = true;
+	vm->asid = 1 + slot * VCPUS_MAX;
+	vms[slot] = vm;
+	return OK;
+}
+
+/* All of its parts or none.  Its RAM takes long and others run meanwhile; the rest is counted. */
+static enum err make(struct vm *vm)
+{
+	uint64_t before = 0;
+	unsigned made = 0;
+	enum err e = OK;
+
+	for (; made < COUNT(parts) && e == OK; made++) {
+		if (made == 1)
+			before = pages_stats().pages_used;
+		e = parts[made].make(vm);
+	}
+	if (e != OK) {
+		give_slot_back(vm);
+		unmake(vm, made - 1);
+		return e;
+	}
+	uint64_t own = (vm->narena + vm->mem.ntables) * PAGES_PER_FRAME;
+	vm->bytes_used = (pages_stats().pages_used - before + own) * PAGE_SIZE;
+	return OK;
 }
 
 static enum err create(const struct vm_config *c, const struct cpuid_table *cpuid, enum vm_run run,
                        struct vm **out)
 {
-	uint64_t before = pages_stats().pages_used;
-	unsigned slot, made = 0;
 	struct vm *vm;
 	enum err e = vm_config_check(c);
 
-	if (e == OK)
-		e = take_slot(c->name, &slot);
 	if (e == OK)
 		e = make_arena(c, &vm);
 	if (e != OK)
 		return e;
 	vm->config = *c;
 	vm->run = run;
-	vm->asid = 1 + slot * VCPUS_MAX;
 	bus_init(&vm->bus);
 	clock_create(&vm->clock, 0);
 	vm->cpuid = *cpuid;
 	cpuid_state.resume(&vm->cpuid); /* builds the index, which does not travel */
-	while (made < COUNT(parts) && (e = parts[made].make(vm)) == OK)
-		made++;
-	if (e != OK) {
-		unmake(vm, made);
+	e = take_slot(vm);
+	if (e == OK)
+		e = make(vm);
+	else
+		unmake(vm, 0);
+	if (e != OK)
 		return e;
-	}
-	vms[slot] = vm;
+	vm->making = false;
 	e = make_tasks(vm);
-	if (e != OK) {
+	if (e == OK)
+		*out = vm;
+	else
 		end(vm);
-		return e;
-	}
-	vm->bytes_used = (pages_stats().pages_used - before) * PAGE_SIZE;
-	*out = vm;
-	return OK;
+	return e;
 }
 
 /*
@@ -320,8 +352,16 @@ static enum err refuse_run(const struct vm *vm, const char *what)
 	              what);
 }
 
+/* The one who loads holds on to the VM, and what it finds half loaded must not run. */
+static enum err refuse_loading(const struct vm *vm, const char *what)
+{
+	return refuse(ERR_BUSY, "VM \"%s\" is being booted: no %s now", vm->config.name, what);
+}
+
 enum err vm_delete(struct vm *vm)
 {
+	if (vm->loading)
+		return refuse_loading(vm, "delete");
 	if (vm->run == VM_RUNNING || vm->run == VM_PAUSED)
 		return refuse_run(vm, "delete");
 	if (vm->owner)
@@ -341,14 +381,22 @@ static void resume_time(struct vm *vm, uint64_t advance_ns, bool was_stopped)
 	kick_all(vm);
 }
 
-/* Power-up: devices and vCPUs in reset state, payloads in RAM, time stands at 0. */
+/*
+ * Power-up: devices and vCPUs in reset state, payloads in RAM, time stands at 0.  Others run while
+ * payloads are copied.
+ */
 static enum err power_up(struct vm *vm)
 {
+	ASSERT(!vm->loading);
 	clock_create(&vm->clock, vm_hooks.wall_ns ? vm_hooks.wall_ns() : 0);
 	machine_reset(vm);
 	for (unsigned i = 0; i < vm->config.cpus; i++)
 		vcpu_reset(vm->vcpu[i]);
+	vm->loading = true;
+	image_hold();
 	enum err e = vm->config.boot == BOOT_LINUX ? loader_linux(vm) : loader_multiboot(vm);
+	image_let_go();
+	vm->loading = false;
 	if (e != OK)
 		return e;
 	for (unsigned i = 0; i < vm->config.cpus; i++)
@@ -363,7 +411,9 @@ enum err vm_start(struct vm *vm)
 		return refuse_owned(vm, "start");
 	if (vm->run != VM_STOPPED && vm->run != VM_FAILED)
 		return refuse_run(vm, "start");
-	if (vm->inside)                 /* the request is a frame of this guest's last exit */
+	if (vm->loading)
+		return refuse_loading(vm, "start");
+	if (vm->inside)                 /* a vCPU has not heard of it yet */
 		return refuse(ERR_BUSY, "VM \"%s\" has not quite stopped yet", vm->config.name);
 	enum err e = power_up(vm);
 	if (e != OK)
@@ -387,6 +437,8 @@ enum err vm_pause(struct vm *vm)
 		return refuse_owned(vm, "pause");
 	if (vm->run != VM_RUNNING)
 		return refuse_run(vm, "pause");
+	if (vm->loading)
+		return refuse_loading(vm, "pause");
 	set_run(vm, VM_PAUSED, "");
 	stop_time(vm);
 	return OK;
@@ -488,16 +540,24 @@ void vm_power_off(struct vm *vm, const char *why)
 	log_line("%s: powered off: %s", vm->config.name, why);
 }
 
+/*
+ * vCPUs stay out until reset_wanted is false, and a migration that wants the guest to stand still
+ * waits for us as for one of them.  Somebody may pull the plug meanwhile.
+ */
 static void reboot(struct vm *vm)
 {
+	if (vm->run == VM_RUNNING) {
+		vm->inside++;
+		enum err e = power_up(vm);
+		vm->inside--;
+		if (e != OK)
+			vm_fail(vm, "it cannot boot again: %s", err_reason());
+		else if (vm->run == VM_RUNNING && !vm->stun)
+			resume_time(vm, 0, false);
+	}
 	vm->reset_wanted = false;
-	if (vm->run != VM_RUNNING)
-		return;
-	enum err e = power_up(vm);
-	if (e != OK)
-		vm_fail(vm, "it cannot boot again: %s", err_reason());
-	else if (!vm->stun)
-		resume_time(vm, 0, false);
+	kick_all(vm);
+	event_signal(&vm->parked);
 }
 
 void vm_reset(struct vm *vm, const char *why)
@@ -516,78 +576,6 @@ void vm_quiet(struct vm *vm)
 {
 	if (vm->reset_wanted)
 		reboot(vm);
-	event_signal(&vm->parked);
-}
-
-/* --- Sections, messages, time ----------------------------------------------------------------- */
-
-bool vm_section(struct vm *vm, unsigned i, struct section_ref *out)
-{
-	/*
-	 * The CPU that the guest sees and its time come first: devices and timers are checked
-	 * against them.
-	 */
-	if (i == 0) {
-		*out = (struct section_ref){ &cpuid_state, &vm->cpuid, 0 };
-		return true;
-	}
-	if (i == 1) {
-		*out = (struct section_ref){ &clock_state, &vm->clock, 0 };
-		return true;
-	}
-	i -= 2;
-	for (unsigned d = 0; d < vm->machine.ndevs; d++) {
-		const struct machine_dev *dev = &vm->machine.dev[d];
-		if (!dev->ops->state || i-- > 0)
-			continue;
-		*out = (struct section_ref){ dev->ops->state, dev->dev, dev->instance };
-		return true;
-	}
-	if (i >= 2 * vm->config.cpus)
-		return false;
-	struct vcpu *v = vm->vcpu[i / 2];
-	*out = i % 2 == 0 ? (struct section_ref){ &vlapic_state, &v->lapic, (uint16_t)v->id }
-	                  : (struct section_ref){ &vcpu_state, v, (uint16_t)v->id };
-	return true;
-}
-
-/*
- * A lowest-priority message goes to one of those it names; any will do, so the first that listens.
- */
-void vm_apic_send(struct vm *vm, const struct apic_msg *msg)
-{
-	for (unsigned i = 0; i < vm->config.cpus; i++) {
-		if (!vlapic_matches(&vm->vcpu[i]->lapic, msg))
-			continue;
-		vcpu_apic_message(vm->vcpu[i], msg);
-		if (msg->delivery == APIC_MODE_LOWEST)
-			return;
-	}
-}
-
-uint64_t vm_tick(struct vm *vm, uint64_t now_ns)
-{
-	uint64_t next = NEVER_NS;
-
-	for (unsigned d = 0; d < vm->machine.ndevs; d++) {
-		const struct machine_dev *dev = &vm->machine.dev[d];
-		if (!dev->ops->deadline)
-			continue;
-		uint64_t due = dev->ops->deadline(dev->dev);
-		if (due <= now_ns && dev->ops->tick) {
-			dev->ops->tick(dev->dev, now_ns);
-			due = dev->ops->deadline(dev->dev);
-		}
-		next = MIN(next, due);
-	}
-	for (unsigned i = 0; i < vm->config.cpus; i++) {
-		struct vcpu *v = vm->vcpu[i];
-		if (vlapic_deadline(&v->lapic) <= now_ns) {
-			vlapic_tick(&v->lapic, now_ns);
-			vcpu_kick(v);
-		}
-		next = MIN(next, vlapic_deadline(&v->lapic));
-	}
-	vm->bus.deadline_ns = next;
-	return next;
+	else
+		event_signal(&vm->parked);
 }

@@ -57,9 +57,12 @@ struct vm {
 	const void      *owner;                 /* t  the migration that holds it, or NULL   */
 	bool             stun;                  /* t  stopped by a migration, whatever `run` says */
 	unsigned         throttle;              /* t  see vm_throttle()                         */
-	unsigned         inside;                /* a  vCPUs whose task is between enter and park */
+	unsigned         inside;                /* a  vCPUs whose task is between enter and park;
+	                                         *    and the loader, when the guest resets      */
 	struct event     parked;                /* t  signalled when `inside` falls to 0     */
 	unsigned         live_tasks;            /* t  vCPU tasks that have not ended         */
+	bool             making;                /* t  has name and place, but nobody finds it */
+	bool             loading;               /* t  being booted, while others run         */
 	bool             ending;                /* t  tasks shall return                     */
 
 	struct mem       mem;
@@ -96,7 +99,10 @@ extern struct vm_hooks vm_hooks;
 enum err vm_config_check(const struct vm_config *c);    /* names the field */
 enum err vm_config_payloads(const struct vm_config *c);  /* are its images all here? */
 
-/* All or nothing.  A ghost has memory and devices in reset state and no payload in it. */
+/*
+ * All or nothing.  A ghost has memory and devices in reset state and no payload in it.  It takes
+ * long: call it from a task, and others run meanwhile.  The same holds for vm_start().
+ */
 enum err vm_create(const struct vm_config *c, struct vm **out);
 enum err vm_create_ghost(const struct vm_config *c, const struct cpuid_table *cpuid,
                          struct vm **out);

@@ -162,6 +162,13 @@ void task_yield(void)
 	sched_wanted = false;
 }
 
+void task_breathe(void)
+{
+	fake_tasks.breaths++;
+	if (fake_tasks.on_breath)
+		fake_tasks.on_breath();
+}
+
 void event_signal(struct event *e)
 {
 	e->set = true;
@@ -337,7 +344,7 @@ void fake_guest_end(void)
 			vm_stop(vm, "the test is over");
 		assert_int_equal(vm_delete(vm), OK);
 	}
-	fake_tasks.on_wait = NULL;
+	fake_tasks.on_wait = fake_tasks.on_breath = NULL;
 	for (unsigned i = 0; i < fake_tasks.n; i++)
 		run_until_it_waits_for_ever(i);
 	assert_int_equal(fake_cpu.vcpus, 0);

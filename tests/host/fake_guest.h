@@ -49,6 +49,8 @@ struct fake_tasks {
 	unsigned yields, waits;
 	uint64_t waited_until_ns;                       /* of the last event_wait()       */
 	void   (*on_wait)(void);                        /* called by each wait that must wait */
+	void   (*on_breath)(void);                      /* what others do during long work  */
+	unsigned breaths;
 	uint64_t sched_deadline_ns;
 };
 extern struct fake_tasks fake_tasks;

@@ -137,6 +137,33 @@ static void pages_frames_run_out_and_come_back(void **state)
 	assert_panics(frame_free(f[0]));
 }
 
+/* The search begins behind what is taken: what is given back before that is found again. */
+static void pages_given_back_in_any_order_are_found(void **state)
+{
+	hpa_t f[6], again, more;
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(frame_alloc(&f[i]), OK);
+	frame_free(f[4]);
+	frame_free(f[1]);
+	assert_int_equal(frames_alloc_run(2, &more), ERR_NO_MEMORY);
+	assert_int_equal(frame_alloc(&again), OK);
+	assert_int_equal(again.v, f[1].v);
+	assert_int_equal(frame_alloc(&again), OK);
+	assert_int_equal(again.v, f[4].v);
+	assert_int_equal(frame_alloc(&more), ERR_NO_MEMORY);
+	frame_free(f[3]);
+	frame_free(f[2]);
+	assert_int_equal(frames_alloc_used(2, &more), OK);
+	assert_int_equal(more.v, f[2].v);
+	frames_free_run(more, 2);
+	for (unsigned i = 0; i < 6; i++)
+		if (i != 2 && i != 3)
+			frame_free(f[i]);
+	assert_int_equal(pages_stats().frames_free, 6);
+}
+
 static void pages_broken_frames_become_whole_again(void **state)
 {
 	static hpa_t page[4000];
@@ -201,6 +228,7 @@ int main(void)
 		cmocka_unit_test(crc32c_gives_the_values_of_rfc3720),
 		cmocka_unit_test(pages_ends_of_a_region_are_not_frames),
 		cmocka_unit_test(pages_frames_run_out_and_come_back),
+		cmocka_unit_test(pages_given_back_in_any_order_are_found),
 		cmocka_unit_test(pages_broken_frames_become_whole_again),
 		cmocka_unit_test(pages_runs_lie_in_one_piece),
 		cmocka_unit_test(log_line_is_cut_with_dots),

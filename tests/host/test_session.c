@@ -112,9 +112,23 @@ static void put_abort(struct ctl_request *rq)
 	(void)refuse(ERR_BUSY, "this sentence must not reach the client");
 }
 
+static struct session other;             /* whose request is done while a slow one waits */
+static void talk_to_other(void);
+
+static enum err post_slow(struct ctl_request *rq, struct ctl_response *rs)
+{
+	talk_to_other();
+	json_object(&rs->json, NULL);
+	json_string(&rs->json, "slow", rq->body);
+	json_object_end(&rs->json);
+	return strcmp(rq->body, "bad") ? OK : refuse(ERR_BUSY, "not now");
+}
+
 static const struct ctl_route routes[] = {
 	{ .method = "GET", .path = "/v1/things/{}", .help = "one thing", .run = get_thing },
 	{ .method = "POST", .path = "/v1/echo", .help = "says it back", .run = post_echo },
+	{ .method = "POST", .path = "/v1/slow", .help = "in its own time", .run = post_slow,
+	  .slow = true },
 	{ .method = "GET", .path = "/v1/endless", .help = "too much", .run = get_endless },
 	{ .method = "DELETE", .path = "/v1/things/{}", .help = "away", .run = delete_thing },
 	{ .method = "POST", .path = "/v1/nothing", .help = "nothing", .run = post_nothing },
@@ -176,6 +190,18 @@ static const char *body(void)
 	const char *blank = strstr(out, "\r\n\r\n");
 
 	return blank ? blank + 4 : "";
+}
+
+static void talk_to_other(void)
+{
+	static const char text[] = "POST /v1/echo HTTP/1.1\r\nHost: a\r\n"
+				   "Content-Length: 5\r\n\r\nquick";
+	const char *data;
+
+	session_open(&other, routes, COUNT(routes));
+	assert_int_equal(session_input(&other, text, sizeof(text) - 1), sizeof(text) - 1);
+	assert_true(session_output(&other, &data) > 0);
+	assert_non_null(strstr(data, "quick"));
 }
 
 #define REQUEST(line, more) line " HTTP/1.1\r\nHost: godwit\r\n" more "\r\n"
@@ -418,6 +444,31 @@ static void session_survives_nonsense(void **state)
 	}
 }
 
+/* A slow request waits for somebody with time; nothing more is taken, and others are served. */
+static void session_waits_for_a_slow_request(void **state)
+{
+	static const char *const bodies[] = { "good", "bad" };
+	const char *data;
+	char text[256];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		int len = fmt_format(text, sizeof(text), "POST /v1/slow HTTP/1.1\r\nHost: a\r\n"
+		                     "Content-Length: %zu\r\n\r\n%s", strlen(bodies[i]), bodies[i]);
+
+		talk(text, (size_t)len, 5);
+		assert_int_equal(session.state, SESSION_WORK);
+		assert_int_equal(session_output(&session, &data), 0);
+		assert_int_equal(session_input(&session, "GET ", 4), 0);
+		session_work(&session);
+		collect();
+		expect_status(bodies[i], i ? HTTP_409 : HTTP_200);
+		assert_non_null(strstr(body(), i ? "not now" : "\"slow\":"));
+		assert_true(i || strstr(body(), "good"));
+		assert_int_equal(session.state, SESSION_HEAD);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +480,7 @@ int main(void)
 		cmocka_unit_test(session_takes_nothing_while_it_answers),
 		cmocka_unit_test(session_runs_no_request_hidden_in_a_body),
 		cmocka_unit_test(session_says_continue_once),
+		cmocka_unit_test(session_waits_for_a_slow_request),
 		cmocka_unit_test(session_limits_heads),
 		cmocka_unit_test(session_ends_a_broken_upload),
 		cmocka_unit_test(session_takes_the_longest_body),
