@@ -160,6 +160,7 @@ enum tlb_control { TLB_KEEP = 0, TLB_FLUSH_ALL = 1, TLB_FLUSH_ASID = 3 };
 #define VINTR_IRQ               BIT(8)
 #define VINTR_IGNORE_TPR        BIT(20)
 #define VINTR_MASKING           BIT(24)         /* the guest's IF and TPR are its own         */
+#define VINTR_VECTOR            MASK(39, 32)
 
 #define SHADOW_INTERRUPT        BIT(0)          /* shadow: of STI or MOV SS                   */
 #define NP_ENABLE               BIT(0)          /* np_control                                 */
@@ -171,6 +172,7 @@ enum tlb_control { TLB_KEEP = 0, TLB_FLUSH_ALL = 1, TLB_FLUSH_ASID = 3 };
 #define EVENTINJ_RESERVED       MASK(30, 12)
 #define EVENTINJ_VALID          BIT(31)
 #define EVENTINJ_ERROR          MASK(63, 32)
+#define VECTOR_LAST_EXCEPTION   31
 enum eventinj_type { EVENTINJ_INTR = 0, EVENTINJ_NMI = 2, EVENTINJ_EXCEPTION = 3,
                      EVENTINJ_SOFT_IRQ = 4 };
 

@@ -177,9 +177,13 @@ void svm_registers_load(const struct svm *hw)
 		insn_wrmsr(MSR_XSS, hw->xss);
 }
 
-/* XCR0, XSS and DEBUGCTL change only by exits, so those of hw are right already. */
+/*
+ * XSS and DEBUGCTL change only by exits, so those of hw are right already.  XCR0 should, too, but
+ * TCG of QEMU 7.2 does not intercept XSETBV.
+ */
 void svm_registers_save(struct svm *hw)
 {
+	hw->xcr0 = insn_xgetbv(0);
 	insn_xsetbv(0, virt_caps.xcr0_mask);
 	insn_xsave(hw->xsave, virt_caps.xcr0_mask);
 	insn_xsetbv(0, hw->xcr0);
@@ -230,20 +234,52 @@ static void svm_vcpu_put(struct vcpu *v)
 
 /* --- Events into the guest ------------------------------------------------------------------ */
 
-/*
- * A virtual interrupt that is never delivered: it exits when the guest could take it (APM vol. 2,
- * "Interrupt (INTR) Window": VINTR intercept).
- */
 static void svm_irq_window(struct vcpu *v, bool wanted)
 {
-	struct svm *hw = v->hw;
+	((struct svm *)v->hw)->window = wanted;
+}
 
-	if (wanted)
-		hw->vmcb->vintr |= VINTR_IRQ | VINTR_IGNORE_TPR;
-	else
-		hw->vmcb->vintr &= ~(VINTR_IRQ | VINTR_IGNORE_TPR);
-	hw->vmcb->clean &= (uint32_t)~CLEAN_VINTR;
-	vmcb_intercept(hw->vmcb, INTERCEPT_VINTR, wanted);
+/*
+ * APM vol. 2, "Injecting Virtual (INTR) Interrupts".  A VMCB has one slot for a virtual interrupt.
+ * One that was injected is delivered from it.  Otherwise the window for interrupts is an interrupt
+ * that is never delivered, because it exits when the guest could take it.  When both are wanted the
+ * window opens after the next exit, which the end of the first interrupt's handler brings.
+ * (EVENTINJ would leave the slot to the window; but TCG of QEMU 7.2 delivers an interrupt from
+ * there a second time when one of its own timers ends before the next exit.)
+ */
+static void set_vintr(struct svm *hw)
+{
+	struct vmcb *m = hw->vmcb;
+	bool open = hw->window && !hw->irq_given;
+	uint64_t vintr = VINTR_MASKING;
+
+	if (hw->irq_given || open)
+		vintr |= VINTR_IRQ | VINTR_IGNORE_TPR;
+	if (hw->irq_given)
+		vintr |= PUT(VINTR_VECTOR, (uint64_t)hw->irq_vector);
+	if (vintr != m->vintr) {
+		m->vintr = vintr;
+		m->clean &= (uint32_t)~CLEAN_VINTR;
+	}
+	if (open != vmcb_intercepts(m, INTERCEPT_VINTR))
+		vmcb_intercept(m, INTERCEPT_VINTR, open);
+}
+
+/* An exit may come before the delivery: then it is delivered again. */
+static void check_delivered(struct vcpu *v, struct svm *hw)
+{
+	if (hw->vmcb->vintr & VINTR_IRQ)
+		svm_take_back_irq(hw, &v->again);
+	hw->irq_given = false;
+}
+
+bool svm_take_back_irq(struct svm *hw, struct inject *event)
+{
+	if (!hw->irq_given)
+		return false;
+	hw->irq_given = false;
+	*event = (struct inject){ .type = EVENT_IRQ, .vector = hw->irq_vector };
+	return true;
 }
 
 bool svm_take_back_nmi(struct svm *hw)
@@ -293,6 +329,11 @@ void svm_inject(struct vcpu *v, const struct inject *event)
 		if (nmi_must_wait(v, hw))
 			return;
 		svm_block_nmi(hw, true);
+	}
+	if (e.type == EVENT_IRQ) {
+		hw->irq_given = true;
+		hw->irq_vector = e.vector;
+		return;
 	}
 	if (!(hw->vmcb->cr0 & CR0_PE))
 		e.has_error = false;            /* real mode has no error codes */
@@ -347,7 +388,7 @@ static bool debug_trap(struct vcpu *v, struct svm *hw, struct exit *x)
 	uint64_t pending = hw->pending_debug;
 
 	hw->pending_debug = 0;
-	if ((hw->vmcb->event_inj & EVENTINJ_VALID) || !(pending & (DR6_BS | PENDING_ENABLED)))
+	if ((hw->vmcb->event_inj & EVENTINJ_VALID) || hw->irq_given || !(pending & (DR6_BS | PENDING_ENABLED)))
 		return false;
 	hw->vmcb->dr6 = (hw->vmcb->dr6 & ~DR6_TRAPS) | (pending & (DR6_TRAPS | DR6_BS));
 	hw->vmcb->clean &= (uint32_t)~CLEAN_DR;
@@ -425,6 +466,7 @@ static bool run(struct vcpu *v, struct svm *hw, struct exit *x)
 		hw->checked = true;
 		check_vmcb(v, hw);              /* only a log line: the CPU is the judge */
 	}
+	set_vintr(hw);
 	if (hw->step)
 		begin_step(v, hw);
 	apic_timer_arm(v->slice_tsc);
@@ -494,6 +536,8 @@ static const struct svm_how *collect(struct vcpu *v, struct svm *hw, struct svm_
 	v->irq_blocked = !(v->rflags & RFLAGS_IF) || (m->shadow & SHADOW_INTERRUPT);
 	if (m->exit_int_info & EVENTINJ_VALID)
 		repair_events(v, hw);
+	if (hw->irq_given)
+		check_delivered(v, hw);
 	if (hw->nmi_ending && v->rip != hw->iret_rip)
 		svm_block_nmi(hw, false);
 	raw->bytes = m->insn_bytes;
@@ -511,6 +555,9 @@ static void attend(struct vcpu *v, const struct svm_raw *raw, struct exit *x)
 		irq_take();             /* the exit did not acknowledge it: handlers run now    */
 		if (!apic_timer_is_armed())
 			x->kind = EXIT_SLICE;   /* it was ours */
+		break;
+	case EXIT_CPUID:                /* whose answer depends on it: see svm_registers_save() */
+		v->xcr0 = insn_xgetbv(0);
 		break;
 	case EXIT_FATAL:
 		if (raw->code == SVM_EXIT_NPF)

@@ -27,7 +27,7 @@ extern const struct virt_ops svm_ops;
 /*
  * AMD-V's part of a vCPU; one page, so that it stays away from the heap we do not have.
  * The VMCB is plain memory and holds what it has room for; the last part is in the CPU's registers
- * while svm_owns() and here otherwise, but xcr0 is always right.
+ * while svm_owns() and here otherwise.
  */
 struct svm {
 	struct vmcb *vmcb;
@@ -44,6 +44,9 @@ struct svm {
 	bool     nmi_blocked;           /* from an NMI's delivery to the end of its IRET        */
 	bool     nmi_ending;            /* that IRET is about to run                            */
 	bool     nmi_waits;             /* given to inject() while NMIs were blocked            */
+	bool     window;                /* exit when the guest can take an interrupt            */
+	bool     irq_given;             /* to inject(), for the coming entry                    */
+	uint8_t  irq_vector;
 	bool     step;                  /* come back after the guest's next instruction         */
 	bool     stepping;              /* the last entry was one with `step`                   */
 	uint64_t step_dr6;              /* DR6 before it                                        */
@@ -70,6 +73,9 @@ void svm_inject(struct vcpu *v, const struct inject *event);
 
 /* An NMI that still waits to be delivered: forget it, and say whether there was one. */
 bool svm_take_back_nmi(struct svm *hw);
+
+/* An interrupt given to inject() and not entered with: forget it, and say whether there was one. */
+bool svm_take_back_irq(struct svm *hw, struct inject *event);
 
 /* NMIs are blocked, and the guest's next IRET exits; or the opposite. */
 void svm_block_nmi(struct svm *hw, bool blocked);

@@ -11,6 +11,7 @@
 
 #include "arch/x86_64/defs/cr.h"
 #include "arch/x86_64/defs/msr.h"
+#include "arch/x86_64/svm/vmcb.h"
 #include "vmm/cpu_state.h"
 #include "vmm/vcpu.h"
 
@@ -23,12 +24,6 @@
 #define VMCB_SEG_L      (SEG_L >> VMCB_SEG_HIGH_SHIFT)
 #define VMCB_SEG_DB     (SEG_DB >> VMCB_SEG_HIGH_SHIFT)
 #define CR3_RESERVED    MASK(63, 52)
-#define VECTOR_LAST_EXCEPTION 31
-
-static bool intercepts(const struct vmcb *m, enum svm_intercept what)
-{
-	return m->intercept_misc[what / 32] >> what % 32 & 1;
-}
 
 /* A map of so many bytes lies within what this CPU can address. */
 static bool map_fits(uint64_t at, uint64_t bytes, const struct svm_caps *c)
@@ -66,7 +61,7 @@ static const char *check_registers(const struct vmcb *m, const struct svm_caps *
 
 static const char *check_controls(const struct vmcb *m, const struct svm_caps *c)
 {
-	RULE(intercepts(m, INTERCEPT_VMRUN), "VMRUN is not intercepted");
+	RULE(vmcb_intercepts(m, INTERCEPT_VMRUN), "VMRUN is not intercepted");
 	RULE(map_fits(m->msrpm_pa, MSRPM_BYTES, c),
 	     "MSR permission map: beyond the physical-address width");
 	RULE(map_fits(m->iopm_pa, IOPM_BYTES, c),

@@ -169,7 +169,10 @@ static bool is_instruction(uint64_t type, uint8_t vector)
 	       (type == EVENTINJ_EXCEPTION && (vector == VECTOR_BP || vector == VECTOR_OF));
 }
 
-/* APM vol. 2, "Event Injection"; EXITINTINFO has the same format. */
+/*
+ * APM vol. 2, "Event Injection"; EXITINTINFO has the same format.  TCG of QEMU 7.2 calls virtual
+ * interrupts exceptions there; their vectors tell.
+ */
 void svm_decode_again(uint64_t int_info, struct inject *again)
 {
 	static const uint8_t neutral_type[] = {
@@ -184,6 +187,8 @@ void svm_decode_again(uint64_t int_info, struct inject *again)
 	if (!(int_info & EVENTINJ_VALID) || is_instruction(type, vector))
 		return;
 	again->type = neutral_type[type];
+	if (again->type == EVENT_EXCEPTION && vector > VECTOR_LAST_EXCEPTION)
+		again->type = EVENT_IRQ;
 	again->vector = vector;
 	again->has_error = int_info & EVENTINJ_HAS_ERROR;
 	again->error = again->has_error ? (uint32_t)GET(EVENTINJ_ERROR, int_info) : 0;

@@ -140,12 +140,15 @@ static void get_shadow(const struct svm *hw, struct cpu_state *s)
 /*
  * The event on its way in: given to inject() but not yet entered, or interrupted by the last exit.
  */
-static void get_event(const struct vcpu *v, const struct vmcb *m, struct cpu_state *s)
+static void get_event(const struct vcpu *v, const struct svm *hw, struct cpu_state *s)
 {
+	const struct vmcb *m = hw->vmcb;
 	struct inject event = v->again;
 
 	if (m->event_inj & EVENTINJ_VALID)
 		svm_decode_again(m->event_inj, &event);
+	else if (hw->irq_given)
+		event = (struct inject){ .type = EVENT_IRQ, .vector = hw->irq_vector };
 	s->event_type = event.type;
 	s->event_vector = event.vector;
 	s->event_has_error = event.has_error;
@@ -181,7 +184,7 @@ void svm_get(struct vcpu *v, struct cpu_state *s)
 	s->msr[CPU_MSR_EFER] = m->efer & ~EFER_SVME;
 	get_segments(m, s);
 	get_shadow(hw, s);
-	get_event(v, m, s);
+	get_event(v, hw, s);
 	get_pdptes(v, m, s);
 	if (svm_take_back_nmi(hw))
 		v->nmi_pending = true;          /* not delivered: it travels as pending */
@@ -221,6 +224,7 @@ static void set_flow(struct vcpu *v, struct svm *hw, const struct cpu_state *s)
 	svm_block_nmi(hw, s->block_nmi);
 	v->irq_blocked = !(s->rflags & RFLAGS_IF) || m->shadow;
 	m->event_inj = 0;
+	hw->irq_given = hw->step = hw->stepping = false;
 	v->again = (struct inject){ .type = s->event_type, .vector = s->event_vector,
 		.has_error = s->event_has_error, .insn_len = s->event_insn_len,
 		.error = s->event_error };

@@ -57,6 +57,11 @@ void vmcb_intercept(struct vmcb *m, enum svm_intercept what, bool on)
 	m->clean &= (uint32_t)~CLEAN_INTERCEPTS;
 }
 
+bool vmcb_intercepts(const struct vmcb *m, enum svm_intercept what)
+{
+	return m->intercept_misc[what / 32] >> what % 32 & 1;
+}
+
 void vmcb_build(struct vmcb *m, const struct vmcb_plan *plan)
 {
 	memset(m, 0, sizeof(*m));

@@ -21,6 +21,8 @@ void vmcb_build(struct vmcb *m, const struct vmcb_plan *plan);
 /* Whether the guest's next instruction of this kind exits. */
 void vmcb_intercept(struct vmcb *m, enum svm_intercept what, bool on);
 
+bool vmcb_intercepts(const struct vmcb *m, enum svm_intercept what);
+
 /* The map of the MSRs that a guest reads and writes itself, TSC_AUX only if asked for. */
 void vmcb_msrpm_build(uint8_t map[MSRPM_BYTES], bool tsc_aux);
 
