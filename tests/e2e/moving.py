@@ -71,14 +71,17 @@ class Hosts:
                    f"{name} at node {node} stands still before beat {goal}")
 
     def speed(self, node, name):
-        """Pages that it writes in a second of its own time, over the next seconds."""
-        def last():
-            text = complete(self.api.console(node, name)[0])
-            return [int(n) for n in BEAT.findall(text)[-1]]
-        begin, pages = last()
+        """Pages that it writes in a second of its VM's clock, over the next beats.
+
+        A throttled guest misses ticks, so its own seconds are longer than those."""
+        def next_beat():
+            self.await_beats(node, name, 1)
+            ms = self.api.get(node, f"/v1/vms/{name}")["clock_ms"]
+            return ms, int(BEAT.findall(complete(self.api.console(node, name)[0]))[-1][1])
+        begin_ms, pages = next_beat()
         self.await_beats(node, name, SPEED_BEATS)
-        beat, written = last()
-        return (written - pages) / (beat - begin)
+        end_ms, written = next_beat()
+        return (written - pages) * 1000 / (end_ms - begin_ms)
 
     def migrating(self, node, name):
         return self.state(node, name) and self.api.get(node, f"/v1/vms/{name}")["migrating"]
