@@ -43,7 +43,7 @@ vmx-objs  += arch/x86_64/vmx/vmx_check.o                        # entry rules, a
 vmx-objs  += arch/x86_64/vmx/ept.o arch/x86_64/vmx/vmx_state.o arch/x86_64/vmx/vmx_entry.o
 
 svm-objs  := arch/x86_64/svm/svm_probe.o arch/x86_64/svm/svm.o  # its twin for AMD-V
-svm-objs  += arch/x86_64/svm/svm_resolve.o
+svm-objs  += arch/x86_64/svm/svm_resolve.o arch/x86_64/svm/svm_events.o
 svm-objs  += arch/x86_64/svm/vmcb.o
 svm-objs  += arch/x86_64/svm/svm_decode.o
 svm-objs  += arch/x86_64/svm/svm_check.o

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arch/x86_64/svm/svm.c - AMD-V behind the vendor's door: on and off, load, enter, inject.
+ * arch/x86_64/svm/svm.c - AMD-V behind the vendor's door: on and off, load, enter.
  *
  * One turn of enter(): write into the VMCB what changed, arm the timer, VMRUN, read what this kind
  * of exit needs, decode.  Exits that exist only because of AMD-V's own rules are resolved here and
@@ -25,10 +25,6 @@
 #include "lib/pages.h"
 #include "lib/time.h"
 
-#define DEBUGCTL_BTF    BIT(1)
-#define DR6_BS          BIT(14)         /* single-stepped                                       */
-#define DR6_TRAPS       MASK(3, 0)      /* which breakpoint                                     */
-#define PENDING_ENABLED BIT(12)         /* struct cpu_state: an enabled breakpoint is pending   */
 
 /* The CPU that runs guests: one, until the host starts the others and this becomes an array. */
 static struct {
@@ -232,117 +228,6 @@ static void svm_vcpu_put(struct vcpu *v)
 	(void)v;
 }
 
-/* --- Events into the guest ------------------------------------------------------------------ */
-
-static void svm_irq_window(struct vcpu *v, bool wanted)
-{
-	((struct svm *)v->hw)->window = wanted;
-}
-
-/*
- * APM vol. 2, "Injecting Virtual (INTR) Interrupts".  A VMCB has one slot for a virtual interrupt.
- * One that was injected is delivered from it.  Otherwise the window for interrupts is an interrupt
- * that is never delivered, because it exits when the guest could take it.  When both are wanted the
- * window opens after the next exit, which the end of the first interrupt's handler brings.
- * (EVENTINJ would leave the slot to the window; but TCG of QEMU 7.2 delivers an interrupt from
- * there a second time when one of its own timers ends before the next exit.)
- */
-static void set_vintr(struct svm *hw)
-{
-	struct vmcb *m = hw->vmcb;
-	bool open = hw->window && !hw->irq_given;
-	uint64_t vintr = VINTR_MASKING;
-
-	if (hw->irq_given || open)
-		vintr |= VINTR_IRQ | VINTR_IGNORE_TPR;
-	if (hw->irq_given)
-		vintr |= PUT(VINTR_VECTOR, (uint64_t)hw->irq_vector);
-	if (vintr != m->vintr) {
-		m->vintr = vintr;
-		m->clean &= (uint32_t)~CLEAN_VINTR;
-	}
-	if (open != vmcb_intercepts(m, INTERCEPT_VINTR))
-		vmcb_intercept(m, INTERCEPT_VINTR, open);
-}
-
-/* An exit may come before the delivery: then it is delivered again. */
-static void check_delivered(struct vcpu *v, struct svm *hw)
-{
-	if (hw->vmcb->vintr & VINTR_IRQ)
-		svm_take_back_irq(hw, &v->again);
-	hw->irq_given = false;
-}
-
-bool svm_take_back_irq(struct svm *hw, struct inject *event)
-{
-	if (!hw->irq_given)
-		return false;
-	hw->irq_given = false;
-	*event = (struct inject){ .type = EVENT_IRQ, .vector = hw->irq_vector };
-	return true;
-}
-
-bool svm_take_back_nmi(struct svm *hw)
-{
-	bool waited = hw->nmi_waits;
-
-	hw->nmi_waits = false;
-	return waited;
-}
-
-void svm_block_nmi(struct svm *hw, bool blocked)
-{
-	hw->nmi_blocked = blocked;
-	hw->nmi_ending = false;
-	vmcb_intercept(hw->vmcb, INTERCEPT_IRET, blocked);
-}
-
-static bool is_fault(const struct inject *event)
-{
-	return event->type == EVENT_EXCEPTION && event->vector != VECTOR_DB;
-}
-
-/* True: not now; the NMI has been put where it will be looked at again. */
-static bool nmi_must_wait(struct vcpu *v, struct svm *hw)
-{
-	if (hw->vmcb->shadow & SHADOW_INTERRUPT) {
-		v->nmi_pending = true;
-		hw->step = !(v->rflags & RFLAGS_IF);    /* no window of interrupts tells its end */
-		return true;
-	}
-	hw->nmi_waits = hw->nmi_blocked;
-	hw->step = hw->nmi_ending;
-	return hw->nmi_blocked;
-}
-
-/*
- * APM vol. 2, "Event Injection".  An NMI in the shadow of STI or MOV SS goes back to the run loop,
- * which asks for the window of interrupts; one that is blocked waits for the IRET.
- */
-void svm_inject(struct vcpu *v, const struct inject *event)
-{
-	struct svm *hw = v->hw;
-	struct inject e = *event;
-
-	svm_sync(v, hw);                        /* an emulated instruction ends a shadow */
-	if (e.type == EVENT_NMI) {
-		if (nmi_must_wait(v, hw))
-			return;
-		svm_block_nmi(hw, true);
-	}
-	if (e.type == EVENT_IRQ) {
-		hw->irq_given = true;
-		hw->irq_vector = e.vector;
-		return;
-	}
-	if (!(hw->vmcb->cr0 & CR0_PE))
-		e.has_error = false;            /* real mode has no error codes */
-	/* A fault's handler finds RF set; injection pushes RFLAGS as it is. */
-	if (is_fault(&e))
-		v->rflags |= RFLAGS_RF;
-	hw->vmcb->event_inj = svm_decode_event_inj(&e);
-}
-
 /* --- Enter ---------------------------------------------------------------------------------- */
 
 /*
@@ -379,54 +264,6 @@ void svm_sync(struct vcpu *v, struct svm *hw)
 	sync(v, hw);
 }
 
-/*
- * A #DB that comes before the guest's next instruction: a VMCB has no place for it.  An event that
- * is to be injected goes first and the #DB is lost, as when a CPU with such a place injects one.
- */
-static bool debug_trap(struct vcpu *v, struct svm *hw, struct exit *x)
-{
-	uint64_t pending = hw->pending_debug;
-
-	hw->pending_debug = 0;
-	if ((hw->vmcb->event_inj & EVENTINJ_VALID) || hw->irq_given || !(pending & (DR6_BS | PENDING_ENABLED)))
-		return false;
-	hw->vmcb->dr6 = (hw->vmcb->dr6 & ~DR6_TRAPS) | (pending & (DR6_TRAPS | DR6_BS));
-	hw->vmcb->clean &= (uint32_t)~CLEAN_DR;
-	v->again = (struct inject){ .type = EVENT_EXCEPTION, .vector = VECTOR_DB };
-	*x = (struct exit){ .kind = EXIT_SLICE };       /* as if its time were up; see v->again */
-	return true;
-}
-
-/*
- * One instruction, and back: TF, which the guest does not see.  (It would if the instruction pushed
- * RFLAGS or faulted; those after MOV SS and the IRET of an NMI's handler do neither.)  A guest that
- * steps itself comes back anyway, and an event must not push TF: then the next entry steps.
- */
-static void begin_step(const struct vcpu *v, struct svm *hw)
-{
-	if ((v->rflags & RFLAGS_TF) || (hw->vmcb->event_inj & EVENTINJ_VALID))
-		return;
-	hw->step = false;
-	hw->stepping = true;
-	hw->step_dr6 = hw->vmcb->dr6;
-	hw->vmcb->rflags |= RFLAGS_TF;
-}
-
-/* An IRET brought flags of its own; everything else left ours. */
-static void end_step(const struct vcpu *v, struct svm *hw)
-{
-	struct vmcb *m = hw->vmcb;
-	bool was_iret = hw->nmi_ending && v->rip == hw->iret_rip && m->rip != v->rip;
-
-	hw->stepping = m->exit_code == SVM_EXIT_DB && (m->dr6 & DR6_BS);
-	if (!was_iret)
-		m->rflags &= ~RFLAGS_TF;
-	if (hw->stepping) {
-		m->dr6 = hw->step_dr6;
-		m->clean &= (uint32_t)~CLEAN_DR;
-	}
-}
-
 /* Log which rule of VMRUN is broken; NULL when svm_check() finds none. */
 static const char *check_vmcb(const struct vcpu *v, const struct svm *hw)
 {
@@ -455,7 +292,7 @@ static bool run(struct vcpu *v, struct svm *hw, struct exit *x)
 	struct vmcb *m = hw->vmcb;
 
 	sync(v, hw);
-	if (hw->pending_debug && debug_trap(v, hw, x))
+	if (hw->pending_debug && svm_events_trap(v, hw, x))
 		return false;
 	m->tlb_control = (uint8_t)asid_take(&cpu.asids, &hw->asid);
 	if (m->asid != hw->asid.number) {
@@ -466,16 +303,14 @@ static bool run(struct vcpu *v, struct svm *hw, struct exit *x)
 		hw->checked = true;
 		check_vmcb(v, hw);              /* only a log line: the CPU is the judge */
 	}
-	set_vintr(hw);
-	if (hw->step)
-		begin_step(v, hw);
+	svm_events_before(v, hw);
 	apic_timer_arm(v->slice_tsc);
 	v->others_ran = false;                  /* no defence of these CPUs asks for it */
 	svm_entry(v->gpr, ptr_hpa(m).v, cpu.host_vmcb.v);
 	m->clean = cpu.clean;
 	m->event_inj = 0;
 	if (hw->stepping)
-		end_step(v, hw);
+		svm_events_stepped(v, hw);
 	if ((uint32_t)m->exit_code != SVM_EXIT_INVALID)
 		return true;
 	explain_refusal(v, hw, x);
@@ -508,17 +343,6 @@ static bool describe_insn(struct vcpu *v, const struct svm *hw, unsigned needs,
 	return svm_resolve_insn(v, raw);
 }
 
-/*
- * An event whose delivery the exit interrupted is delivered again; an NMI blocks NMIs from the
- * start of its delivery, so that is undone.
- */
-static void repair_events(struct vcpu *v, struct svm *hw)
-{
-	svm_decode_again(hw->vmcb->exit_int_info, &v->again);
-	if (v->again.type == EVENT_NMI)
-		svm_block_nmi(hw, false);
-}
-
 /* Capture: what every exit needs, and what this kind needs. */
 static const struct svm_how *collect(struct vcpu *v, struct svm *hw, struct svm_raw *raw)
 {
@@ -534,12 +358,8 @@ static const struct svm_how *collect(struct vcpu *v, struct svm *hw, struct svm_
 	v->gpr[GPR_RSP] = m->rsp;
 	v->again.type = EVENT_NONE;
 	v->irq_blocked = !(v->rflags & RFLAGS_IF) || (m->shadow & SHADOW_INTERRUPT);
-	if (m->exit_int_info & EVENTINJ_VALID)
-		repair_events(v, hw);
-	if (hw->irq_given)
-		check_delivered(v, hw);
-	if (hw->nmi_ending && v->rip != hw->iret_rip)
-		svm_block_nmi(hw, false);
+	if ((m->exit_int_info & EVENTINJ_VALID) || hw->irq_given || hw->nmi_ending)
+		svm_events_after(v, hw);
 	raw->bytes = m->insn_bytes;
 	raw->nbytes = cpu.has_decode ? MIN(m->insn_bytes_n, INSN_LEN_MAX) : 0;
 	if ((how->needs & ~SVM_LISTED) && !describe_insn(v, hw, how->needs, raw))
@@ -568,18 +388,6 @@ static void attend(struct vcpu *v, const struct svm_raw *raw, struct exit *x)
 	}
 }
 
-/*
- * An NMI that waited for an IRET comes before what the guest did next: every exit but these is one
- * before its instruction, which will exit again.
- */
-static void open_nmi_window(struct vcpu *v, struct svm *hw, struct exit *x)
-{
-	if (hw->nmi_blocked || x->kind == EXIT_FATAL || x->kind == EXIT_TRIPLE)
-		return;
-	v->nmi_pending |= svm_take_back_nmi(hw);
-	*x = (struct exit){ .kind = EXIT_IRQ_WINDOW };  /* the run loop delivers it now */
-}
-
 static void svm_enter(struct vcpu *v, struct exit *x)
 {
 	struct svm *hw = v->hw;
@@ -593,8 +401,8 @@ static void svm_enter(struct vcpu *v, struct exit *x)
 		how = collect(v, hw, &raw);
 	} while (!svm_decode(how, &raw, x) && svm_resolve(v, hw, &raw, x));
 	attend(v, &raw, x);
-	if (hw->nmi_waits)
-		open_nmi_window(v, hw, x);
+	if (hw->nmi_waits && !hw->nmi_blocked)
+		svm_events_nmi(v, hw, x);
 }
 
 const struct virt_ops svm_ops = {

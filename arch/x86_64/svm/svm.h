@@ -4,6 +4,7 @@
  *
  * Reading order: svm_probe.c (what is there), svm.c (on, off, enter), vmcb.c (what is in a VMCB),
  * svm_entry.S, svm_decode.c (why did it stop), svm_resolve.c (what is nobody else's business),
+ * svm_events.c (what goes into the guest),
  * svm_state.c (get and set), npt.c and svm_asid.c (memory), svm_check.c (why was it refused).
  */
 #ifndef SVM_H
@@ -23,6 +24,9 @@
 extern const struct virt_ops svm_ops;
 
 #define CPU_NONE (~0u)
+
+#define DR6_BS          BIT(14)         /* single-stepped                                       */
+#define DEBUGCTL_BTF    BIT(1)          /* single-stepping stops at branches only               */
 
 /*
  * AMD-V's part of a vCPU; one page, so that it stays away from the heap we do not have.
@@ -68,18 +72,6 @@ enum err svm_probe(struct virt_caps *out);
 /* Write v->rip, RSP, RAX and v->rflags into the VMCB, ending an emulated instruction. */
 void svm_sync(struct vcpu *v, struct svm *hw);
 
-/* For the next entry; an NMI that is blocked waits for the IRET. */
-void svm_inject(struct vcpu *v, const struct inject *event);
-
-/* An NMI that still waits to be delivered: forget it, and say whether there was one. */
-bool svm_take_back_nmi(struct svm *hw);
-
-/* An interrupt given to inject() and not entered with: forget it, and say whether there was one. */
-bool svm_take_back_irq(struct svm *hw, struct inject *event);
-
-/* NMIs are blocked, and the guest's next IRET exits; or the opposite. */
-void svm_block_nmi(struct svm *hw, bool blocked);
-
 /*
  * Registers that have no slot in the VMCB: whether they hold this vCPU's values now; copies there
  * and back.
@@ -87,6 +79,30 @@ void svm_block_nmi(struct svm *hw, bool blocked);
 bool svm_owns(const struct svm *hw);
 void svm_registers_load(const struct svm *hw);
 void svm_registers_save(struct svm *hw);
+
+/* --- svm_events.c --------------------------------------------------------------------------- */
+
+/* For the next entry; an NMI that is blocked waits for the IRET. */
+void svm_inject(struct vcpu *v, const struct inject *event);
+
+/* An NMI that still waits to be delivered: forget it, and say whether there was one. */
+bool svm_take_back_nmi(struct svm *hw);
+
+/* NMIs are blocked, and the guest's next IRET exits; or the opposite. */
+void svm_block_nmi(struct svm *hw, bool blocked);
+
+void svm_irq_window(struct vcpu *v, bool wanted);
+
+/* Before an entry: a #DB that must come first, as v->again; true: `x` says so, do not enter. */
+bool svm_events_trap(struct vcpu *v, struct svm *hw, struct exit *x);
+void svm_events_before(const struct vcpu *v, struct svm *hw);
+
+/* After an exit: of an entry that stepped, before anything else is read; then, what became of it. */
+void svm_events_stepped(const struct vcpu *v, struct svm *hw);
+void svm_events_after(struct vcpu *v, struct svm *hw);
+
+/* NMIs are not blocked any more, and one waits: `x` becomes the window's exit. */
+void svm_events_nmi(struct vcpu *v, struct svm *hw, struct exit *x);
 
 /* --- svm_resolve.c -------------------------------------------------------------------------- */
 

@@ -20,8 +20,6 @@
 #define V86_ATTR        0xf3
 #define LIMIT_BYTES     MASK(19, 0)     /* what a limit can say without granularity             */
 #define PDPTES_ALIGN    32
-#define DR6_BS          BIT(14)
-#define DEBUGCTL_BTF    BIT(1)
 
 #define STATE_FIELD(own, member) { offsetof(struct vmcb, own), offsetof(struct cpu_state, member) }
 
