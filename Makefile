@@ -233,6 +233,7 @@ setup:                                   ## install what is needed, on Debian 12
 CMDLINE ?= node=godwit
 VMS     ?=
 HOSTS   ?=
+SERVER  ?=
 media-vms := $(VMS:%=--vm %)
 
 iso: $(BUILD)/godwit.elf                 ## boots by BIOS and UEFI; CMDLINE="..." VMS="FILE.json"
@@ -242,7 +243,8 @@ usb: iso                                 ## the same for a USB stick: dd if=buil
 	$(V)cp $(BUILD)/godwit.iso $(BUILD)/godwit.img && echo $(BUILD)/godwit.img
 
 pxe: $(BUILD)/godwit.elf                 ## a TFTP folder, build/pxe; HOSTS=FILE.json CMDLINE="..."
-	$(V)tools/lab pxe $(BUILD)/pxe --image $< --cmdline "$(CMDLINE)" $(HOSTS:%=--hosts %)
+	$(V)tools/lab pxe $(BUILD)/pxe --image $< --cmdline "$(CMDLINE)" \
+	    $(HOSTS:%=--hosts %) $(SERVER:%=--server %)
 
 linux: $(BUILD)/guests/demo.json         ## the demo's guest, from Debian's packages
 $(BUILD)/guests/demo.json: $(shell find guests/linux -type f)

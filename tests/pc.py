@@ -49,12 +49,12 @@ def complete_lines(path):
 
 
 class Pc:
-    """A machine that is switched on; use it in a `with`."""
+    """A machine that is switched on; use it in a `with`.  `enter`: a command before QEMU's."""
 
-    def __init__(self, directory, firmware="bios", options=()):
+    def __init__(self, directory, firmware="bios", options=(), enter=()):
         self.log = os.path.join(directory, "serial.log")
         self.process = subprocess.Popen(
-            [QEMU, *firmware_options(firmware, directory), "-m", "256", "-display", "none",
+            [*enter, QEMU, *firmware_options(firmware, directory), "-m", "256", "-display", "none",
              "-serial", f"file:{self.log}", "-no-reboot", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

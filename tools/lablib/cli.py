@@ -228,7 +228,8 @@ def cmd_iso(_, args):
 
 
 def cmd_pxe(_, args):
-    pxe.build(args.out, args.image, pxe.read_hosts(args.hosts) if args.hosts else [], args.cmdline)
+    hosts = pxe.read_hosts(args.hosts) if args.hosts else []
+    pxe.build(args.out, args.image, hosts, args.cmdline, args.server)
     print(args.out)
     return 0
 
@@ -317,6 +318,8 @@ def parser():
     add_image_options(c)
     c.add_argument("--hosts", metavar="FILE",
                    help="JSON: a list of {mac, cmdline, vms}; other machines get --cmdline")
+    c.add_argument("--server", metavar="ADDRESS",
+                   help="the TFTP server, built in: for proxy DHCP")
     add("backends", cmd_backends, "which backends this machine can run, the best first")
     return p
 

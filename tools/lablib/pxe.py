@@ -9,8 +9,12 @@
 
 Which host gets what stands in a file of JSON: a list of {"mac", "cmdline", "vms"}; vms are VM
 definitions, relative to the file.  docs/hardware-lab.md tells how to serve the folder.
+
+GRUB asks for its files at the server that its DHCP answer names.  A proxy that only adds PXE to
+somebody else's DHCP is not in that answer: then the server's address is built in.
 """
 
+import ipaddress
 import json
 import os
 import re
@@ -25,6 +29,10 @@ from .proc import LabError
 
 MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 KNOWN = {"mac", "cmdline", "vms"}
+CORES = [                           # GRUB's modules, its format, its file, what it needs to load
+    (GRUB_BIOS, "i386-pc-pxe", "i386-pc/core.0", ["pxe", "tftp"]),
+    (GRUB_UEFI, "x86_64-efi", "x86_64-efi/core.efi", ["efinet", "tftp"]),
+]
 
 
 @dataclass
@@ -81,15 +89,21 @@ PICK = "\n".join([*HEAD,
                   'if [ "$configured" != yes ]; then source /boot/grub/default.cfg; fi']) + "\n"
 
 
-def fill(tree, image, hosts, cmdline):
-    """Everything below `tree`, which is empty."""
-    made = subprocess.run(
-        ["grub-mknetdir", f"--net-directory={tree}", "--subdir=/boot/grub",
-         "--locales=", "--fonts=", "--themes="],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+def run(*argv):
+    made = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          check=False)
     if made.returncode != 0:
-        raise LabError("grub-mknetdir failed:\n" + made.stderr[-2000:])
+        raise LabError(f"{argv[0]} failed:\n" + made.stderr[-2000:])
+
+
+def fill(tree, image, hosts, cmdline, server):
+    """Everything below `tree`, which is empty."""
+    run("grub-mknetdir", f"--net-directory={tree}", "--subdir=/boot/grub", "--locales=",
+        "--fonts=", "--themes=")
     grub = os.path.join(tree, "boot/grub")
+    for folder, form, core, modules in CORES if server else []:
+        run("grub-mkimage", "-d", folder, "-O", form, "-o", os.path.join(grub, core),
+            "-p", f"(tftp,{server})/boot/grub", *modules)
     write(os.path.join(grub, "grub.cfg"), PICK)
     configurations = [("default", Host("", cmdline))]
     configurations += [("host-" + host.mac, host) for host in hosts]
@@ -101,9 +115,14 @@ def fill(tree, image, hosts, cmdline):
               FOUND + portable_cfg(host.cmdline, host.modules, "text", "/" + name))
 
 
-def build(out, image, hosts, cmdline):
-    """Write the folder `out`; `cmdline` is for a machine that is not among `hosts`.  The folder's
-    old content stays until the new one is complete."""
+def build(out, image, hosts, cmdline, server=None):
+    """Write the folder `out`; `cmdline` is for a machine that is not among `hosts`, `server` the
+    address that is built in.  The folder's old content stays until the new one is complete."""
+    if server:
+        try:
+            ipaddress.IPv4Address(server)
+        except ValueError:
+            raise LabError(f"{server} is not an IPv4 address") from None
     check_files(image, [m for host in hosts for m in host.modules], [GRUB_BIOS, GRUB_UEFI])
     out = os.path.abspath(out)
     if os.path.isdir(out) and os.listdir(out) and not os.path.isdir(os.path.join(out, "boot/grub")):
@@ -112,7 +131,7 @@ def build(out, image, hosts, cmdline):
     with tempfile.TemporaryDirectory(dir=os.path.dirname(out), prefix=".pxe.") as stage:
         tree = os.path.join(stage, "tree")
         os.mkdir(tree, mode=0o755)
-        fill(tree, image, hosts, cmdline)
+        fill(tree, image, hosts, cmdline, server)
         if os.path.isdir(out):
             os.rename(out, os.path.join(stage, "old"))
         os.rename(tree, out)
