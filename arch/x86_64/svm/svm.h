@@ -97,7 +97,7 @@ void svm_irq_window(struct vcpu *v, bool wanted);
 bool svm_events_trap(struct vcpu *v, struct svm *hw, struct exit *x);
 void svm_events_before(const struct vcpu *v, struct svm *hw);
 
-/* After an exit: of an entry that stepped, before anything else is read; then, what became of it. */
+/* After an exit: of an entry that stepped, before anything else is read; then of every entry. */
 void svm_events_stepped(const struct vcpu *v, struct svm *hw);
 void svm_events_after(struct vcpu *v, struct svm *hw);
 

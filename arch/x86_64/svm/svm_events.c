@@ -127,7 +127,8 @@ bool svm_events_trap(struct vcpu *v, struct svm *hw, struct exit *x)
 	uint64_t pending = hw->pending_debug;
 
 	hw->pending_debug = 0;
-	if ((hw->vmcb->event_inj & EVENTINJ_VALID) || hw->irq_given || !(pending & (DR6_BS | PENDING_ENABLED)))
+	if ((hw->vmcb->event_inj & EVENTINJ_VALID) || hw->irq_given ||
+	    !(pending & (DR6_BS | PENDING_ENABLED)))
 		return false;
 	hw->vmcb->dr6 = (hw->vmcb->dr6 & ~DR6_TRAPS) | (pending & (DR6_TRAPS | DR6_BS));
 	hw->vmcb->clean &= (uint32_t)~CLEAN_DR;
