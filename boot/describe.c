@@ -158,6 +158,24 @@ static void describe_networks(struct json_writer *w)
 	json_u64(w, "rarps_sent", announce_sent());
 }
 
+/* What the firmware's tables say, and which of it we can use. */
+static void describe_firmware(struct json_writer *w)
+{
+	static const char *const iommus[] = {
+		[ACPI_IOMMU_NONE] = "none", [ACPI_IOMMU_VTD] = "VT-d", [ACPI_IOMMU_AMD] = "AMD"
+	};
+
+	json_object(w, "firmware");
+	json_bool(w, "uefi", boot_info.efi);
+	json_bool(w, "acpi", acpi_info.present);
+	json_bool(w, "power_off", acpi_info.power.has_s5);
+	json_u64(w, "cpus", acpi_info.ncpus);
+	json_u64(w, "proximity_domains", acpi_count_domains(&acpi_info));
+	json_string(w, "iommu", iommus[acpi_info.iommu_kind]);
+	json_u64(w, "iommu_units", acpi_info.niommus);
+	json_object_end(w);
+}
+
 void describe_node(struct json_writer *w)
 {
 	json_string(w, "name", boot_options.node);
@@ -169,6 +187,7 @@ void describe_node(struct json_writer *w)
 	json_u64(w, "idle_ticks", sched_idle_tsc());
 	json_u64(w, "guest_ticks", vcpu_ran_tsc());
 	json_u64(w, "boot_ticks", boot_ticks());
+	describe_firmware(w);
 	describe_features(w);
 	describe_memory(w);
 	describe_turns(w);

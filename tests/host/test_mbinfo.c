@@ -167,6 +167,27 @@ static void mbinfo_takes_every_tag_it_knows(void **state)
 	assert_true(info.efi);
 }
 
+/* GRUB gives system table pointers only while boot services are on; else the map tells UEFI. */
+static void mbinfo_knows_uefi_by_any_of_its_tags(void **state)
+{
+	static const uint32_t tags[] = { 11, 12, 17 };  /* EFI32, EFI64, EFI memory map */
+	static struct builder b;
+	static struct boot_info info;
+
+	(void)state;
+	begin(&b);
+	finish(&b);
+	assert_int_equal(parse(&b, &info), OK);
+	assert_false(info.efi);
+	for (unsigned i = 0; i < COUNT(tags); i++) {
+		begin(&b);
+		tag_end(&b, tag_begin(&b, tags[i]));
+		finish(&b);
+		assert_int_equal(parse(&b, &info), OK);
+		assert_true(info.efi);
+	}
+}
+
 /*
  * Whatever byte of good information is damaged, the parser answers and reads nothing beyond the
  * end.
@@ -297,6 +318,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mbinfo_takes_every_tag_it_knows),
+		cmocka_unit_test(mbinfo_knows_uefi_by_any_of_its_tags),
 		cmocka_unit_test(mbinfo_survives_any_damaged_byte),
 		cmocka_unit_test(mbinfo_survives_any_cut),
 		cmocka_unit_test(mbinfo_refuses_by_name),
