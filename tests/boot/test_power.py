@@ -5,6 +5,7 @@ virt=off: QEMU's machines need no virtualisation for this.  They end instead of 
 (-no-reboot), which is how the test knows.  tests/e2e/test_gwctl_node.py asks a host with guests.
 """
 
+import json
 import os
 import re
 import socket
@@ -95,6 +96,13 @@ def free_port():
         return s.getsockname()[1]
 
 
+def gwctl(port, *words):
+    done = subprocess.run([os.path.join(BUILD, "gwctl"), "-n", f"127.0.0.1:{port}", *words],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.parametrize("command,does", [("reboot", "power: restart by"),
                                           ("poweroff", "power: off by")])
 def test_a_request_ends_the_machine(pc, command, does):
@@ -102,7 +110,7 @@ def test_a_request_ends_the_machine(pc, command, does):
     with pc(f"mgmt=nic0,{ADDRESS}/24", "-nic",
             f"user,model=e1000,hostfwd=tcp:127.0.0.1:{port}-{ADDRESS}:80") as machine:
         machine.wait_for("godwit: ready.*\n")
-        done = subprocess.run([os.path.join(BUILD, "gwctl"), "-n", f"127.0.0.1:{port}", "node",
-                               command], capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
+        firmware = json.loads(gwctl(port, "--json", "node", "show"))["firmware"]
+        assert firmware["power_off"] is True and firmware["uefi"] is False
+        gwctl(port, "node", command)
         assert does in last_words(machine)
