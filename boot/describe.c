@@ -229,7 +229,7 @@ void describe_cpu(struct json_writer *w)
 	json_u64(w, "phys_bits", cpuid_phys_bits(&here));
 	json_format(w, "xcr0", "%#lx", here.xcr0_mask);
 	json_u64(w, "tsc_khz", time_tsc_khz());
-	json_bool(w, "tsc_scaling", virt_caps.tsc_scaling);
+	json_bool(w, "tsc_scaling", virt_caps.tsc_fraction);
 	json_array(w, "features");
 	cpuid_list(&here, add_name, w);
 	json_array_end(w);
@@ -307,6 +307,9 @@ void describe_vm(struct json_writer *w, const struct vm *vm, bool whole)
 	            u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12],
 	            u[13], u[14], u[15]);
 	json_ms(w, "clock_ms", clock_now_ns(&vm->clock));
+	json_ms(w, "node_ms", time_now_ns());
+	json_u64(w, "tsc_khz", vm->clock.tsc_khz);
+	json_string(w, "tsc_by", clock_tsc_name(&vm->clock));
 	json_u64(w, "host_bytes", vm->bytes_used);
 	json_u64(w, "tlb_flushes", vm->flushes);
 	json_bool(w, "tracking", vm->s2.tracking);

@@ -44,25 +44,15 @@ static void missing(void *ctx, const char *item)
 	reasons_add(ctx, "the CPU here lacks %s", item);
 }
 
-static void check_tsc(uint64_t want_khz, uint64_t have_khz, struct reasons *r)
-{
-	uint64_t apart = want_khz > have_khz ? want_khz - have_khz : have_khz - want_khz;
-
-	/* Both come from calibrations, which differ a little even between equal machines. */
-	if (want_khz == 0 || apart > have_khz / (1000000 / COMPAT_TSC_PPM))
-		reasons_add(r,
-			    "the guest was told that its TSC runs at %llu kHz, here it runs at "
-			    "%llu kHz",
-			    (unsigned long long)want_khz, (unsigned long long)have_khz);
-}
-
 void compat_check(const struct hello *h, const struct compat_here *here, struct reasons *r)
 {
 	uint64_t need =
 		ALIGN_UP(h->config.ram_bytes, FRAME_SIZE) + compat_extra_bytes(h->config.ram_bytes);
 
 	cpuid_compare(&h->cpuid, &here->cpuid, missing, r);
-	check_tsc(h->tsc_khz, here->tsc_khz, r);
+	if (!clock_tsc_plausible(h->tsc_khz))
+		reasons_add(r, "the guest was told that its TSC runs at %llu kHz",
+			    (unsigned long long)h->tsc_khz);
 	if (need > here->bytes_free)
 		reasons_add(r, "the guest needs %llu MiB of memory, %llu MiB are free here",
 			    (unsigned long long)(need / MIB),

@@ -18,11 +18,8 @@ void reasons_add(struct reasons *r, const char *fmt, ...) __attribute__((format(
 /* What this host has to offer. */
 struct compat_here {
 	struct cpuid_table cpuid;
-	uint64_t           tsc_khz;
 	uint64_t           bytes_free;          /* host memory that can be given to guests */
 };
-
-#define COMPAT_TSC_PPM 1000                     /* how far apart two TSC frequencies may be */
 
 /*
  * Host memory that a guest needs beside its RAM, at most: tables of 4 KiB leaves, devices,

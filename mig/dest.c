@@ -56,8 +56,7 @@ static void check_epoch(const struct wire_id *id, struct reasons *r)
 static enum err check_hello(const struct hello *h, const struct wire_id *id, struct reasons *r)
 {
 	struct pages_stats pages = pages_stats();
-	struct compat_here here = { .tsc_khz = time_tsc_khz(),
-				    .bytes_free = pages.frames_free * FRAME_SIZE };
+	struct compat_here here = { .bytes_free = pages.frames_free * FRAME_SIZE };
 
 	if (memcmp(h->config.uuid, id->uuid, sizeof(id->uuid)) != 0)
 		return refuse(ERR_BAD_FORMAT,

@@ -5,11 +5,25 @@
  * VM time runs with the host's clock while the VM may run, stands still while it is paused, and
  * goes on by the length of the pause when a migration ends.  The guest's TSC and kvm-clock are
  * derived from the same origin, so the three never disagree.
+ *
+ * The guest was told at its creation how fast its TSC ticks.  On a host of another rate the
+ * hardware scales it, and where it cannot, RDTSC exits and is answered from here: the rate is
+ * kept, at the price of an exit for each reading.
  */
 #ifndef VMM_CLOCK_H
 #define VMM_CLOCK_H
 
 #include "vmm/state.h"
+
+/* How the guest's TSC comes about on this host. */
+enum clock_tsc {
+	CLOCK_TSC_SAME,         /* host TSC + offset: the rates differ by a calibration at most  */
+	CLOCK_TSC_HARDWARE,     /* host TSC * ratio + offset, by the CPU                         */
+	CLOCK_TSC_EXITS,        /* the same, computed at each RDTSC                              */
+};
+
+/* Two calibrations of one rate may differ by this much, in millionths. */
+#define CLOCK_TSC_PPM 1000
 
 struct clock {
 	uint64_t vm_ns;         /* VM time at the origin                                         */
@@ -19,6 +33,9 @@ struct clock {
 	uint64_t host_ns;       /* derived: host time at the origin                              */
 	uint64_t host_tsc;      /* derived: host TSC at the origin                               */
 	bool     running;       /* derived                                                       */
+	enum clock_tsc how;     /* derived                                                       */
+	unsigned fraction;      /* derived: how many bits of `ratio` are behind the point        */
+	uint64_t ratio;         /* derived: guest ticks a host tick                              */
 };
 
 extern const struct section clock_state;
@@ -29,8 +46,14 @@ void     clock_pause(struct clock *c);
 void     clock_resume(struct clock *c, uint64_t advance_ns);
 uint64_t clock_now_ns(const struct clock *c);
 uint64_t clock_guest_tsc(const struct clock *c);
-/* Guest TSC = host TSC + offset, while it runs. */
+/* Guest TSC = host TSC (times ratio, unless CLOCK_TSC_SAME) + offset, while it runs. */
 uint64_t clock_tsc_offset(const struct clock *c);
+/* The rate at which the guest's TSC ticks here, for kvm-clock. */
+uint64_t clock_tsc_rate_khz(const struct clock *c);
+/* "host", "hardware", "exits" */
+const char *clock_tsc_name(const struct clock *c);
+/* A frequency that a TSC can have. */
+bool     clock_tsc_plausible(uint64_t khz);
 
 /* VM time at which the guest's TSC reaches `guest_tsc` (TSC-deadline timers), and back. */
 uint64_t clock_tsc_to_ns(const struct clock *c, uint64_t guest_tsc);

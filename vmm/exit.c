@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 
+#include "arch/x86_64/defs/cpuid.h"
 #include "lib/fmt.h"
 #include "lib/log.h"
 #include "vmm/dump.h"
@@ -134,6 +135,26 @@ static enum resume on_fault(struct vcpu *v, const struct exit *x)
 	return mmio_emulate(v, x);
 }
 
+static bool has_rdtscp(const struct vm *vm)
+{
+	return cpuid_get(&vm->cpuid, CPUID_EXT_FEATURES, 0, CPU_EDX) & CPUID80000001_EDX_RDTSCP;
+}
+
+static enum resume on_rdtsc(struct vcpu *v, const struct exit *x)
+{
+	uint64_t tsc = clock_guest_tsc(&v->vm->clock) + v->tsc_adjust;
+
+	if (x->rdtsc.aux && !has_rdtscp(v->vm)) {
+		vcpu_raise(v, VECTOR_UD);
+		return RESUME_SAME;
+	}
+	v->gpr[GPR_RAX] = (uint32_t)tsc;
+	v->gpr[GPR_RDX] = tsc >> 32;
+	if (x->rdtsc.aux)
+		v->gpr[GPR_RCX] = (uint32_t)virt->tsc_aux(v);
+	return RESUME_NEXT;
+}
+
 static enum resume on_cr8(struct vcpu *v, const struct exit *x)
 {
 	if (x->cr8.write && (v->gpr[x->cr8.gpr] & ~CR8_TPR)) {
@@ -215,6 +236,7 @@ static exit_fn *const exit_table[EXIT_NKINDS] = {
 	[EXIT_IO]         = on_io,              /* vmm/io.c, vmm/bus.c find the device     */
 	[EXIT_MSR]        = on_msr,             /* vmm/msr.c: a table, otherwise #GP       */
 	[EXIT_FAULT]      = on_fault,           /* dirty tracking, local APIC, MMIO        */
+	[EXIT_RDTSC]      = on_rdtsc,           /* on a host of another rate               */
 	[EXIT_CR8]        = on_cr8,
 	[EXIT_XSETBV]     = on_xsetbv,
 	[EXIT_HYPERCALL]  = on_hypercall,

@@ -24,6 +24,7 @@
 	E(IO,         "io")         /* IN, OUT, INS, OUTS                               */ \
 	E(MSR,        "msr")        /* RDMSR, WRMSR of a register that is not let through */ \
 	E(FAULT,      "fault")      /* stage-2 fault: MMIO, or a page that tracking protects */ \
+	E(RDTSC,      "rdtsc")      /* RDTSC, RDTSCP: with v->tsc_exits, or not there   */ \
 	E(CR8,        "cr8")                                                               \
 	E(XSETBV,     "xsetbv")                                                            \
 	E(HYPERCALL,  "hypercall")  /* VMCALL or VMMCALL                                */ \
@@ -67,6 +68,9 @@ struct exit {
 			uint8_t  insn_n; /* bytes of the instruction that the CPU gives; 0: none */
 			const uint8_t *insn; /* valid until the guest is entered again     */
 		} fault;
+		struct {
+			bool     aux;    /* RDTSCP: IA32_TSC_AUX into ECX                  */
+		} rdtsc;
 		struct {
 			bool     write;
 			uint8_t  gpr;    /* enum gpr                                       */

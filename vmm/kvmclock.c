@@ -65,7 +65,7 @@ void kvmclock_update(struct vcpu *v, bool was_stopped)
 		.tsc_timestamp = c->guest_tsc + v->tsc_adjust, .system_time = c->vm_ns,
 		.flags = FLAG_TSC_STABLE | (was_stopped ? FLAG_GUEST_STOPPED : 0),
 	};
-	kvmclock_scale(time_tsc_khz(), &r.tsc_to_system_mul, &r.tsc_shift);
+	kvmclock_scale(clock_tsc_rate_khz(c), &r.tsc_to_system_mul, &r.tsc_shift);
 	publish(&v->vm->mem, gpa(v->pvclock_gpa & ~KVM_SYSTEM_TIME_ENABLE), &r, sizeof(r));
 }
 

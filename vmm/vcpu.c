@@ -30,7 +30,7 @@
 /* Exits that are handled among this VM's own registers and tables; the others reach devices. */
 #define OWN_EXITS (BIT(EXIT_IRQ_WINDOW) | BIT(EXIT_CPUID) | BIT(EXIT_MSR) | BIT(EXIT_CR8) | \
                    BIT(EXIT_XSETBV) | BIT(EXIT_HYPERCALL) | BIT(EXIT_PAUSE) |             \
-                   BIT(EXIT_WBINVD) | BIT(EXIT_UNDEFINED) | BIT(EXIT_GP))
+                   BIT(EXIT_WBINVD) | BIT(EXIT_UNDEFINED) | BIT(EXIT_GP) | BIT(EXIT_RDTSC))
 /* As firmware leaves them: on, and everything write-back. */
 #define MTRR_POWER_UP           (MTRR_DEF_ENABLE | PAT_WB)
 #define SIPI_PAGE_SHIFT         12              /* the vector is a page number      */
@@ -262,7 +262,12 @@ enum err vcpu_fetch(struct vcpu *v, uint64_t linear, void *to, uint64_t len)
 
 void vcpu_clock_changed(struct vcpu *v, bool was_stopped)
 {
-	v->tsc_offset = clock_tsc_offset(&v->vm->clock) + v->tsc_adjust;
+	const struct clock *c = &v->vm->clock;
+
+	v->tsc_offset = clock_tsc_offset(c) + v->tsc_adjust;
+	v->tsc_scale = c->how == CLOCK_TSC_HARDWARE ? c->ratio : 0;
+	v->tsc_exits = c->how == CLOCK_TSC_EXITS;
+	v->tsc_changed = true;
 	v->slice_stale = true;
 	vlapic_tsc_changed(&v->lapic);
 	kvmclock_update(v, was_stopped);

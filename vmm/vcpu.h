@@ -25,7 +25,10 @@ struct vcpu {
 	struct vm    *vm;               /* I                                                  */
 	unsigned      id;               /* I  also the APIC ID                                */
 	void         *hw;               /* I  the vendor's part, from virt_ops.vcpu_init()    */
-	uint64_t      tsc_offset;       /* o  guest TSC = host TSC + this                     */
+	uint64_t      tsc_offset;       /* o  guest TSC = scaled host TSC + this              */
+	uint64_t      tsc_scale;        /* o  guest ticks a host tick, or 0: see virt_caps   */
+	bool          tsc_exits;        /* o  RDTSC and RDTSCP come to us                     */
+	bool          tsc_changed;      /* o  one of these three did, since the last entry    */
 	uint64_t      slice_tsc;        /* o  host TSC at which enter() returns at the latest */
 	bool          irq_blocked;      /* o  RFLAGS.IF clear, or STI/MOV SS shadow           */
 	struct inject again;            /* o  delivery that an exit interrupted               */

@@ -39,7 +39,7 @@ struct virt_caps {
 	bool     usable;                /* every required feature was found                    */
 	bool     ad_bits;               /* stage-2 accessed and dirty flags                    */
 	bool     large_2m;
-	bool     tsc_scaling;
+	unsigned tsc_fraction;          /* bits behind the point of v->tsc_scale; 0: no scaling */
 	uint64_t xcr0_mask;             /* XSAVE components that a guest may be given          */
 	unsigned nfeatures;
 	struct virt_feature feature[VIRT_FEATURES_MAX];
@@ -67,8 +67,9 @@ struct virt_ops {
 	/* the part an emulator needs                   */
 	void     (*get_mode)(struct vcpu *, struct cpu_mode *);
 	/*
-	 * Run the guest until it needs us.  Uses v->gpr, v->rip, v->rflags, v->tsc_offset and
-	 * v->slice_tsc (host TSC at which to come back at the latest, EXIT_SLICE).  After return
+	 * Run the guest until it needs us.  Uses v->gpr, v->rip, v->rflags, v->slice_tsc (host TSC
+	 * at which to come back at the latest, EXIT_SLICE), and when v->tsc_changed the three about
+	 * the TSC (and clears it).  After return
 	 * those are current, v->irq_blocked says whether an interrupt could be injected now, and
 	 * v->again holds an event whose delivery the exit interrupted (EVENT_NONE otherwise).
 	 * v->others_ran (the host handled what is not this VM's since the last entry) is for a
@@ -82,6 +83,8 @@ struct virt_ops {
 	void     (*inject)(struct vcpu *, const struct inject *);
 	/* EXIT_IRQ_WINDOW when it can take one        */
 	void     (*irq_window)(struct vcpu *, bool wanted);
+	/* IA32_TSC_AUX of the vCPU that is loaded: RDTSCP gives it, too */
+	uint64_t (*tsc_aux)(struct vcpu *);
 	/* INVEPT or a fresh ASID, before any next enter; counts in vm->flushes */
 	void     (*s2_flush)(struct vm *);
 	const struct s2_format *s2;

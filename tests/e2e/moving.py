@@ -36,11 +36,11 @@ class Hosts:
 
     # --- guests -------------------------------------------------------------------------
 
-    def start(self, node, name, cmdline="", memory=8, cpus=1, elf="migrate-pattern.elf"):
+    def start(self, node, name, cmdline="", memory=8, elf="migrate-pattern.elf", **more):
         """A micro-guest on `node`, which beats when this returns."""
         self.api.upload(node, elf, os.path.join(self.build, "guest", elf))
-        self.api.post(node, "/v1/vms", {"name": name, "memory": memory, "cpus": cpus,
-                                        "nics": [], "boot": {"multiboot": elf, "cmdline": cmdline}})
+        self.api.post(node, "/v1/vms", {"name": name, "memory": memory, "nics": [],
+                                        "boot": {"multiboot": elf, "cmdline": cmdline}, **more})
         self.api.post(node, f"/v1/vms/{name}/start")
         self.await_beats(node, name, 1)
 
@@ -52,6 +52,11 @@ class Hosts:
             if e.status == 404:
                 return None
             raise
+
+    def time(self, node, name):
+        """The node's time and the VM's, at one moment, in ms."""
+        vm = self.api.get(node, f"/v1/vms/{name}")
+        return vm["node_ms"], vm["clock_ms"]
 
     def where(self, name):
         """The nodes on which it runs."""

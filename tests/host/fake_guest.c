@@ -134,6 +134,8 @@ static void fake_window(struct vcpu *v, bool wanted)
 
 static void fake_flush(struct vm *vm) { vm->flushes++; }
 
+static uint64_t fake_tsc_aux(struct vcpu *v) { return v->state.msr[CPU_MSR_TSC_AUX]; }
+
 struct s2_format fake_format = { .read = BIT(0), .write = BIT(1), .exec = BIT(2),
                                  .leaf = BIT(7), .accessed = BIT(8), .dirty = BIT(9) };
 static const struct virt_ops fake_ops = {
@@ -141,7 +143,7 @@ static const struct virt_ops fake_ops = {
 	.vcpu_load = fake_load,
 	.vcpu_put = fake_put, .get = fake_get, .set = fake_set, .get_mode = fake_get_mode,
 	.enter = fake_enter, .inject = fake_inject, .irq_window = fake_window,
-	.s2_flush = fake_flush, .s2 = &fake_format,
+	.tsc_aux = fake_tsc_aux, .s2_flush = fake_flush, .s2 = &fake_format,
 };
 
 /* --- The scheduler ---------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 
 #include "vmm/clock.h"
 #include "vmm/kvmclock.h"
+#include "vmm/virt.h"
 
 static struct clock c;
 
@@ -69,12 +70,21 @@ static void the_offset_gives_the_guests_tsc(void **state)
 	}
 }
 
-/* From a 3 GHz host to one of 2.1 GHz: neither VM time nor the TSC jumps. */
-static void time_goes_on_across_hosts_of_different_rates(void **state)
+/* The guest's TSC as the CPU computes it from the host's, in its own fixed-point format. */
+static uint64_t by_the_cpu(const struct clock *clock)
+{
+	unsigned __int128 tsc = (unsigned __int128)support_now_ns * support_tsc_khz / 1000000;
+
+	if (clock->how != CLOCK_TSC_SAME)
+		tsc = tsc * clock->ratio >> clock->fraction;
+	return (uint64_t)tsc + clock_tsc_offset(clock);
+}
+
+/* From a 3 GHz host to one of another rate: VM time and TSC neither jump nor change their pace. */
+static void move_to(uint64_t khz, enum clock_tsc how)
 {
 	struct clock there;
 
-	(void)state;
 	support_tsc_khz = 3000000;
 	clock_create(&c, 42);
 	clock_resume(&c, 0);
@@ -89,19 +99,60 @@ static void time_goes_on_across_hosts_of_different_rates(void **state)
 	assert_int_equal(clock_state.check(&there), OK);
 	clock_state.resume(&there);
 
-	support_tsc_khz = 2100000;
-	support_now_ns = 999;
+	support_tsc_khz = khz;
+	support_now_ns = 777 * NS_PER_S + 999;
 	clock_resume(&there, 20 * NS_PER_MS);
+	assert_int_equal(there.how, how);
 	assert_int_equal(clock_now_ns(&there), 10 * NS_PER_S + 20 * NS_PER_MS);
-	assert_int_equal(clock_guest_tsc(&there),
-	                 30000000000 + 60000000); /* at the rate it was told */
+	assert_int_equal(clock_guest_tsc(&there), 30000000000 + 60000000);
+	for (unsigned i = 1; i <= 100; i++) {
+		support_now_ns += NS_PER_S;
+		assert_int_equal(clock_now_ns(&there), (10 + i) * NS_PER_S + 20 * NS_PER_MS);
+		/* A ratio of 32 binary places is right to a billionth. */
+		assert_in_range(clock_guest_tsc(&there), 30060000000 + i * 2999999998 - 2,
+		                30060000000 + i * 3000000000);
+		assert_int_equal(clock_guest_tsc(&there), by_the_cpu(&there));
+	}
+	assert_int_equal(clock_tsc_rate_khz(&there), 3000000);
+	/* A deadline one second ahead by the guest's TSC is one second of VM time ahead. */
+	uint64_t due = clock_tsc_to_ns(&there, clock_guest_tsc(&there) + 3000000000);
+	assert_in_range(due, 111 * NS_PER_S + 20 * NS_PER_MS - 50,
+	                111 * NS_PER_S + 20 * NS_PER_MS);
+	/* Going on from there, nothing has jumped either. */
+	uint64_t tsc = clock_guest_tsc(&there);
+	clock_pause(&there);
+	clock_resume(&there, 0);
+	assert_in_range(clock_guest_tsc(&there), tsc - 1, tsc + 1);
+}
+
+static void time_goes_on_across_hosts_of_different_rates(void **state)
+{
+	static const uint64_t rates[] = { 2100000, 50000, 5999999, 2996000, 3004000 };
+	static const unsigned fractions[] = { 0, 32, 48 };
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(rates); i++) {
+		for (unsigned k = 0; k < COUNT(fractions); k++) {
+			virt_caps.tsc_fraction = fractions[k];
+			move_to(rates[i], fractions[k] ? CLOCK_TSC_HARDWARE : CLOCK_TSC_EXITS);
+		}
+	}
+	virt_caps.tsc_fraction = 0;
+}
+
+/* What two calibrations of one frequency differ by is no reason to scale: kvm-clock knows. */
+static void a_calibrations_error_is_not_scaled(void **state)
+{
+	(void)state;
+	support_tsc_khz = 3000000;
+	clock_create(&c, 42);
+	support_tsc_khz = 3002900;
+	clock_resume(&c, 0);
+	assert_int_equal(c.how, CLOCK_TSC_SAME);
+	assert_int_equal(clock_tsc_rate_khz(&c), 3002900);
 	support_now_ns += NS_PER_S;
-	assert_int_equal(clock_now_ns(&there), 11 * NS_PER_S + 20 * NS_PER_MS);
-	assert_int_equal(clock_guest_tsc(&there),
-	                 30060000000 + 2100000000); /* at the rate it gets */
-	/* A deadline one second ahead by this host's TSC is one second of VM time ahead. */
-	assert_int_equal(clock_tsc_to_ns(&there, clock_guest_tsc(&there) + 2100000000),
-	                 12 * NS_PER_S + 20 * NS_PER_MS);
+	assert_int_equal(clock_guest_tsc(&c), 3002900000);
+	assert_int_equal(clock_guest_tsc(&c), by_the_cpu(&c));
 }
 
 static void deadlines_past_and_far_are_no_surprise(void **state)
@@ -165,6 +216,7 @@ int main(void)
 		cmocka_unit_test_setup(a_migration_adds_the_stop_to_time_and_tsc, fresh),
 		cmocka_unit_test_setup(the_offset_gives_the_guests_tsc, fresh),
 		cmocka_unit_test_setup(time_goes_on_across_hosts_of_different_rates, fresh),
+		cmocka_unit_test_setup(a_calibrations_error_is_not_scaled, fresh),
 		cmocka_unit_test_setup(deadlines_past_and_far_are_no_surprise, fresh),
 		cmocka_unit_test_setup(a_foreign_clock_is_checked, fresh),
 		cmocka_unit_test_setup(kvmclock_is_right_to_a_billionth_and_never_ahead, fresh),

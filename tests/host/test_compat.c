@@ -19,7 +19,6 @@ static void begin(void)
 	memset(&why, 0, sizeof(why));
 	hello.config.ram_bytes = 96 * MIB;
 	hello.tsc_khz = 2500000;
-	here.tsc_khz = 2500000;
 	here.bytes_free = GIB;
 }
 
@@ -44,11 +43,11 @@ static void too_little_memory_is_said_in_figures(void **state)
 	assert_non_null(strstr(why.text, "96 MiB are free here"));
 }
 
-static void tsc_frequencies_may_differ_by_a_calibration(void **state)
+static void any_tsc_frequency_that_there_is_will_do(void **state)
 {
 	static const struct { uint64_t khz; bool ok; } cases[] = {
-		{ 2500000, true }, { 2502499, true }, { 2497501, true }, { 2502600, false },
-		{ 2497400, false }, { 0, false }, { UINT64_MAX, false },
+		{ 2500000, true }, { 1000, true }, { 6000000, true }, { 999, false },
+		{ 0, false }, { UINT64_MAX, false },
 	};
 
 	(void)state;
@@ -64,7 +63,7 @@ static void all_reasons_are_given_not_only_the_first(void **state)
 {
 	(void)state;
 	begin();
-	hello.tsc_khz = 1000000;
+	hello.tsc_khz = 0;
 	here.bytes_free = 0;
 	compat_check(&hello, &here, &why);
 	assert_int_equal(why.n, 2);
@@ -131,7 +130,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(guest_that_fits_has_nothing_against_it),
 		cmocka_unit_test(too_little_memory_is_said_in_figures),
-		cmocka_unit_test(tsc_frequencies_may_differ_by_a_calibration),
+		cmocka_unit_test(any_tsc_frequency_that_there_is_will_do),
 		cmocka_unit_test(all_reasons_are_given_not_only_the_first),
 		cmocka_unit_test(sections_must_be_the_same_set),
 		cmocka_unit_test(other_versions_and_fields_are_named),

@@ -191,6 +191,34 @@ static void a_throttle_that_is_taken_off_is_forgotten(void **state)
 	assert_int_equal(fake_tasks.waits, 1);
 }
 
+/* On a host of another rate that cannot scale, RDTSC says what the guest was told to expect. */
+static void rdtsc_keeps_its_rate_on_another_host(void **state)
+{
+	struct exit rdtscp = insn(EXIT_RDTSC, 3);
+
+	(void)state;
+	assert_false(v->tsc_exits);
+	assert_int_equal(vm_stun(vm), OK);
+	support_tsc_khz = 2000000;
+	vm_unstun(vm, 0);
+	assert_true(v->tsc_exits);
+	assert_true(v->tsc_changed);
+	uint64_t before = clock_guest_tsc(&vm->clock);
+	support_now_ns += NS_PER_S;
+	v->tsc_adjust = 5;
+	v->state.msr[CPU_MSR_TSC_AUX] = 0x1234;
+	v->gpr[GPR_RCX] = 99;
+	fake_push(insn(EXIT_RDTSC, 2));
+	vcpu_turn(v);
+	uint64_t tsc = v->gpr[GPR_RDX] << 32 | v->gpr[GPR_RAX];
+	assert_in_range(tsc, before + 1000000004, before + 1000000006);
+	assert_int_equal(v->gpr[GPR_RCX], 99);
+	rdtscp.rdtsc.aux = true;
+	fake_push(rdtscp);
+	vcpu_turn(v);
+	assert_int_equal(v->gpr[GPR_RCX], 0x1234);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, done)
@@ -200,6 +228,7 @@ int main(void)
 		T(the_least_slice_is_of_the_turn_not_of_each_deadline),
 		T(the_tsc_offset_follows_the_clock),
 		T(kvmclock_says_vm_time_before_and_after_a_stop),
+		T(rdtsc_keeps_its_rate_on_another_host),
 		T(a_throttled_vm_runs_in_a_part_of_the_time),
 		T(a_throttle_that_is_taken_off_is_forgotten),
 	};

@@ -36,6 +36,7 @@ static void each_plain_reason_has_its_kind(void **state)
 		{ VMX_REASON_CPUID, EXIT_CPUID, true }, { VMX_REASON_HLT, EXIT_HLT, true },
 		{ VMX_REASON_RDMSR, EXIT_MSR, true }, { VMX_REASON_WRMSR, EXIT_MSR, true },
 		{ VMX_REASON_XSETBV, EXIT_XSETBV, true },
+		{ VMX_REASON_RDTSC, EXIT_RDTSC, true }, { VMX_REASON_RDTSCP, EXIT_RDTSC, true },
 			{ VMX_REASON_VMCALL, EXIT_HYPERCALL, true },
 		{ VMX_REASON_PAUSE, EXIT_PAUSE, true }, { VMX_REASON_WBINVD, EXIT_WBINVD, true },
 		{ VMX_REASON_INVD, EXIT_WBINVD, true }, { VMX_REASON_RDPMC, EXIT_GP, true },
@@ -77,6 +78,10 @@ static void each_plain_reason_has_its_kind(void **state)
 	assert_true(x.msr.write);
 	decode((struct vmx_raw){ .reason = VMX_REASON_RDMSR });
 	assert_false(x.msr.write);
+	decode((struct vmx_raw){ .reason = VMX_REASON_RDTSC });
+	assert_false(x.rdtsc.aux);
+	decode((struct vmx_raw){ .reason = VMX_REASON_RDTSCP });
+	assert_true(x.rdtsc.aux);
 }
 
 /* What our controls never ask for stops the guest, with its name. */
@@ -88,14 +93,13 @@ static void what_was_not_asked_for_is_fatal_and_named(void **state)
 		{ VMX_REASON_IO_SMI, "I/O system-management interrupt" },
 		{ VMX_REASON_OTHER_SMI, "system-management interrupt" },
 		{ VMX_REASON_TASK_SWITCH, "task switch" }, { VMX_REASON_INVLPG, "INVLPG" },
-		{ VMX_REASON_RDTSC, "RDTSC" }, { VMX_REASON_DR_ACCESS, "debug-register access" },
+		{ VMX_REASON_DR_ACCESS, "debug-register access" },
 		{ VMX_REASON_MONITOR_TRAP, "monitor trap flag" },
 			{ VMX_REASON_TPR, "TPR below threshold" },
 		{ VMX_REASON_APIC_ACCESS, "APIC access" }, { VMX_REASON_EOI, "virtualized EOI" },
 		{ VMX_REASON_GDTR_IDTR, "access to GDTR or IDTR" },
 			{ VMX_REASON_LDTR_TR, "access to LDTR or TR" },
 		{ VMX_REASON_EPT_MISCONFIG, "EPT misconfiguration" },
-			{ VMX_REASON_RDTSCP, "RDTSCP" },
 		{ VMX_REASON_APIC_WRITE, "APIC write" }, { VMX_REASON_RDRAND, "RDRAND" },
 		{ VMX_REASON_INVPCID, "INVPCID" }, { VMX_REASON_RDSEED, "RDSEED" },
 		{ VMX_REASON_PML_FULL, "page-modification log full" },

@@ -16,7 +16,7 @@ import tty
 from . import backends, pxe, vmdef
 from .boot import VERDICT, boot
 from .iso import VIDEO, Module, build_iso
-from .lab import Lab, Options
+from .lab import Lab, Options, instructions
 from .machine import SYNC
 from .proc import LabError
 from .qemu import NICS
@@ -49,10 +49,10 @@ def add_machine_options(parser, memory, ips, sync):
     parser.add_argument("--cpus", type=int, default=1, help="CPUs of a host (default: 1)")
     parser.add_argument("--memory", type=int, default=memory, metavar="MIB",
                         help="memory of a host (default: %(default)s)")
-    parser.add_argument("--ips", type=int, default=ips, metavar="N",
+    parser.add_argument("--ips", default=str(ips), metavar="N",
                         help="instructions a second of virtual time, where they are counted: "
                              "always in bochs, in qemu unless --sync slowdown (default: "
-                             "%(default)s)")
+                             "%(default)s); for `up` also \"N@a M@b\": TSCs that differ")
     parser.add_argument("--sync", choices=SYNC, default=sync,
                         help="how virtual time follows ours (default: %(default)s)")
     parser.add_argument("--cpu-model", default="", metavar="MODEL",
@@ -209,8 +209,8 @@ def cmd_boot(_, args):
     result = boot(args.image, args.cmdline, args.module, until=args.until,
                   cpu_limit=args.cpu_limit, wall_limit=args.wall_limit, video=args.video,
                   backend=args.backend, directory=args.directory, cpus=args.cpus,
-                  memory=args.memory, ips=args.ips, sync=args.sync, cpu_model=args.cpu_model,
-                  bios=args.bios)
+                  memory=args.memory, ips=instructions(args.ips), sync=args.sync,
+                  cpu_model=args.cpu_model, bios=args.bios)
     if args.json:
         print_json(vars(result))
     else:

@@ -43,7 +43,7 @@ class Options:
     memory: int = 512                   # MiB, each node
     nics: int = 1
     nic: str = ""                       # their model: "e1000", or "e1000@a virtio-net@b"
-    ips: int = 50_000_000
+    ips: object = 50_000_000            # N, or "N@a M@b": nodes whose TSCs differ
     sync: str = "slowdown"              # one network, one clock: virtual time follows ours
     cpu_model: str = ""                 # "MODEL", or "MODEL@a MODEL@b"; "": the backend's choice
     bios: str = ""                      # another firmware than the backend's own
@@ -63,6 +63,13 @@ def node_names(count):
 
 def mac_address(index, nic):
     return f"52:54:00:77:{index + 1:02x}:{nic:02x}"
+
+
+def instructions(text):
+    """A number of --ips."""
+    if not text.isdigit() or int(text) == 0:
+        raise LabError(f"--ips {text}: not a number of instructions a second")
+    return int(text)
 
 
 def command_line(name, index, options):
@@ -221,6 +228,7 @@ class Lab:
         backend = backends.for_nodes(options.backend or backends.default(), names, "--backend")
         nic = backends.for_nodes(options.nic, names, "--nic", Nic.model)
         cpu = backends.for_nodes(options.cpu_model, names, "--cpu-model", Machine.cpu_model)
+        ips = backends.for_nodes(str(options.ips), names, "--ips")
         definitions = {name: [] for name in names}
         for path, name in options.vms:
             if name not in definitions:
@@ -232,7 +240,7 @@ class Lab:
             machines[name] = Machine(
                 backend=backend[name], directory=here, iso=os.path.join(here, "boot.iso"),
                 cpus=options.cpus, memory=options.memory, cpu_model=cpu[name],
-                ips=options.ips, sync=options.sync, bios=options.bios,
+                ips=instructions(ips[name]), sync=options.sync, bios=options.bios,
                 serial="file" if options.serial == "file" else str(RELAY_PORT + index),
                 nics=[Nic(mac_address(index, i), f"{name}{i}", nic[name])
                       for i in range(options.nics)])

@@ -79,6 +79,7 @@
 	F(TSC_OFFSET,             0x2010)       \
 	F(EPT_POINTER,            0x201a)       \
 	F(XSS_EXITING_BITMAP,     0x202c)       \
+	F(TSC_MULTIPLIER,         0x2032)       \
 	F(GUEST_PHYSICAL_ADDRESS, 0x2400)       \
 	F(LINK_POINTER,           0x2800)       \
 	F(GUEST_DEBUGCTL,         0x2802)       \
@@ -241,6 +242,10 @@ _Static_assert(VMCS_OF_SEG(VMCS_GUEST_ES_BASE, 7) == VMCS_GUEST_TR_BASE, "segmen
 #define PROC2_VIRTUALIZATION_EXC BIT(18)
 #define PROC2_XSAVES            BIT(20)
 #define PROC2_TSC_SCALING       BIT(25)
+
+/* VMCS_TSC_MULTIPLIER: a number with 48 bits behind the point */
+#define TSC_MULTIPLIER_FRACTION 48
+#define TSC_MULTIPLIER_ONE      BIT(48)
 
 #define EXIT_CTL_SAVE_DEBUG     BIT(2)
 #define EXIT_CTL_HOST_64        BIT(9)

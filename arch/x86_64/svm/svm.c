@@ -34,6 +34,7 @@ static struct {
 	struct svm      *owner;         /* whose values the FPU, debug registers and MSRs hold  */
 	struct asid_pool asids;
 	uint64_t         debugctl;      /* what DEBUGCTL holds; Bochs 2.7 has only 0            */
+	uint64_t         tsc_ratio;     /* what MSR_TSC_RATIO holds, where there is one         */
 	uint32_t         clean;         /* CLEAN_ALL when this CPU knows clean bits             */
 	bool             has_nrip, has_decode, has_tsc_aux, has_xss;
 	uint32_t         trained_by;    /* vm->asid of the VM that used the branch predictors   */
@@ -123,7 +124,7 @@ static enum err svm_vcpu_init(struct vcpu *v)
 		return e;
 	}
 	struct svm *hw = hpa_ptr(own);
-	*hw = (struct svm){ .vmcb = hpa_ptr(vmcb), .cpu = CPU_NONE };
+	*hw = (struct svm){ .vmcb = hpa_ptr(vmcb), .cpu = CPU_NONE, .tsc_ratio = TSC_RATIO_ONE };
 	v->hw = hw;
 	build(v, hw);
 	cpu_state_reset(&v->state);
@@ -191,6 +192,11 @@ void svm_registers_save(struct svm *hw)
 		hw->tsc_aux = insn_rdmsr(MSR_TSC_AUX);
 }
 
+static uint64_t svm_tsc_aux(struct vcpu *v)
+{
+	return svm_owns(v->hw) ? insn_rdmsr(MSR_TSC_AUX) : ((struct svm *)v->hw)->tsc_aux;
+}
+
 /* What one VM taught the branch predictors shall not steer another. */
 static void forget_branches(const struct vm *vm)
 {
@@ -242,6 +248,26 @@ static void end_instruction(struct vcpu *v, struct svm *hw)
 		hw->pending_debug |= DR6_BS;
 }
 
+/* APM vol. 2, "TSC Ratio MSR", and "Instruction Intercepts"; the offset is clean with those. */
+static void set_tsc(struct vcpu *v, struct svm *hw)
+{
+	v->tsc_changed = false;
+	hw->vmcb->tsc_offset = v->tsc_offset;
+	vmcb_intercept(hw->vmcb, INTERCEPT_RDTSC, v->tsc_exits);
+	vmcb_intercept(hw->vmcb, INTERCEPT_RDTSCP,
+	               v->tsc_exits || !vmcb_offers_tsc_aux(&v->vm->cpuid));
+	hw->tsc_ratio = v->tsc_scale ? v->tsc_scale : TSC_RATIO_ONE;
+}
+
+/* The ratio is the CPU's, not the VMCB's. */
+static inline void use_ratio(const struct svm *hw)
+{
+	if (!virt_caps.tsc_fraction || hw->tsc_ratio == cpu.tsc_ratio)
+		return;
+	cpu.tsc_ratio = hw->tsc_ratio;
+	insn_wrmsr(MSR_TSC_RATIO, hw->tsc_ratio);
+}
+
 static inline void sync(struct vcpu *v, struct svm *hw)
 {
 	struct vmcb *m = hw->vmcb;
@@ -253,10 +279,8 @@ static inline void sync(struct vcpu *v, struct svm *hw)
 	m->rflags = v->rflags;
 	m->rax = v->gpr[GPR_RAX];
 	m->rsp = v->gpr[GPR_RSP];
-	if (v->tsc_offset != m->tsc_offset) {
-		m->tsc_offset = v->tsc_offset;
-		m->clean &= (uint32_t)~CLEAN_INTERCEPTS;
-	}
+	if (v->tsc_changed)
+		set_tsc(v, hw);
 }
 
 void svm_sync(struct vcpu *v, struct svm *hw)
@@ -294,6 +318,7 @@ static bool run(struct vcpu *v, struct svm *hw, struct exit *x)
 	sync(v, hw);
 	if (hw->pending_debug && svm_events_trap(v, hw, x))
 		return false;
+	use_ratio(hw);
 	m->tlb_control = (uint8_t)asid_take(&cpu.asids, &hw->asid);
 	if (m->asid != hw->asid.number) {
 		m->asid = hw->asid.number;
@@ -420,6 +445,7 @@ const struct virt_ops svm_ops = {
 	.enter = svm_enter,
 	.inject = svm_inject,
 	.irq_window = svm_irq_window,
+	.tsc_aux = svm_tsc_aux,
 	.s2_flush = npt_flush,
 	.s2 = &npt_format,
 };

@@ -61,6 +61,11 @@ static void fill_cr8_write(const struct svm_raw *raw, struct exit *x)
 	x->cr8.gpr = raw->insn.rm;
 }
 
+static void fill_rdtsc(const struct svm_raw *raw, struct exit *x)
+{
+	x->rdtsc.aux = raw->code == SVM_EXIT_RDTSCP;
+}
+
 /* APM vol. 2, "Nested versus Guest Page Faults, Fault Ordering" */
 static void fill_fault(const struct svm_raw *raw, struct exit *x)
 {
@@ -113,6 +118,8 @@ static const struct svm_how rows[SVM_EXIT_COUNT] = {
 	[SVM_EXIT_HLT]        = INSN(EXIT_HLT),
 	[SVM_EXIT_IOIO]       = ROW(fill_io, EXIT_IO, SVM_NEEDS_STRING),
 	[SVM_EXIT_MSR]        = ROW(fill_msr, EXIT_MSR, SVM_NEEDS_LEN),
+	[SVM_EXIT_RDTSC]      = ROW(fill_rdtsc, EXIT_RDTSC, SVM_NEEDS_LEN),
+	[SVM_EXIT_RDTSCP]     = ROW(fill_rdtsc, EXIT_RDTSC, SVM_NEEDS_LEN),
 	[SVM_EXIT_XSETBV]     = INSN(EXIT_XSETBV),
 	[SVM_EXIT_VMMCALL]    = INSN(EXIT_HYPERCALL),
 	/*
@@ -132,7 +139,6 @@ static const struct svm_how rows[SVM_EXIT_COUNT] = {
 	[SVM_EXIT_STGI]       = UNDEFINED,
 	[SVM_EXIT_CLGI]       = UNDEFINED,
 	[SVM_EXIT_SKINIT]     = UNDEFINED,
-	[SVM_EXIT_RDTSCP]     = UNDEFINED,
 	[SVM_EXIT_MONITOR]    = UNDEFINED,
 	[SVM_EXIT_MWAIT]      = UNDEFINED,
 	[SVM_EXIT_MWAIT_ARMED] = UNDEFINED,

@@ -116,7 +116,8 @@ enum err svm_probe(struct virt_caps *out)
 	            "CPUID 8000000A EBX: no tag for a guest's translations");
 	add_hazards(out);
 	out->ad_bits = out->large_2m = true;            /* part of the long-mode format */
-	out->tsc_scaling = svm_caps.features & CPUIDSVM_EDX_TSC_RATIO;
+	if (svm_caps.features & CPUIDSVM_EDX_TSC_RATIO)
+		out->tsc_fraction = TSC_RATIO_FRACTION;
 	out->xcr0_mask = xsave ? cpu_xcr0_mask() : 0;
 	return OK;
 }

@@ -114,7 +114,10 @@ static const struct vmx_control pin_controls = {
 	.forbidden = PIN_POSTED_INTERRUPTS,
 };
 
-/* Every port exits; MOV to CR3, INVLPG, RDTSC, MOV to DR and PAUSE run without us. */
+/*
+ * Every port exits; MOV to CR3, INVLPG, MOV to DR and PAUSE run without us, and RDTSC unless the
+ * guest's TSC must be computed (vmm/clock.h).
+ */
 static const struct vmx_control proc_controls = {
 	.name = "primary processor-based controls", .field = VMCS_PROC_CONTROLS,
 	.required  = PROC_TSC_OFFSET | PROC_HLT_EXIT | PROC_MWAIT_EXIT | PROC_RDPMC_EXIT |
@@ -131,7 +134,7 @@ static const struct vmx_control proc2_controls = {
 	.forbidden = PROC2_APIC_ACCESSES | PROC2_DESCRIPTOR_EXIT | PROC2_X2APIC |
 	             PROC2_APIC_REGISTERS | PROC2_IRQ_DELIVERY | PROC2_PAUSE_LOOP_EXIT |
 	             PROC2_RDRAND_EXIT | PROC2_VMFUNC | PROC2_SHADOW_VMCS | PROC2_RDSEED_EXIT |
-	             PROC2_PML | PROC2_VIRTUALIZATION_EXC | PROC2_TSC_SCALING,
+	             PROC2_PML | PROC2_VIRTUALIZATION_EXC,
 };
 
 static const struct vmx_control exit_controls = {
@@ -170,11 +173,10 @@ static const struct setting control_constants[] = {
 
 /*
  * MSRs that a guest reads and writes itself: the VMCS or vcpu_load() keeps them apart from the
- * host's.  TSC is read with the offset added and never written.  SDM vol. 3, "MSR-Bitmap Address".
+ * host's.  SDM vol. 3, "MSR-Bitmap Address".
  */
-enum passed { READ, WRITE, LINEAR };
+enum passed { WRITE, LINEAR };
 static const struct { uint32_t msr; enum passed passed; } passed_msrs[] = {
-	{ MSR_TSC, READ },
 	{ MSR_SYSENTER_CS, WRITE }, { MSR_SYSENTER_ESP, LINEAR }, { MSR_SYSENTER_EIP, LINEAR },
 	{ MSR_PAT, WRITE }, { MSR_EFER, WRITE },
 	{ MSR_STAR, WRITE }, { MSR_LSTAR, LINEAR }, { MSR_CSTAR, LINEAR }, { MSR_FMASK, WRITE },
@@ -274,12 +276,14 @@ static enum err build_controls(struct vcpu *v, struct vmx *hw)
 	struct vmx_control proc2 = proc2_controls;
 	uint32_t value;
 
-	proc2.wanted |= proc2_for(cpuid);
+	proc2.wanted |= proc2_for(cpuid) | (virt_caps.tsc_fraction ? PROC2_TSC_SCALING : 0);
 	enum err e = write_control(&pin_controls, vmx_caps.pin, &value);
 	if (e == OK)
 		e = write_control(&proc_controls, vmx_caps.proc, &hw->proc_controls);
 	if (e == OK)
 		e = write_control(&proc2, vmx_caps.proc2, &value);
+	if (e == OK && (value & PROC2_TSC_SCALING))
+		e = apply(&(struct setting){ VMCS_TSC_MULTIPLIER, TSC_MULTIPLIER_ONE }, 1);
 	if (e == OK && (value & PROC2_XSAVES))
 		e = apply(&(struct setting){ VMCS_XSS_EXITING_BITMAP, 0 }, 1);
 	if (e == OK)
@@ -312,7 +316,6 @@ enum err vmcs_build(struct vcpu *v, struct vmx *hw)
 	/* CR4.MCE is on in every guest: without it a machine check would shut the host down. */
 	hw->cr4_allowed = cpu_state_cr4_allowed(&v->vm->cpuid) & vmx_caps.cr4_fixed1;
 	hw->cr4_owned = ~hw->cr4_allowed | CR4_VMXE | CR4_MCE | vmx_caps.cr4_fixed0;
-	hw->tsc_offset = v->tsc_offset;
 	e = apply(host_constants, COUNT(host_constants));
 	if (e == OK)
 		e = build_controls(v, hw);

@@ -206,6 +206,11 @@ static void forget_branches(const struct vm *vm)
 		insn_wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
 }
 
+static uint64_t vmx_tsc_aux(struct vcpu *v)
+{
+	return vmx_owns(v->hw) ? insn_rdmsr(MSR_TSC_AUX) : ((struct vmx *)v->hw)->tsc_aux;
+}
+
 static void vmx_vcpu_load(struct vcpu *v)
 {
 	struct vmx *hw = vmx_use(v);
@@ -320,6 +325,16 @@ static void end_instruction(struct vcpu *v, struct vmx *hw)
 		           vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
 
+/* SDM vol. 3, "RDTSC" in "Changes to Instruction Behavior in VMX Non-Root Operation" */
+static void set_tsc(struct vcpu *v, struct vmx *hw)
+{
+	v->tsc_changed = false;
+	vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
+	set_proc_control(hw, PROC_RDTSC_EXIT, v->tsc_exits);
+	if (virt_caps.tsc_fraction)
+		vmcs_write(VMCS_TSC_MULTIPLIER, v->tsc_scale ? v->tsc_scale : TSC_MULTIPLIER_ONE);
+}
+
 static inline void sync(struct vcpu *v, struct vmx *hw)
 {
 	if (v->rip != hw->rip) {
@@ -335,10 +350,8 @@ static inline void sync(struct vcpu *v, struct vmx *hw)
 		hw->rsp = v->gpr[GPR_RSP];
 		vmcs_write(VMCS_GUEST_RSP, hw->rsp);
 	}
-	if (v->tsc_offset != hw->tsc_offset) {
-		hw->tsc_offset = v->tsc_offset;
-		vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
-	}
+	if (v->tsc_changed)
+		set_tsc(v, hw);
 }
 
 void vmx_sync(struct vcpu *v, struct vmx *hw)
@@ -554,6 +567,7 @@ const struct virt_ops vmx_ops = {
 	.enter = vmx_enter,
 	.inject = vmx_inject,
 	.irq_window = vmx_irq_window,
+	.tsc_aux = vmx_tsc_aux,
 	.s2_flush = ept_flush,
 	.s2 = &ept_format,
 };

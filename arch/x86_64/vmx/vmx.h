@@ -30,7 +30,7 @@ extern const struct virt_ops vmx_ops;
  */
 struct vmx {
 	hpa_t    vmcs;
-	uint64_t rip, rsp, rflags, tsc_offset;
+	uint64_t rip, rsp, rflags;
 	uint32_t interruptibility;
 	uint32_t proc_controls;
 	uint64_t cr4_allowed;           /* bits that the guest's CPUID announces                */

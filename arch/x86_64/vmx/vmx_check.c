@@ -142,6 +142,7 @@ static const char *check_execution_controls(const struct vmcs_image *m, const st
 	RULE(!(proc2 & PROC2_VPID) || GET(MASK(15, 0), V(VPID)), "VPID is 0");
 	RULE(!(proc2 & PROC2_UNRESTRICTED) || (proc2 & PROC2_EPT),
 	     "unrestricted guest without EPT");
+	RULE(!(proc2 & PROC2_TSC_SCALING) || V(TSC_MULTIPLIER), "TSC scaling by 0");
 	RULE(!(proc2 & PROC2_PML) || (proc2 & PROC2_EPT), "page-modification logging without EPT");
 	return proc2 & PROC2_EPT ? check_eptp(m, c) : NULL;
 }

@@ -85,6 +85,11 @@ static void fill_wrmsr(const struct vmx_raw *raw, struct exit *x)
 	x->msr.write = true;
 }
 
+static void fill_rdtsc(const struct vmx_raw *raw, struct exit *x)
+{
+	x->rdtsc.aux = GET(REASON_BASIC, raw->reason) == VMX_REASON_RDTSCP;
+}
+
 /* SDM vol. 3, "Exit Qualification for EPT Violations" */
 static void fill_fault(const struct vmx_raw *raw, struct exit *x)
 {
@@ -123,6 +128,8 @@ static const struct vmx_how rows[VMX_REASON_COUNT] = {
 	                               VMX_NEEDS_INFO),
 	[VMX_REASON_RDMSR]         = ROW(fill_rdmsr, EXIT_MSR, VMX_NEEDS_LEN),
 	[VMX_REASON_WRMSR]         = ROW(fill_wrmsr, EXIT_MSR, VMX_NEEDS_LEN),
+	[VMX_REASON_RDTSC]         = ROW(fill_rdtsc, EXIT_RDTSC, VMX_NEEDS_LEN),
+	[VMX_REASON_RDTSCP]        = ROW(fill_rdtsc, EXIT_RDTSC, VMX_NEEDS_LEN),
 	[VMX_REASON_EPT_VIOLATION] = ROW(fill_fault, EXIT_FAULT, VMX_NEEDS_QUAL | VMX_NEEDS_ADDR),
 	[VMX_REASON_EPT_MISCONFIG] = ROW(fill_unasked, EXIT_FATAL, VMX_NEEDS_ADDR),
 	[VMX_REASON_CR_ACCESS]     = ROW(fill_cr, VMX_EXIT_OURS, VMX_NEEDS_LEN | VMX_NEEDS_QUAL),

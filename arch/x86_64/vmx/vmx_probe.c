@@ -53,7 +53,7 @@ static const struct {
 	{ "PML",                     CAP(proc2),    MAY_BE_1(PROC2_PML), false,
 	  "not used: dirty flags are harvested" },
 	{ "TSC scaling",             CAP(proc2),    MAY_BE_1(PROC2_TSC_SCALING), false,
-	  "IA32_VMX_PROCBASED_CTLS2 bit 57: a guest's TSC runs at the host's rate" },
+	  "IA32_VMX_PROCBASED_CTLS2 bit 57: after a move from another rate, RDTSC exits" },
 	{ "INVPCID for guests",      CAP(proc2),    MAY_BE_1(PROC2_INVPCID), false,
 	  "not announced to guests" },
 	{ "XSAVES for guests",       CAP(proc2),    MAY_BE_1(PROC2_XSAVES), false,
@@ -128,7 +128,8 @@ enum err vmx_probe(struct virt_caps *out)
 	add_hazards(out);
 	out->ad_bits = vmx_caps.ept_vpid & EPT_CAP_AD;
 	out->large_2m = vmx_caps.ept_vpid & EPT_CAP_2M;
-	out->tsc_scaling = vmx_caps.proc2 & MAY_BE_1(PROC2_TSC_SCALING);
+	if (vmx_caps.proc2 & MAY_BE_1(PROC2_TSC_SCALING))
+		out->tsc_fraction = TSC_MULTIPLIER_FRACTION;
 	out->xcr0_mask = xsave ? cpu_xcr0_mask() : 0;
 	return OK;
 }

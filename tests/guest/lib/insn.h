@@ -41,6 +41,13 @@ static inline uint64_t insn_rdtsc(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
+static inline uint64_t insn_rdtscp(uint32_t *aux)
+{
+	uint32_t lo, hi;
+	__asm__ volatile ("rdtscp; lfence" : "=a"(lo), "=d"(hi), "=c"(*aux) : : "memory");
+	return (uint64_t)hi << 32 | lo;
+}
+
 static inline uint8_t insn_inb(uint16_t port)
 {
 	uint8_t value;

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""A guest's time on hosts whose TSCs tick at different rates, over ten moves.
+
+The guest, migrate-clocks, compares its TSC by the rate that it was told at its creation, kvm-clock
+and the PM timer at each heartbeat, and sleeps by TSC deadline.  Outside, its time is compared with
+what the hosts themselves say has passed.  Host a and c have TSC scaling, host b answers RDTSC.
+"""
+
+import os
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [HERE, os.path.join(TOP, "tools")]
+BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
+
+from lablib.lab import Lab, Options             # noqa: E402
+from moving import Hosts                        # noqa: E402
+
+PATH = "bcabcacbcb"               # from a: ten moves
+PPM_MAX = 1000                          # of the time that has passed: the error of a calibration
+
+
+@pytest.fixture(scope="module")
+def hosts():
+    lab = Lab(os.path.join(BUILD, "check/files/test_time"))
+    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), memory=128, nodes=3,
+                   backend="bochs", ips="20000000 13000000@b 31000000@c",
+                   cpu_model="corei7_skylake_x corei7_haswell_4770@b"), print)
+    h = Hosts(lab, BUILD)
+    yield h
+    h.close()
+    lab.down()
+
+
+def test_time_neither_jumps_nor_changes_its_pace_over_ten_moves(hosts):
+    rate = {n: hosts.node(n)["tsc_khz"] for n in "abc"}
+    assert rate["b"] < 0.8 * rate["a"] < 0.8 * 0.8 * rate["c"]
+    hosts.start("a", "clocks", elf="migrate-clocks.elf", cpu={"features": ["RDTSCP"]})
+    here = "a"
+    told = hosts.api.get("a", "/v1/vms/clocks")["tsc_khz"]
+    by = {"a": "host", "b": "exits", "c": "hardware"}
+    for there in PATH:
+        # Each host has a clock of its own, so a leg is measured where it is run.
+        begin = hosts.time(here, "clocks")
+        hosts.await_beats(here, "clocks", 2)
+        end = hosts.time(here, "clocks")
+        outside, inside = (end[i] - begin[i] for i in (0, 1))
+        assert abs(inside - outside) <= outside * PPM_MAX / 1e6 + 1, (here, outside, inside)
+        moved = hosts.move(here, "clocks", there)
+        before, after = end[1], hosts.time(there, "clocks")[1]
+        assert before < after, (here, there, before, after)
+        assert moved["downtime_ms"] < 60000
+        here = there
+        vm = hosts.api.get(here, "/v1/vms/clocks")
+        assert vm["tsc_khz"] == told
+        assert vm["tsc_by"] == by[here]
+    hosts.await_beats(here, "clocks", 2)
+    hosts.remove("clocks")
