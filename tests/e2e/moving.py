@@ -9,6 +9,7 @@ from lablib.api import Api, ApiError
 from lablib.boot import complete
 
 BEAT = re.compile(r"beat (\d+), (\d+) pages written")
+SPEED = re.compile(r"beat (\d+), (\d+) pages written, tick \d+, TSC (\d+)")
 POLL_S = 0.05
 SPEED_BEATS = 3
 # Wall: an emulated host on a busy machine is slow, and only what fails waits as long.
@@ -76,17 +77,17 @@ class Hosts:
                    f"{name} at node {node} stands still before beat {goal}")
 
     def speed(self, node, name):
-        """Pages that it writes in a second of its VM's clock, over the next beats.
+        """Pages that it writes in a million ticks of its TSC, over the next beats.
 
-        A throttled guest misses ticks, so its own seconds are longer than those."""
-        def next_beat():
-            self.await_beats(node, name, 1)
-            ms = self.api.get(node, f"/v1/vms/{name}")["clock_ms"]
-            return ms, int(BEAT.findall(complete(self.api.console(node, name)[0]))[-1][1])
-        begin_ms, pages = next_beat()
-        self.await_beats(node, name, SPEED_BEATS)
-        end_ms, written = next_beat()
-        return (written - pages) * 1000 / (end_ms - begin_ms)
+        A throttled guest misses timer interrupts, so its beats are longer; its TSC goes on.  Asked
+        seldom: on a busy machine our questions would take the host's time from the guest."""
+        first = self.beat(node, name) + 1
+        self.until(lambda: self.beat(node, name) >= first + SPEED_BEATS, WAIT_S,
+                   f"{name} at node {node} stands still", pause_s=1)
+        said = {int(beat): (int(pages), int(tsc)) for beat, pages, tsc in
+                SPEED.findall(complete(self.api.console(node, name)[0]))}
+        (before, begin), (after, end) = said[first], said[first + SPEED_BEATS]
+        return (after - before) * 1e6 / (end - begin)
 
     def migrating(self, node, name):
         return self.state(node, name) and self.api.get(node, f"/v1/vms/{name}")["migrating"]
@@ -113,11 +114,11 @@ class Hosts:
     # --- migrations ---------------------------------------------------------------------
 
     @staticmethod
-    def until(condition, seconds, complaint):
+    def until(condition, seconds, complaint, pause_s=POLL_S):
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"{complaint} (after {seconds} s)"
-            time.sleep(POLL_S)
+            time.sleep(pause_s)
 
     def begin(self, node, name, to, **options):
         """Start a migration; its number at `node`."""

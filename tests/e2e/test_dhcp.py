@@ -23,10 +23,10 @@ LIMIT_S = 300
 
 
 @pytest.fixture(scope="module")
-def host():
+def host(backend):
     """A host that asks by DHCP, and nobody answers yet."""
-    lab = Lab(os.path.join(BUILD, "check/files/test_dhcp"))
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), nodes=1, memory=64,
+    lab = Lab(os.path.join(BUILD, f"check/files/test_dhcp.{backend}"))
+    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, nodes=1, memory=64,
                    cmdline="mgmt=nic0,dhcp"), print)
     yield lab
     lab.down()

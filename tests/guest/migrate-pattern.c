@@ -95,8 +95,8 @@ static void beat(uint64_t number)
 {
 	check_clocks();
 	state_check();
-	guest_print("migrate-pattern: beat %lu, %lu pages written, tick %lu\n", number,
-		    pattern.written, ticks);
+	guest_print("migrate-pattern: beat %lu, %lu pages written, tick %lu, TSC %lu\n", number,
+		    pattern.written, ticks, last_tsc);
 }
 
 void guest_main(void)

@@ -23,9 +23,9 @@ LIMIT_S = 900                           # wall; the host's time may be slower
 
 
 @pytest.fixture
-def host():
-    lab = Lab(os.path.join(BUILD, "check/files/test_dhcp_renewal"))
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), nodes=1, memory=64,
+def host(backend):
+    lab = Lab(os.path.join(BUILD, f"check/files/test_dhcp_renewal.{backend}"))
+    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, nodes=1, memory=64,
                    cmdline="mgmt=nic0,dhcp"), print)
     yield lab
     lab.down()

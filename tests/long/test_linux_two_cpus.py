@@ -22,7 +22,7 @@ TROUBLE = re.compile(r"soft lockup|rcu.*stall|BUG:|Oops|Kernel panic|unstable|st
 
 
 @pytest.fixture(scope="module")
-def hosts():
+def hosts(backend):
     """Two hosts; on `a` runs the demo's guest with two CPUs."""
     with open(os.path.join(BUILD, "guests/demo.json"), encoding="utf-8") as f:
         definition = json.load(f)
@@ -30,11 +30,11 @@ def hosts():
     for key in ("kernel", "initrd"):
         definition["boot"][key] = os.path.join(os.path.abspath(BUILD), "guests",
                                                definition["boot"][key])
-    lab = Lab(os.path.join(BUILD, "check/files/test_linux_two_cpus"))
+    lab = Lab(os.path.join(BUILD, f"check/files/test_linux_two_cpus.{backend}"))
     os.makedirs(lab.directory, exist_ok=True)
     with open(lab.path("demo.json"), "w", encoding="utf-8") as f:
         json.dump(definition, f)
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), memory=256,
+    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, memory=256,
                    vms=[(lab.path("demo.json"), "a")]), print)
     h = Hosts(lab, BUILD)
     h.until(lambda: "guest: ready" in h.api.console("a", "demo")[0], BOOT_S, "Linux is not up")
