@@ -216,6 +216,34 @@ static void lengths_of_instructions_that_exit(void **state)
 	                 ERR_NOT_SUPPORTED);
 }
 
+/* For a CPU whose exits say nothing about their instruction: AMD-V without decode assists. */
+static void an_exiting_instruction_gives_its_operands(void **state)
+{
+	(void)state;
+	static const struct {
+		uint8_t n, bytes[5], rm, seg, addr_size;
+		bool hypercall;
+	} cases[] = {
+		{ 3, { 0x0f, 0x22, 0xe0 }, GPR_RAX, SEG_DS, 8, false },         /* mov %rax, %cr4 */
+		{ 4, { 0x41, 0x0f, 0x20, 0xe7 }, GPR_R15, SEG_DS, 8, false },   /* mov %cr4, %r15 */
+		{ 5, { 0x45, 0x0f, 0x22, 0xc1 }, GPR_R9, SEG_DS, 8, false },    /* mov %r9, %cr8 */
+		{ 3, { 0x64, 0xf3, 0x6e }, 0, SEG_FS, 8, false },               /* rep outsb %fs: */
+		{ 2, { 0x67, 0x6f }, 0, SEG_DS, 4, false },                     /* outsl, 32 bits */
+		{ 3, { 0x0f, 0x01, 0xc1 }, GPR_RCX, SEG_DS, 8, true },          /* vmcall */
+		{ 3, { 0x0f, 0x01, 0xd9 }, GPR_RCX, SEG_DS, 8, true },          /* vmmcall */
+		{ 3, { 0x0f, 0x01, 0xd1 }, GPR_RCX, SEG_DS, 8, false },         /* xsetbv */
+	};
+
+	for (unsigned i = 0; i < COUNT(cases); i++) {
+		struct insn_exiting in;
+		assert_int_equal(insn_exiting(cases[i].bytes, cases[i].n, &mode64, &in), OK);
+		assert_int_equal(in.rm, cases[i].rm);
+		assert_int_equal(in.seg, cases[i].seg);
+		assert_int_equal(in.addr_size, cases[i].addr_size);
+		assert_int_equal(insn_is_hypercall(&in), cases[i].hypercall);
+	}
+}
+
 /* --- Arithmetic: this machine is the judge (SDM vol. 1, "EFLAGS Register") -------------------- */
 
 #define JUDGE(type, suffix)                                                              \
@@ -293,6 +321,7 @@ int main(void)
 		cmocka_unit_test(others_are_refused_with_their_bytes),
 		cmocka_unit_test(random_bytes_do_no_harm),
 		cmocka_unit_test(lengths_of_instructions_that_exit),
+		cmocka_unit_test(an_exiting_instruction_gives_its_operands),
 		cmocka_unit_test(arithmetic_is_that_of_the_cpu),
 	};
 
