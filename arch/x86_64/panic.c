@@ -16,6 +16,7 @@
 #include "arch/x86_64/insn.h"
 #include "arch/x86_64/reset.h"
 #include "arch/x86_64/stack.h"
+#include "arch/x86_64/watchdog.h"
 #include "lib/config.h"
 #include "lib/fmt.h"
 #include "lib/log.h"
@@ -52,6 +53,7 @@ _Noreturn static void stop(void)
 static void begin(void)
 {
 	insn_cli();
+	watchdog_stop();
 	log_urgent = true;
 	if (depth++) {                  /* what we print is itself broken: say so and end */
 		if (depth == 2)

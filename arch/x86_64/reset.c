@@ -10,6 +10,7 @@
 
 #include "arch/x86_64/insn.h"
 #include "arch/x86_64/paging.h"
+#include "arch/x86_64/watchdog.h"
 #include "lib/log.h"
 #include "lib/time.h"
 
@@ -90,11 +91,18 @@ static void write16(const struct acpi_register *r, uint16_t value)
 		*(volatile uint16_t *)hpa_ptr(hpa(r->address)) = value;
 }
 
-/* From here on each line must be out before the machine may be gone. */
-static void announce(const char *what, const char *way)
+/* Nothing runs any more but this, and what it says comes out at once. */
+static void begin(void)
 {
+	insn_cli();
+	watchdog_stop();
 	log_urgent = true;
-	log_line("power: %s by %s", what, way);
+}
+
+/* The line must be out before the machine may be gone. */
+static void announce(const char *what)
+{
+	log_line("power: %s", what);
 	reset_wait_ns(DRAIN_NS);
 }
 
@@ -147,20 +155,21 @@ _Noreturn void reset_reboot(void)
 		bool      (*there)(void);
 		void      (*go)(void);
 	} ways[] = {
-		{ "the ACPI reset register", has_acpi_reset, reset_by_acpi },
-		{ "port 0xcf9", always, reset_by_chipset },
-		{ "the keyboard controller", always, reset_by_keyboard },
-		{ "a triple fault", always, reset_by_triple_fault },
+		{ "restart by the ACPI reset register", has_acpi_reset, reset_by_acpi },
+		{ "restart by port 0xcf9", always, reset_by_chipset },
+		{ "restart by the keyboard controller", always, reset_by_keyboard },
+		{ "restart by a triple fault", always, reset_by_triple_fault },
 	};
 
-	insn_cli();
+	begin();
 	for (unsigned i = 0; i < COUNT(ways); i++) {
 		if (!ways[i].there())
 			continue;
-		announce("restart", ways[i].name);
+		announce(ways[i].name);
 		ways[i].go();
 		reset_wait_ns(WORK_NS);
 	}
+	log_line("godwit: stopped: this machine did not start again: do it by hand");
 	halt();
 }
 
@@ -199,17 +208,18 @@ static void sleep_by_pm1(void)
 
 _Noreturn void reset_poweroff(void)
 {
-	insn_cli();
-	if (!power.has_s5) {
-		announce("off: not known how: ACPI has no \\_S5 that we can read", "hand, please");
-	} else if (power.sleep.space != ACPI_NOWHERE) {
-		announce("off", "ACPI's sleep control register");
+	begin();
+	if (power.has_s5 && power.sleep.space != ACPI_NOWHERE) {
+		announce("off by ACPI's sleep control register");
 		write8(&power.sleep, (uint8_t)(PUT(SLEEP_TYP, power.s5_type[0]) | SLEEP_EN));
-	} else if (power.control[0].space != ACPI_NOWHERE) {
-		announce("off", "ACPI's S5");
+		reset_wait_ns(WORK_NS);
+	} else if (power.has_s5 && power.control[0].space != ACPI_NOWHERE) {
+		announce("off by ACPI's S5");
 		sleep_by_pm1();
+		reset_wait_ns(WORK_NS);
+	} else {
+		log_line("power: ACPI does not say how this machine is switched off");
 	}
-	reset_wait_ns(WORK_NS);
 	log_line("godwit: stopped: this machine did not switch itself off: do it by hand");
 	halt();
 }

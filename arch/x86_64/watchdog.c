@@ -47,7 +47,8 @@ static volatile uint64_t turns;         /* of the scheduler                     
 static volatile uint64_t ticks;         /* NMIs of ours                            */
 static uint64_t seen_turns;             /* when the last tick came                 */
 static uint64_t last_tick_tsc, half_period_tsc;
-static uint64_t ticks_stuck, ticks_max; /* without a turn; 0: no watchdog          */
+static uint64_t ticks_stuck;            /* in a row without a turn                 */
+static volatile uint64_t ticks_max;     /* so many are too many; 0: no watchdog    */
 static unsigned limit_s;
 static uint64_t proof_ns;               /* look by then whether ticks come; 0: did */
 
@@ -107,6 +108,11 @@ void watchdog_start(const struct acpi_info *acpi, unsigned seconds)
 	last_tick_tsc = time_tsc();
 	proof_ns = time_now_ns() + PROOF_NS;
 	ticks_max = seconds * NS_PER_S / period_ns;
+}
+
+void watchdog_stop(void)
+{
+	ticks_max = 0;
 }
 
 uint64_t watchdog_alive(uint64_t now_ns)

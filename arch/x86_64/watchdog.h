@@ -14,6 +14,9 @@
  */
 void watchdog_start(const struct acpi_info *acpi, unsigned seconds);
 
+/* The host stops on purpose: no tick means anything any more. */
+void watchdog_stop(void);
+
 /* In every turn of the scheduler; returns when to call again (for the first ticks only). */
 uint64_t watchdog_alive(uint64_t now_ns);
 

@@ -82,6 +82,14 @@ def test_a_stuck_host_says_where_and_restarts(pc, timer, options):
     assert "power: restart by" in screen
 
 
+def test_a_host_that_has_stopped_is_not_stuck(pc):
+    """The screen of a panic stays, however short the watchdog's patience."""
+    with pc("test=task watchdog=2", "-net", "none") as machine:
+        machine.wait_for("godwit: stopped\n")
+        with pytest.raises(AssertionError, match="no 'second"):
+            machine.wait_for("second|restart by", limit_s=6)
+
+
 def test_an_idle_host_is_not_stuck(pc):
     """Its scheduler turns at least once a second, and the watchdog waits for two."""
     with pc("watchdog=2", "-net", "none") as machine:
