@@ -8,6 +8,7 @@
 #include "arch/x86_64/acpi.h"
 #include "boot/cmdline.h"
 #include "boot/mbinfo.h"
+#include "vmm/exit.h"
 
 #define EARLY_END (4 * GIB)     /* the map with which we start ends here: boot/multiboot2.S */
 
@@ -54,6 +55,7 @@ enum err crashtest_run(void);
  */
 enum err virttest_run(void);
 enum err virttest_defences(enum err (*run_guest)(void));
+enum err virttest_task(struct vcpu *v, struct exit *x, enum exit_kind (*enter)(void));
 
 /* boot/wire.c */
 enum err wire_net(void);        /* switches, lwIP, control service, migration listener       */

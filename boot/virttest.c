@@ -532,6 +532,11 @@ static enum err test_defences(void)
 	return virttest_defences(run_with_defences);
 }
 
+static enum err test_task_switch(void)
+{
+	return virttest_task(v, &x, enter);
+}
+
 /* --- All of them ---------------------------------------------------------------------------- */
 
 static const struct { const char *name; enum err (*run)(void); } tests[] = {
@@ -549,6 +554,7 @@ static const struct { const char *name; enum err (*run)(void); } tests[] = {
 	{ "state round trip", test_state_round_trip },
 	{ "refused entry", test_refused_entry },
 	{ "defences", test_defences },
+	{ "task switch", test_task_switch },
 	{ "exit cost", test_exit_cost },
 };
 

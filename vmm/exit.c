@@ -16,6 +16,7 @@
 #include "vmm/io.h"
 #include "vmm/mmio.h"
 #include "vmm/msr.h"
+#include "vmm/tss.h"
 #include "vmm/vm.h"
 
 #define CR8_TPR MASK(3, 0)
@@ -215,6 +216,46 @@ static enum resume on_gp(struct vcpu *v, const struct exit *x)
 	return RESUME_SAME;
 }
 
+/* What the old task goes on with, and what the new one finds, by what began the switch. */
+static struct tss_switch describe_switch(const struct exit *x, const struct inject *event)
+{
+	struct tss_switch how = { .cause = x->task.cause, .selector = x->task.selector };
+
+	if (how.cause != TASK_EVENT) {
+		how.insn_len = x->insn_len;
+		return how;
+	}
+	how.insn_len = event->insn_len;         /* 0 but for INT n and its kin */
+	how.external = event->type != EVENT_SOFT_IRQ && event->type != EVENT_SOFT_EXCEPTION;
+	how.fault = event->type == EVENT_EXCEPTION && event->vector != VECTOR_DB;
+	how.has_error = event->has_error;
+	how.error = event->error;
+	return how;
+}
+
+/* With the new task an event is delivered, not to be delivered again; a fault takes its place. */
+static enum resume on_task(struct vcpu *v, const struct exit *x)
+{
+	struct tss_switch how = describe_switch(x, &v->again);
+	struct cpu_state *s = &v->state;
+	struct inject fault;
+
+	vcpu_state_fetch(v);
+	enum tss_result r = tss_switch(&v->vm->mem, s, &how, &fault);
+	if (r == TSS_UNSUPPORTED)
+		return exit_fail(v, "task switch from or to a TSS of 16 bits, selector %#x",
+		                 how.selector);
+	if (r == TSS_DONE && how.cause == TASK_EVENT) {
+		s->block_nmi |= s->event_type == EVENT_NMI;
+		s->event_type = EVENT_NONE;
+	} else if (r == TSS_DONE && how.cause == TASK_IRET) {
+		s->block_nmi = 0;
+	}
+	vcpu_state_apply(v);
+	v->exception = fault;
+	return RESUME_SAME;
+}
+
 static enum resume on_triple(struct vcpu *v, const struct exit *x)
 {
 	(void)x;
@@ -244,6 +285,7 @@ static exit_fn *const exit_table[EXIT_NKINDS] = {
 	[EXIT_WBINVD]     = on_nothing,
 	[EXIT_UNDEFINED]  = on_undefined,
 	[EXIT_GP]         = on_gp,
+	[EXIT_TASK]       = on_task,            /* vmm/tss.c                       */
 	[EXIT_TRIPLE]     = on_triple,          /* dump, stop this VM                      */
 	[EXIT_FATAL]      = on_fatal,           /* likewise; the others go on              */
 };

@@ -32,6 +32,7 @@
 	E(WBINVD,     "wbinvd")                                                            \
 	E(UNDEFINED,  "undefined")  /* an instruction this guest's CPU does not have: #UD */ \
 	E(GP,         "gp")         /* an access this guest's CPU refuses: #GP(0)       */ \
+	E(TASK,       "task-switch") /* a task switch by hardware                       */ \
 	E(TRIPLE,     "triple")     /* triple fault: shutdown                           */ \
 	E(FATAL,      "fatal")      /* cannot go on; x->fatal.why says why              */
 
@@ -41,6 +42,9 @@ enum exit_kind {
 #undef E
 	EXIT_NKINDS
 };
+
+/* What began a task switch; an event is in v->again. */
+enum task_cause { TASK_CALL, TASK_IRET, TASK_JMP, TASK_EVENT };
 
 struct exit {
 	enum exit_kind kind;
@@ -75,6 +79,10 @@ struct exit {
 			bool     write;
 			uint8_t  gpr;    /* enum gpr                                       */
 		} cr8;
+		struct {
+			uint16_t selector; /* of the new task's TSS                         */
+			enum task_cause cause;
+		} task;
 		struct {
 			const char *why; /* static text                                    */
 			uint64_t    code;/* the vendor's exit or rule number               */

@@ -204,6 +204,54 @@ static void the_8259_passes_through_lint0(void **state)
 	assert_int_equal(fake_cpu.ninjected, 1);
 }
 
+#define GDT_AT      0x2000
+#define TSS_AT      0x3000
+#define SEL_TSS     0x20
+#define TSS_EIP     8                   /* in words of 32 bits */
+#define TSS_EFLAGS  9
+#define TSS_ES      18
+#define TSS_WORDS   26
+
+static void prepare_a_task(void)
+{
+	static const uint64_t gdt[] = { 0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff,
+	                                0x0000890000000067 | (uint64_t)TSS_AT << 16 };
+	uint32_t tss[TSS_WORDS] = { [TSS_EIP] = 0x200000, [TSS_EFLAGS] = RFLAGS_ONE };
+
+	for (unsigned seg = 0; seg < 6; seg++)
+		tss[TSS_ES + seg] = seg == SEG_CS ? 0x10 : 0x18;
+	mem_write(&vm->mem, gpa(GDT_AT), gdt, sizeof(gdt));
+	mem_write(&vm->mem, gpa(TSS_AT), tss, sizeof(tss));
+	vcpu_state_fetch(v);
+	v->state.gdtr_base = GDT_AT;
+	v->state.gdtr_limit = sizeof(gdt) - 1;
+	vcpu_state_apply(v);
+}
+
+/* All about the switch itself is in test_tss.c. */
+static void an_event_through_a_task_gate_is_delivered_by_the_switch(void **state)
+{
+	const struct exit x = { .kind = EXIT_TASK,
+	                        .task = { .selector = SEL_TSS, .cause = TASK_EVENT } };
+
+	(void)state;
+	prepare_a_task();
+	v->again = (struct inject){ .type = EVENT_NMI, .vector = VECTOR_NMI };
+	assert_int_equal(exit_dispatch(v, &x), RESUME_SAME);
+	assert_int_equal(v->again.type, EVENT_NONE);
+	assert_int_equal(v->exception.type, EVENT_NONE);
+	assert_int_equal(v->rip, 0x200000);
+	vcpu_state_fetch(v);
+	assert_int_equal(v->state.block_nmi, 1);                /* until its IRET */
+	v->again = (struct inject){ .type = EVENT_EXCEPTION, .vector = VECTOR_DF };
+	assert_int_equal(exit_dispatch(v, &x), RESUME_SAME);    /* it is busy now */
+	assert_int_equal(v->exception.vector, VECTOR_GP);
+	assert_int_equal(v->exception.error, SEL_TSS | 1);
+	assert_int_equal(v->again.vector, VECTOR_DF);
+	assert_int_equal(vcpu_turn(v), RESUME_STOP);
+	assert_non_null(strstr(vm->why, "triple fault"));
+}
+
 /* SDM vol. 3, "Control Registers": bits 63:4 are reserved, and the exit comes before the check. */
 static void cr8_takes_four_bits(void **state)
 {
@@ -239,6 +287,7 @@ int main(void)
 		T(an_idle_path_asks_nobody_for_a_window),
 		T(the_8259_passes_through_lint0),
 		T(cr8_takes_four_bits),
+		T(an_event_through_a_task_gate_is_delivered_by_the_switch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,6 +84,22 @@ static void each_plain_reason_has_its_kind(void **state)
 	assert_true(x.rdtsc.aux);
 }
 
+/* SDM vol. 3, "Exit Qualification for Task Switches" */
+static void a_task_switch_names_its_tss_and_its_cause(void **state)
+{
+	static const enum task_cause causes[] = { TASK_CALL, TASK_IRET, TASK_JMP, TASK_EVENT };
+
+	(void)state;
+	for (uint64_t i = 0; i < COUNT(causes); i++) {
+		decode((struct vmx_raw){ .reason = VMX_REASON_TASK_SWITCH, .insn_len = 7,
+		                         .qual = i << 30 | 0x1234 });
+		assert_int_equal(x.kind, EXIT_TASK);
+		assert_int_equal(x.insn_len, 7);
+		assert_int_equal(x.task.selector, 0x1234);
+		assert_int_equal(x.task.cause, causes[i]);
+	}
+}
+
 /* What our controls never ask for stops the guest, with its name. */
 static void what_was_not_asked_for_is_fatal_and_named(void **state)
 {
@@ -92,8 +108,7 @@ static void what_was_not_asked_for_is_fatal_and_named(void **state)
 		{ VMX_REASON_INIT, "INIT signal" }, { VMX_REASON_SIPI, "start-up IPI" },
 		{ VMX_REASON_IO_SMI, "I/O system-management interrupt" },
 		{ VMX_REASON_OTHER_SMI, "system-management interrupt" },
-		{ VMX_REASON_TASK_SWITCH, "task switch" }, { VMX_REASON_INVLPG, "INVLPG" },
-		{ VMX_REASON_DR_ACCESS, "debug-register access" },
+		{ VMX_REASON_INVLPG, "INVLPG" }, { VMX_REASON_DR_ACCESS, "debug-register access" },
 		{ VMX_REASON_MONITOR_TRAP, "monitor trap flag" },
 			{ VMX_REASON_TPR, "TPR below threshold" },
 		{ VMX_REASON_APIC_ACCESS, "APIC access" }, { VMX_REASON_EOI, "virtualized EOI" },
@@ -352,6 +367,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_plain_reason_has_its_kind),
+		cmocka_unit_test(a_task_switch_names_its_tss_and_its_cause),
 		cmocka_unit_test(what_was_not_asked_for_is_fatal_and_named),
 		cmocka_unit_test(no_reason_is_left_out),
 		cmocka_unit_test(io_names_port_size_and_direction),

@@ -421,6 +421,10 @@ enum vmx_reason {
 #define INFO_STRING_ADDR_SIZE   MASK(9, 7)      /* 0, 1, 2: 16, 32, 64 bits                     */
 #define INFO_STRING_SEG         MASK(17, 15)    /* OUTS only                                    */
 
+/* SDM vol. 3, "Exit Qualification for Task Switches" */
+#define QUAL_TASK_SELECTOR      MASK(15, 0)
+#define QUAL_TASK_SOURCE        MASK(31, 30)    /* CALL, IRET, JMP, task gate in the IDT */
+
 #define QUAL_CR_NUMBER          MASK(3, 0)
 #define QUAL_CR_TYPE            MASK(5, 4)
 #define QUAL_CR_GPR             MASK(11, 8)

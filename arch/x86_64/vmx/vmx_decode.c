@@ -104,6 +104,13 @@ static void fill_fault(const struct vmx_raw *raw, struct exit *x)
 	x->fault.insn_n = 0;
 }
 
+/* SDM vol. 3, "Exit Qualification for Task Switches"; the same numbers as enum task_cause. */
+static void fill_task(const struct vmx_raw *raw, struct exit *x)
+{
+	x->task.selector = (uint16_t)GET(QUAL_TASK_SELECTOR, raw->qual);
+	x->task.cause = (enum task_cause)GET(QUAL_TASK_SOURCE, raw->qual);
+}
+
 static void fill_unasked(const struct vmx_raw *raw, struct exit *x)
 {
 	fatal(x, vmx_decode_reason_name(raw->reason), raw->reason);
@@ -122,6 +129,7 @@ static const struct vmx_how rows[VMX_REASON_COUNT] = {
 	[VMX_REASON_NMI_WINDOW]    = PLAIN(VMX_EXIT_OURS),
 	[VMX_REASON_TIMER]         = PLAIN(EXIT_SLICE),
 
+	[VMX_REASON_TASK_SWITCH]   = ROW(fill_task, EXIT_TASK, VMX_NEEDS_LEN | VMX_NEEDS_QUAL),
 	[VMX_REASON_CPUID]         = INSN(EXIT_CPUID),
 	[VMX_REASON_HLT]           = INSN(EXIT_HLT),
 	[VMX_REASON_IO]            = ROW(fill_io, EXIT_IO, VMX_NEEDS_LEN | VMX_NEEDS_QUAL |
