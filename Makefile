@@ -213,6 +213,20 @@ two-hosts    := $(mig-objs) lib/task.o tests/host/two_hosts.o tests/host/chan_me
 $(addprefix $(BUILD)/host/,test_mig test_mig_strangers test_mig_memory test_fuzz_stream): \
     $(addprefix $(BUILD)/host/obj/,$(two-hosts))
 
+# What sits on lwIP is tested on it: our files with lwIP's, which are compiled without our warnings.
+host-lwip    := $(addprefix $(BUILD)/host/obj/,$(notdir $(lwip-objs)) ethernet.o)
+host-lwip    += $(addprefix $(BUILD)/host/obj/net/,lwip_port/port.o rxq.o)
+host-includes := -I$(tp)/lwip/src/include -Inet/lwip_port -include sys/types.h
+vpath %.c $(tp)/lwip/src/core $(tp)/lwip/src/core/ipv4 $(tp)/lwip/src/core/ipv6 \
+    $(tp)/lwip/src/netif
+$(addprefix $(BUILD)/host/obj/,$(notdir $(lwip-objs)) ethernet.o): $(BUILD)/host/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(V)$(CC) $(host-cflags) $(host-includes) -w -c $< -o $@
+
+$(addprefix $(BUILD)/host/obj/,net/netif.o net/chan_tcp.o net/rxq.o net/lwip_port/port.o \
+    tests/host/test_netif.o tests/host/test_chan_tcp.o): host-cflags += $(host-includes)
+$(BUILD)/host/test_netif: $(host-lwip) $(BUILD)/host/obj/net/netif.o
+$(BUILD)/host/test_chan_tcp: $(host-lwip) $(BUILD)/host/obj/net/chan_tcp.o
 $(BUILD)/host/test_task: $(BUILD)/host/obj/lib/task.o
 
 $(BUILD)/host/test_%: $(BUILD)/host/obj/tests/host/test_%.o $(host-archive)

@@ -236,6 +236,7 @@ enum err wire_net(void)
 		e = network_on("guest", o->guest_nic, &guest_network);
 	if (e != OK)
 		return e;
+	sched_add_poll(netif_drain);
 	sched_add_poll(nic_poll_all);
 	sched_add_poll(netif_poll);
 	sched_add_poll(announce_poll);

@@ -3,14 +3,17 @@
  * net/netif.c - lwIP on the host's own ports of the virtual switches.
  *
  * Owns one lwIP interface for each switch that the host is attached to.  A frame from the switch is
- * copied once, into a buffer of lwIP's pool; a frame from lwIP passes by reference.  lwIP is
- * entered only from here, from net/chan_tcp.c and net/ctl.c, always from the scheduler or a task,
- * so it never runs twice at once.  Read next: net/vswitch.c, net/chan_tcp.c.
+ * copied once, into a buffer of lwIP's pool, and waits in a short queue: it may come out of a
+ * guest's exit, where neither lwIP nor a handler of the control service shall run.  The scheduler
+ * takes it from there.  A frame from lwIP passes by reference.  lwIP is entered only from here,
+ * from net/chan_tcp.c and net/ctl.c, always from the scheduler or a task of the host's, so it never
+ * runs twice at once.  Read next: net/vswitch.c, net/chan_tcp.c.
  */
 #include "net/netif.h"
 
 #include "lib/fmt.h"
 #include "lib/log.h"
+#include "lib/task.h"
 #include "lib/time.h"
 #include "net/lwip_port/lwip.h"
 
@@ -19,8 +22,14 @@
 #define MAC_GROUP_BIT      1            /* in the first byte: broadcast or multicast */
 #define DHCP_SILENCE_S     10           /* then we say that nobody has answered      */
 
+/* Frames that wait for the scheduler: a ring, for some turns' worth of a card (NIC_POLL_BUDGET). */
+#define INPUT_MAX          256
+struct input { struct pbuf *frame[INPUT_MAX]; unsigned first, n; };
+_Static_assert(INPUT_MAX <= PBUF_POOL_SIZE / 2, "who floods one port leaves buffers to others");
+
 struct port {
 	struct netif    netif;
+	struct input    input;
 	struct vswitch *sw;
 	unsigned        number;
 	bool            had_address;    /* so that a new address is announced once */
@@ -54,14 +63,38 @@ static bool netif_deliver(void *to, const struct frame *f)
 	if (f->part[0].len >= MAC_LEN && !for_us(p, f->part[0].data))
 		return true;
 
-	struct pbuf *b = pbuf_alloc(PBUF_RAW, f->len, PBUF_POOL);
+	struct pbuf *b = p->input.n < INPUT_MAX ? pbuf_alloc(PBUF_RAW, f->len, PBUF_POOL) : NULL;
 	if (!b)
 		return false;
 	ASSERT(b->len == f->len);
 	frame_copy(b->payload, f);
-	if (!for_us(p, b->payload) || p->netif.input(b, &p->netif) != ERR_OK)
-		pbuf_free(b);
+	p->input.frame[(p->input.first + p->input.n++) % INPUT_MAX] = b;
+	sched_poke();
 	return true;
+}
+
+/* No more than waited at the beginning: what comes meanwhile has its turn later. */
+static void take_input(struct port *p)
+{
+	for (unsigned n = p->input.n; n > 0; n--) {
+		struct pbuf *b = p->input.frame[p->input.first];
+
+		p->input.first = (p->input.first + 1) % INPUT_MAX;
+		p->input.n--;
+		if (!for_us(p, b->payload) || p->netif.input(b, &p->netif) != ERR_OK)
+			pbuf_free(b);
+	}
+}
+
+uint64_t netif_drain(uint64_t now_ns)
+{
+	bool more = false;
+
+	for (struct port *p = ports; p < ports + nports; p++) {
+		take_input(p);
+		more |= p->input.n > 0;
+	}
+	return more ? now_ns : NEVER_NS;
 }
 
 /* The chain as a frame; false: more pieces than a frame can have. */
@@ -232,11 +265,11 @@ static uint64_t complain(struct port *p, uint64_t now_ns)
 
 uint64_t netif_poll(uint64_t now_ns)
 {
-	uint64_t next_ns;
+	uint64_t next_ns = netif_drain(now_ns);
 
 	sys_check_timeouts();
 	PBUF_CHECK_FREE_OOSEQ();
-	next_ns = now_ns + sys_timeouts_sleeptime() * NS_PER_MS;
+	next_ns = MIN(next_ns, now_ns + sys_timeouts_sleeptime() * NS_PER_MS);
 	for (unsigned i = 0; i < nports; i++)
 		next_ns = MIN(next_ns, complain(&ports[i], now_ns));
 	return next_ns;

@@ -20,7 +20,11 @@ enum err netif_start(const char *node_name);
 /* A host port on `s` with this address.  The host's MAC is the uplink's own. */
 enum err netif_attach(struct vswitch *s, const uint8_t mac[MAC_LEN], const struct netif_config *c);
 
-/* lwIP's timers: for sched_add_poll(). */
+/*
+ * Frames that wait for lwIP, and its timers as well: for sched_add_poll().  Drained once before the
+ * cards are polled, so that guests who flood the host's port do not keep frames from the wire out.
+ */
+uint64_t netif_drain(uint64_t now_ns);
 uint64_t netif_poll(uint64_t now_ns);
 
 /* Addresses of interface i as text, IPv4 first; false: no such interface. */

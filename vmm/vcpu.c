@@ -511,7 +511,7 @@ static void tell_deaf(struct vcpu *v)
 	         v->vm->config.name, v->id);
 }
 
-/* What is due may send a frame with a request to start or delete this very VM: not from within. */
+/* What is due may reset this very VM: that waits until nobody is inside. */
 static void halt(struct vcpu *v)
 {
 	v->vm->inside++;
