@@ -26,7 +26,11 @@
 #define KEEP_IDLE_MS      60000u                /* generous: an emulated clock races     */
 #define KEEP_INTERVAL_MS  75000u
 #define KEEP_COUNT        9u
+#define TCP_POLL_NS       (500 * NS_PER_MS)     /* lwIP's unit for tcp_poll()            */
+#define LINGER_NS         (60 * NS_PER_S)       /* for a peer to hear our last words     */
 #define LISTENERS_MAX     4
+
+_Static_assert(LINGER_NS / TCP_POLL_NS <= UINT8_MAX, "tcp_poll() takes 8 bits");
 
 _Static_assert(WRITE_MAX <= UINT16_MAX, "tcp_write() takes 16 bits");
 _Static_assert(SEND_RESUME >= WRITE_MAX, "a woken sender has room for a whole write");
@@ -173,10 +177,30 @@ static struct tcp_pcb *detach(struct tcp_chan *c)
 	return pcb;
 }
 
+/* A connection that has lost its channel: what the peer still says is taken and thrown away. */
+static err_t on_late_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
+{
+	(void)arg;
+	(void)err;
+	if (p) {
+		tcp_recved(pcb, p->tot_len);
+		pbuf_free(p);
+	}
+	return ERR_OK;
+}
+
+static err_t on_late_poll(void *arg, struct tcp_pcb *pcb)
+{
+	(void)arg;
+	tcp_abort(pcb);
+	return ERR_ABRT;
+}
+
 /*
  * Ends the sending direction after everything that was accepted: lwIP goes on to deliver it, with
- * retransmissions, when the channel is long gone.  What the peer sent and nobody took is
- * acknowledged first, because lwIP would otherwise reset the connection and our last bytes with it.
+ * retransmissions, when the channel is gone.  Only that direction: a connection that is closed as a
+ * whole answers whatever still comes, or waits in lwIP because we did not take it, with a reset,
+ * which takes our last bytes with it.  It ends when the peer says no more, or after LINGER_NS.
  */
 static void chan_tcp_close(struct chan *chan)
 {
@@ -189,7 +213,10 @@ static void chan_tcp_close(struct chan *chan)
 	if (!pcb)
 		return;
 	rxq_opened(pcb, untaken);
-	if (tcp_close(pcb) != ERR_OK)
+	tcp_setprio(pcb, TCP_PRIO_MIN);
+	tcp_recv(pcb, on_late_recv);
+	tcp_poll(pcb, on_late_poll, LINGER_NS / TCP_POLL_NS);
+	if (tcp_shutdown(pcb, 0, 1) != ERR_OK)
 		tcp_abort(pcb);
 }
 

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/host/test_chan_tcp.c - channels on the real lwIP: how a connection ends when the peer has
+ * said more than anybody took.
+ *
+ * Both ends live in one lwIP with an interface that leads back to itself.  The far end is lwIP's
+ * raw API and looks at what arrives.
+ */
+#include "tests/host/support.h"
+
+#include <string.h>
+
+#include "lib/config.h"
+#include "lib/task.h"
+#include "lib/time.h"
+#include "net/chan_tcp.h"
+#include "net/lwip_port/lwip.h"
+#include "net/rxq.h"
+
+#define PORT            7700
+#define TCP_FLAGS_AT    13              /* RFC 9293, "Header Format" */
+#define TCP_FLAG_RST    4
+
+/* --- A wire from and to ourselves ------------------------------------------------------------ */
+
+static struct netif wire;
+static struct pbuf *on_wire[4096];
+static unsigned first, last, resets;
+
+static err_t send_packet(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
+{
+	(void)n;
+	(void)to;
+	const uint8_t *ip = p->payload, *tcp = ip + (ip[0] & 0xf) * 4;
+
+	resets += (tcp[TCP_FLAGS_AT] & TCP_FLAG_RST) != 0;
+	on_wire[last++ % COUNT(on_wire)] = pbuf_clone(PBUF_RAW, PBUF_POOL, p);
+	return ERR_OK;
+}
+
+static err_t wire_up(struct netif *n)
+{
+	n->name[0] = 'w';
+	n->mtu = 1500;
+	n->output = send_packet;
+	n->flags = NETIF_FLAG_LINK_UP;
+	return ERR_OK;
+}
+
+/* Everything arrives, until nobody has anything to say. */
+static void deliver(void)
+{
+	while (first != last) {
+		struct pbuf *p = on_wire[first++ % COUNT(on_wire)];
+
+		if (p && wire.input(p, &wire) != ERR_OK)
+			pbuf_free(p);
+	}
+}
+
+static void pass(uint64_t ns)
+{
+	for (uint64_t end = support_now_ns + ns; support_now_ns < end;) {
+		support_now_ns += 50 * NS_PER_MS;
+		sys_check_timeouts();
+		deliver();
+	}
+}
+
+/* --- Tasks: only what a channel needs -------------------------------------------------------- */
+
+static struct chan *served;
+
+enum err task_create(const char *name, void (*run)(void *), void *arg)
+{
+	(void)name;
+	run(arg);
+	return OK;
+}
+
+static void serve(void *chan) { served = chan; }
+
+void event_signal(struct event *e) { e->set = true; }
+
+bool event_wait(struct event *e, uint64_t deadline_ns)
+{
+	while (!e->set && support_now_ns < deadline_ns)
+		pass(50 * NS_PER_MS);
+	bool was_set = e->set;
+	e->set = false;
+	return was_set;
+}
+
+/* --- The far end ----------------------------------------------------------------------------- */
+
+struct far { struct tcp_pcb *pcb; char heard[256]; size_t len; bool closed, broken; };
+static struct far far;
+
+static err_t far_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
+{
+	(void)arg;
+	(void)err;
+	if (!p) {
+		far.closed = true;
+		return ERR_OK;
+	}
+	far.len += pbuf_copy_partial(p, far.heard + far.len,
+	                             (u16_t)MIN(p->tot_len, sizeof(far.heard) - far.len), 0);
+	tcp_recved(pcb, p->tot_len);
+	pbuf_free(p);
+	return ERR_OK;
+}
+
+static void far_err(void *arg, err_t err)
+{
+	(void)arg;
+	(void)err;
+	far.pcb = NULL;
+	far.broken = true;
+}
+
+static void connect_far(void)
+{
+	memset(&far, 0, sizeof(far));
+	served = NULL;
+	resets = 0;
+	far.pcb = tcp_new();
+	tcp_recv(far.pcb, far_recv);
+	tcp_err(far.pcb, far_err);
+	assert_int_equal(tcp_connect(far.pcb, netif_ip_addr4(&wire), PORT, NULL), ERR_OK);
+	pass(100 * NS_PER_MS);
+	assert_non_null(served);
+}
+
+static void far_says(unsigned n, size_t len)
+{
+	static uint8_t bytes[TCP_MSS];
+
+	tcp_nagle_disable(far.pcb);
+	for (unsigned i = 0; i < n && far.pcb; i++) {
+		if (tcp_write(far.pcb, bytes, (u16_t)len, TCP_WRITE_FLAG_COPY) != ERR_OK)
+			break;
+		tcp_output(far.pcb);
+		deliver();
+	}
+}
+
+static int setup(void **state)
+{
+	ip4_addr_t own, mask, none;
+
+	(void)state;
+	support_now_ns = NS_PER_S;
+	lwip_init();
+	IP4_ADDR(&own, 10, 77, 0, 11);
+	IP4_ADDR(&mask, 255, 255, 255, 0);
+	IP4_ADDR(&none, 0, 0, 0, 0);
+	netif_add(&wire, &own, &mask, &none, NULL, wire_up, ip_input);
+	netif_set_default(&wire);
+	netif_set_up(&wire);
+	return chan_tcp_listen(PORT, 2, serve) == OK ? 0 : -1;
+}
+
+/* --- Ends ------------------------------------------------------------------------------------ */
+
+static void last_words(void)
+{
+	static const char text[] = "refused: no room";
+
+	assert_int_equal(served->ops->send(served, text, sizeof(text), NEVER_NS), OK);
+	served->ops->close(served);
+}
+
+static void heard_everything_and_no_reset(void)
+{
+	assert_false(far.broken);
+	assert_int_equal(resets, 0);
+	assert_string_equal(far.heard, "refused: no room");
+	assert_true(far.closed);
+}
+
+/* Many crumbs: the queue of the channel is full, and lwIP holds what we did not take. */
+static void close_with_data_that_lwip_holds(void **state)
+{
+	(void)state;
+	connect_far();
+	far_says(RXQ_PBUFS_MAX + 20, 1);
+	last_words();
+	pass(10 * NS_PER_S);                    /* lwIP sends again what was not taken at once */
+	heard_everything_and_no_reset();
+	tcp_close(far.pcb);
+	pass(NS_PER_S);
+	assert_int_equal(resets, 0);
+}
+
+/* The peer is still talking when we hang up: what comes later is not answered with a reset. */
+static void close_while_the_peer_goes_on_talking(void **state)
+{
+	(void)state;
+	connect_far();
+	far_says(3, TCP_MSS);
+	last_words();
+	far_says(200, TCP_MSS);
+	pass(2 * NS_PER_S);
+	heard_everything_and_no_reset();
+	far_says(10, TCP_MSS);
+	pass(NS_PER_S);
+	assert_int_equal(resets, 0);
+	tcp_close(far.pcb);
+	pass(NS_PER_S);
+}
+
+static void close_after_the_peer_did(void **state)
+{
+	(void)state;
+	connect_far();
+	far_says(RXQ_PBUFS_MAX + 20, 1);
+	tcp_shutdown(far.pcb, 0, 1);
+	deliver();
+	last_words();
+	pass(3 * NS_PER_S);
+	heard_everything_and_no_reset();
+}
+
+/* A peer that never hangs up does not keep the connection for ever. */
+static void a_peer_that_never_hangs_up_is_cut_off(void **state)
+{
+	(void)state;
+	connect_far();
+	last_words();
+	pass(30 * NS_PER_S);
+	heard_everything_and_no_reset();
+	pass(60 * NS_PER_S);
+	assert_true(far.broken);
+	assert_int_equal(resets, 1);
+}
+
+static void hanging_up_ends_both_directions_at_once(void **state)
+{
+	uint8_t byte;
+
+	(void)state;
+	connect_far();
+	far_says(1, 3);
+	served->ops->hang_up(served);
+	assert_int_equal(served->ops->recv(served, &byte, 1, NEVER_NS), OK);    /* what was there */
+	assert_int_equal(served->ops->send(served, "x", 1, NEVER_NS), ERR_LINK_LOST);
+	uint8_t rest[3];
+	assert_int_equal(served->ops->recv(served, rest, 3, NEVER_NS), ERR_LINK_LOST);
+	served->ops->close(served);
+	pass(NS_PER_S);
+	assert_true(far.broken);
+}
+
+/* The port has two places; the third comer has to go, and the others are not disturbed. */
+static void a_port_takes_no_more_than_its_share(void **state)
+{
+	struct chan *one, *two;
+
+	(void)state;
+	connect_far();
+	one = served;
+	connect_far();
+	two = served;
+	memset(&far, 0, sizeof(far));
+	served = NULL;
+	far.pcb = tcp_new();
+	tcp_err(far.pcb, far_err);
+	tcp_connect(far.pcb, netif_ip_addr4(&wire), PORT, NULL);
+	pass(NS_PER_S);
+	assert_null(served);
+	assert_true(far.broken);
+	one->ops->close(one);
+	two->ops->close(two);
+	connect_far();                          /* a place is free again */
+	served->ops->close(served);
+	pass(70 * NS_PER_S);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(close_with_data_that_lwip_holds),
+		cmocka_unit_test(close_while_the_peer_goes_on_talking),
+		cmocka_unit_test(close_after_the_peer_did),
+		cmocka_unit_test(a_peer_that_never_hangs_up_is_cut_off),
+		cmocka_unit_test(hanging_up_ends_both_directions_at_once),
+		cmocka_unit_test(a_port_takes_no_more_than_its_share),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
