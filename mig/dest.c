@@ -128,8 +128,6 @@ static enum err take_pages(struct mig *m, struct wire_in *body)
 	return OK;
 }
 
-#define PAGES_PER_STEP (TASK_STEP_BYTES / PAGE_SIZE)
-
 static enum err take_zeroes(struct mig *m, struct wire_in *body)
 {
 	enum err e = wire_take_zeroes(body, m->vm->mem.ram_pages, m->zeroes);
@@ -282,8 +280,7 @@ static enum err stage(struct mig *m, bool *verify)
 		e = send_ack(m);
 		if (e != OK)
 			return e;
-		if (task_should_yield())
-			task_yield();
+		task_breathe();
 	}
 }
 

@@ -16,6 +16,9 @@
 #include "mig/state.h"
 #include "mig/stream.h"
 
+/* Long work on pages lets others run after so many. */
+#define PAGES_PER_STEP (TASK_STEP_BYTES / PAGE_SIZE)
+
 /* What the operator said about a migration in doubt. */
 enum mig_word { WORD_NONE, WORD_OURS, WORD_THEIRS };
 

@@ -206,8 +206,6 @@ enum err mig_list_sections(struct mig *m)
 	return OK;
 }
 
-#define HASH_BREATH 256                          /* pages hashed in one go */
-
 void mig_hash_ram(struct mig *m)
 {
 	struct ramhash h;
@@ -215,8 +213,8 @@ void mig_hash_ram(struct mig *m)
 	ramhash_begin(&h);
 	for (uint64_t i = 0; i < m->vm->mem.ram_pages; i++) {
 		ramhash_page(&h, i, mem_page(&m->vm->mem, i));
-		if (i % HASH_BREATH == HASH_BREATH - 1)
-			task_yield();
+		if (i % PAGES_PER_STEP == PAGES_PER_STEP - 1)
+			task_breathe();
 	}
 	ramhash_end(&h, m->st.ram_hash);
 	m->st.ram_hash_valid = true;

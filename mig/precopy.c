@@ -5,7 +5,7 @@
  * Round 0 sends all RAM.  Every later round sends what was written during the one before.  After
  * each round we predict how long the guest would stand still if it were stopped now:
  *
- *     (pages left + device state) / bandwidth + two round trips + fixed cost
+ *     (bytes of the pages left + device state) / bandwidth + two round trips + fixed cost
  *
  * and stop it as soon as that is under the target.  A round ends when the peer has put all of it in
  * its place and said so (ACK), so at the stop no queue stands between us and the peer.  The next
@@ -26,7 +26,7 @@
 #define FIXED_WEIGHT     4                       /* a new measurement counts for one fourth       */
 #define SAMPLE_NS        (100 * NS_PER_MS)       /* bandwidth within a round: one sample in    */
 #define SAMPLE_BYTES     (64 * KIB)              /* shorter rounds say more about round trips */
-#define PAGE_COST        (PAGE_SIZE + 16)        /* bytes on the wire, with head and header   */
+#define SAMPLE_PAGES     256                     /* looked at to know what those left cost   */
 #define STUCK_ROUNDS     2                       /* in a row, before the guest is throttled   */
 #define THROTTLE_NS      NS_PER_S                /* to see what one step did before the next  */
 
@@ -92,19 +92,38 @@ static uint64_t fixed_ns(const struct mig *m)
 	       (mig_node->fixed_ns ? mig_node->fixed_ns : FIXED_FIRST_NS);
 }
 
-/* What a page costs on the wire: those that are left are mostly those that were just sent. */
-static uint64_t page_cost(const struct mig *m)
+/* A page of zeros is part of a run. */
+static uint64_t page_cost(uint64_t mask)
 {
-	const struct mig_round *last = &m->st.round[m->st.nrounds - 1];
+	return mask ? WIRE_PAGE_HEAD + bitmap_weight(&mask, 64) * WIRE_BLOCK +
+			      WIRE_HEADER_LEN / WIRE_PAGES_MAX :
+		      sizeof(struct wire_run);
+}
 
-	return m->st.nrounds > 1 && last->pages ? MIN(last->bytes / last->pages, PAGE_COST) :
-						  PAGE_COST;
+/*
+ * What the pages left cost on the wire.  How much of a page is zeros differs from guest to guest,
+ * and pages that are written all the time are not like the rest: so we look at some of them.
+ */
+static uint64_t cost_left(const struct mig *m)
+{
+	uint64_t n = m->vm->mem.ram_pages, looked = 0, bytes = 0, at = 0;
+
+	/* One behind each of so many places, evenly spread. */
+	for (unsigned k = 0; k < SAMPLE_PAGES; k++) {
+		at = bitmap_next(m->todo, n, MAX(at, n * k / SAMPLE_PAGES));
+		if (at == n)
+			break;
+		bytes += page_cost(wire_page_mask(mem_page(&m->vm->mem, at)));
+		looked++;
+		at++;
+	}
+	return looked ? bytes * m->st.pages_left / looked : 0;
 }
 
 /* How long the guest would stand still if it were stopped now. */
 static uint64_t predict_ns(const struct mig *m)
 {
-	return link_transfer_ns(&m->link, m->st.pages_left * page_cost(m)) + fixed_ns(m);
+	return link_transfer_ns(&m->link, cost_left(m)) + fixed_ns(m);
 }
 
 void precopy_learn(struct mig *m)
@@ -177,7 +196,7 @@ static enum err breathe(struct mig *m)
 	return source_check(m);
 }
 
-#define ZEROES_BREATH 4096                       /* zero pages looked at in one go */
+#define ZEROES_BREATH 4096                       /* zero pages between two looks at the peer */
 
 static enum err send_todo(struct mig *m)
 {
@@ -192,7 +211,9 @@ static enum err send_todo(struct mig *m)
 		uint64_t mask = wire_page_mask(mem_page(&m->vm->mem, i));
 		if (!mask) {
 			e = add_zero(m, (uint32_t)i);
-			if (e == OK && ++looked % ZEROES_BREATH == 0)
+			if (++looked % PAGES_PER_STEP == 0 && !m->stopped)
+				task_breathe();
+			if (e == OK && looked % ZEROES_BREATH == 0)
 				e = breathe(m);
 			continue;
 		}

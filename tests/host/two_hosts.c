@@ -135,13 +135,20 @@ static struct vm *the_runner(void)
 	return is_running(a) ? a : is_running(b) ? b : NULL;
 }
 
-/* The whole page follows from its value: zero, or this word and a byte of it everywhere else. */
+/*
+ * The whole page follows from its value: zero, or this word and a byte of it everywhere else; in a
+ * sparse one only up to SPARSE_BYTES.
+ */
+#define SPARSE       BIT(63)
+#define SPARSE_BYTES 256
+
 static void write_page(struct vm *vm, uint64_t index, uint64_t value)
 {
 	uint64_t run, *page = mem_poke(&vm->mem, mem_gpa(&vm->mem, index), PAGE_SIZE, &run);
 
 	truth.value[index] = value;
-	memset(page, value ? (int)(value | 1) : 0, PAGE_SIZE);
+	memset(page, 0, PAGE_SIZE);
+	memset(page, value ? (int)(value | 1) : 0, value & SPARSE ? SPARSE_BYTES : PAGE_SIZE);
 	page[0] = value;
 }
 
@@ -153,7 +160,8 @@ static void guest_writes(struct vm *vm)
 		uint64_t index = (uint64_t)rand() % truth.pages_written;
 
 		/* Sometimes a page becomes zero. */
-		write_page(vm, index, rand() % 8 ? (uint64_t)rand() | 1 : 0);
+		uint64_t value = (uint64_t)rand() | 1 | (truth.sparse ? SPARSE : 0);
+		write_page(vm, index, rand() % 8 ? value : 0);
 	}
 	truth.device = ((struct toy_vm *)vm)->toy[1].count += 3;
 }
@@ -456,10 +464,11 @@ void two_hosts_begin(void)
 
 static bool page_is(const uint8_t *page, uint64_t value)
 {
-	uint8_t rest = value ? (uint8_t)(value | 1) : 0;
+	uint8_t near = value ? (uint8_t)(value | 1) : 0, far = value & SPARSE ? 0 : near;
 
-	return *(const uint64_t *)page == value && page[8] == rest && page[PAGE_SIZE / 2] == rest &&
-	       page[PAGE_SIZE - 1] == rest;
+	return *(const uint64_t *)page == value && page[8] == near &&
+	       page[SPARSE_BYTES - 1] == near && page[PAGE_SIZE / 2] == far &&
+	       page[PAGE_SIZE - 1] == far;
 }
 
 struct host *two_hosts_owner(void)

@@ -32,6 +32,7 @@ struct guest_truth {
 	bool     no_way;                        /* the peer cannot be reached at all        */
 	unsigned queries;                       /* connects of a source in doubt ...        */
 	unsigned unreachable;                   /* ... the first of which fail              */
+	bool     sparse;                        /* it writes pages that are mostly zeros    */
 	bool     any_clock;                     /* the guest's clock need not be right      */
 	bool     bend_ghost;                    /* change a page of the ghost before READY  */
 	bool     check_fails;                   /* the destination's section refuses        */
