@@ -20,26 +20,15 @@ static volatile uint16_t *used16(const struct virtq *q, unsigned at)
 	return (volatile uint16_t *)(q->used + at);
 }
 
-/* The event words are the last two bytes of each ring. */
-static volatile uint16_t *used_event(const struct virtq *q)
-{
-	return avail16(q, VIRTQ_ENTRIES + 2 * q->size);
-}
-
-static uint16_t avail_event(const struct virtq *q)
-{
-	return *used16(q, VIRTQ_ENTRIES + (unsigned)sizeof(struct virtq_used) * q->size);
-}
-
-void virtq_init(struct virtq *q, void *memory, uint16_t size, bool event_idx)
+void virtq_init(struct virtq *q, void *memory, uint16_t size)
 {
 	uint8_t *at = memory;
 	uint64_t avail_at = sizeof(struct virtq_desc) * size;
 	uint64_t used_at = ALIGN_UP(avail_at + VIRTQ_ENTRIES + 2 * size + 2, 4);
 
 	ASSERT(size && size <= VIRTQ_BUFFERS_MAX && !(size & (size - 1)));
-	*q = (struct virtq){ .size = size, .event_idx = event_idx,
-			     .desc = memory, .avail = at + avail_at, .used = at + used_at };
+	*q = (struct virtq){ .size = size, .desc = memory, .avail = at + avail_at,
+			     .used = at + used_at };
 }
 
 void virtq_buffer(struct virtq *q, unsigned i, uint64_t address, uint32_t len, uint16_t flags)
@@ -63,17 +52,13 @@ void virtq_give(struct virtq *q, unsigned i)
 
 bool virtq_publish(struct virtq *q)
 {
-	uint16_t fresh = (uint16_t)(q->next_avail - q->published);
-
-	if (!fresh)
+	if (q->published == q->next_avail)
 		return false;
 	__atomic_thread_fence(__ATOMIC_RELEASE);        /* descriptors and entries, then idx */
 	*avail16(q, VIRTQ_IDX) = q->next_avail;
 	q->published = q->next_avail;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);        /* idx, before we look what it wants */
-	if (!q->event_idx)
-		return !(*used16(q, VIRTQ_FLAGS) & VIRTQ_NO_NOTIFY);
-	return (uint16_t)(q->published - avail_event(q) - 1) < fresh;
+	return !(*used16(q, VIRTQ_FLAGS) & VIRTQ_NO_NOTIFY);
 }
 
 unsigned virtq_waiting(const struct virtq *q)
@@ -107,12 +92,7 @@ void virtq_untake(struct virtq *q, unsigned i)
 
 bool virtq_want_interrupts(struct virtq *q, bool wanted)
 {
-	if (!q->event_idx)
-		*avail16(q, VIRTQ_FLAGS) = wanted ? 0 : VIRTQ_NO_INTERRUPT;
-	else if (wanted)
-		*used_event(q) = q->next_used;
-	else    /* as far away as it gets */
-		*used_event(q) = (uint16_t)(q->next_used - 1);
+	*avail16(q, VIRTQ_FLAGS) = wanted ? 0 : VIRTQ_NO_INTERRUPT;
 	if (!wanted)
 		return false;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);        /* the wish, before we look once more */

@@ -3,7 +3,9 @@
  * drivers/virtq.h - a split virtqueue, seen from the driver (virtio 1.2, "Split Virtqueues").
  *
  * Buffer i is descriptor i, for ever: no chains.  The device may be anything, so what it gives back
- * is checked: only buffers that it has, each once.  Its counterpart is vmm/dev/vring.h.
+ * is checked: only buffers that it has, each once.  Notifications are suppressed by flags, not by
+ * event indices: a flag that is seen too late delays one notification, an index that is seen too
+ * late prevents all that follow.  Its counterpart is vmm/dev/vring.h.
  */
 #ifndef DRIVERS_VIRTQ_H
 #define DRIVERS_VIRTQ_H
@@ -19,7 +21,6 @@
 
 struct virtq {
 	uint16_t size;                  /* entries, a power of two                        */
-	bool     event_idx;             /* negotiated                                     */
 	volatile struct virtq_desc *desc;
 	volatile uint8_t *avail, *used;
 	uint16_t next_avail;            /* entries of the available ring written so far   */
@@ -30,7 +31,7 @@ struct virtq {
 };
 
 /* `memory`: VIRTQ_BYTES(size) bytes, zeroed, 16 byte aligned. */
-void virtq_init(struct virtq *q, void *memory, uint16_t size, bool event_idx);
+void virtq_init(struct virtq *q, void *memory, uint16_t size);
 
 /* Where buffer `i` is, as the device sees it; flags: VIRTQ_DESC_WRITE when it writes there. */
 void virtq_buffer(struct virtq *q, unsigned i, uint64_t address, uint32_t len, uint16_t flags);

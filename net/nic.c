@@ -96,7 +96,10 @@ static bool nic_poll_one(struct nic *nic, uint64_t now_ns)
 	if (!nic->work)
 		return false;
 	nic->work = false;
-	return nic->ops->rearm(nic);
+	if (!nic->ops->rearm(nic))
+		return false;
+	nic->work = true;               /* what came in meanwhile may not interrupt: rearm again */
+	return true;
 }
 
 uint64_t nic_poll_all(uint64_t now_ns)

@@ -36,20 +36,19 @@ static uint64_t guest_address(const volatile void *p)
 }
 
 /* Both sides of one queue; all of its buffers are the driver's, for the device to write. */
-static void fresh(uint16_t size, bool event_idx)
+static void fresh(uint16_t size)
 {
 	uint64_t run;
 
 	mem_fill(&mem, gpa(0), 0, RAM_BYTES);
 	memory = mem_poke(&mem, gpa(QUEUE_AT), VIRTQ_BYTES(VIRTQ_BUFFERS_MAX), &run);
 	assert_true(run >= VIRTQ_BYTES(VIRTQ_BUFFERS_MAX));
-	virtq_init(&q, memory, size, event_idx);
+	virtq_init(&q, memory, size);
 	for (unsigned i = 0; i < size; i++)
 		virtq_buffer(&q, i, BUFFERS_AT + i * BUFFER_LEN, BUFFER_LEN, VIRTQ_DESC_WRITE);
 	r = (struct vring){ .mem = &mem };
 	vring_reset(&r);
 	r.size = size;
-	r.event_idx = event_idx;
 	r.desc = guest_address(q.desc);
 	r.avail = guest_address(q.avail);
 	r.used = guest_address(q.used);
@@ -67,13 +66,13 @@ static struct virtq_used *used_entry(unsigned i)
 }
 
 /* "Split Virtqueues": buffers go round and round, in any order, past the wrap of both indices. */
-static void round_trips(uint16_t size, bool event_idx)
+static void round_trips(uint16_t size)
 {
 	static struct vring_chain c[2];
 	unsigned i;
 	uint32_t len;
 
-	fresh(size, event_idx);
+	fresh(size);
 	for (unsigned n = 0; n < 70000; n++) {
 		unsigned first = 2 * n % size, second = (2 * n + 1) % size;
 
@@ -103,30 +102,26 @@ TEST(virtq, buffers_go_round)
 	static const uint16_t sizes[] = { 1, 2, 64, 256 };
 
 	for (unsigned i = 0; i < COUNT(sizes); i++)
-		for (unsigned event_idx = 0; event_idx < 2; event_idx++)
-			round_trips(sizes[i], event_idx);
+		round_trips(sizes[i]);
 }
 
 TEST(virtq, notifies_when_asked)        /* "Available Buffer Notification Suppression" */
 {
 	static struct vring_chain c;
 
-	for (unsigned event_idx = 0; event_idx < 2; event_idx++) {
-		fresh(8, event_idx);
-		assert_false(virtq_publish(&q));                /* nothing new */
-		virtq_give(&q, 0);
-		assert_true(virtq_publish(&q));
-		assert_int_equal(vring_take(&r, &c), OK);
-		vring_want_kicks(&r, false);
-		virtq_give(&q, 1);
-		assert_false(virtq_publish(&q));
-		assert_true(vring_want_kicks(&r, true));        /* told that one came meanwhile */
-		assert_int_equal(vring_take(&r, &c), OK);
-		vring_want_kicks(&r, true);
-		virtq_give(&q, 2);
-		virtq_give(&q, 3);
-		assert_true(virtq_publish(&q));
-	}
+	fresh(8);
+	assert_false(virtq_publish(&q));                /* nothing new */
+	virtq_give(&q, 0);
+	assert_true(virtq_publish(&q));
+	assert_int_equal(vring_take(&r, &c), OK);
+	vring_want_kicks(&r, false);
+	virtq_give(&q, 1);
+	assert_false(virtq_publish(&q));
+	assert_true(vring_want_kicks(&r, true));        /* told that one came meanwhile */
+	assert_int_equal(vring_take(&r, &c), OK);
+	virtq_give(&q, 2);
+	virtq_give(&q, 3);
+	assert_true(virtq_publish(&q));
 }
 
 TEST(virtq, interrupts_when_asked)      /* "Used Buffer Notification Suppression" */
@@ -135,22 +130,20 @@ TEST(virtq, interrupts_when_asked)      /* "Used Buffer Notification Suppression
 	unsigned i;
 	uint32_t len;
 
-	for (unsigned event_idx = 0; event_idx < 2; event_idx++) {
-		fresh(8, event_idx);
-		for (unsigned k = 0; k < 8; k++)
-			virtq_give(&q, k);
-		virtq_publish(&q);
-		assert_false(virtq_want_interrupts(&q, false));
-		vring_take(&r, &c);
-		vring_give(&r, &c, 1);
-		assert_false(vring_should_interrupt(&r));
-		assert_true(virtq_want_interrupts(&q, true));   /* one is there already */
-		assert_true(virtq_take(&q, &i, &len));
-		assert_false(virtq_want_interrupts(&q, true));
-		vring_take(&r, &c);
-		vring_give(&r, &c, 1);
-		assert_true(vring_should_interrupt(&r));
-	}
+	fresh(8);
+	for (unsigned k = 0; k < 8; k++)
+		virtq_give(&q, k);
+	virtq_publish(&q);
+	assert_false(virtq_want_interrupts(&q, false));
+	vring_take(&r, &c);
+	vring_give(&r, &c, 1);
+	assert_false(vring_should_interrupt(&r));
+	assert_true(virtq_want_interrupts(&q, true));   /* one is there already */
+	assert_true(virtq_take(&q, &i, &len));
+	assert_false(virtq_want_interrupts(&q, true));
+	vring_take(&r, &c);
+	vring_give(&r, &c, 1);
+	assert_true(vring_should_interrupt(&r));
 }
 
 /* Every lie about a used buffer is noticed before anything is done with it. */
@@ -164,7 +157,7 @@ TEST(virtq, a_device_that_lies)         /* "The Virtqueue Used Ring" */
 	uint32_t len;
 
 	for (unsigned k = 0; k < COUNT(lies); k++) {
-		fresh(8, false);
+		fresh(8);
 		virtq_give(&q, 1);
 		virtq_publish(&q);
 		*used_entry(0) = (struct virtq_used){ lies[k].id, 1 };
@@ -173,7 +166,7 @@ TEST(virtq, a_device_that_lies)         /* "The Virtqueue Used Ring" */
 		assert_false(virtq_take(&q, &i, &len));
 		assert_int_equal(q.nout, 1);
 	}
-	fresh(8, false);
+	fresh(8);
 	virtq_give(&q, 1);
 	virtq_publish(&q);
 	*used_entry(0) = *used_entry(1) = (struct virtq_used){ 1, 1 };
@@ -188,7 +181,7 @@ TEST(virtq, untake_takes_again)
 	unsigned i;
 	uint32_t len;
 
-	fresh(4, true);
+	fresh(4);
 	virtq_give(&q, 2);
 	virtq_publish(&q);
 	vring_take(&r, &c);
