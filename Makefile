@@ -16,6 +16,7 @@ boot-objs += boot/vendor.o boot/novirt.o boot/selftest.o         # what this mac
 boot-objs += boot/crashtest.o                                   # breaking it on purpose
 boot-objs += boot/virttest.o boot/virttest_guest.o              # the vendor's door by itself,
 boot-objs += boot/virttest_defences.o boot/virttest_task.o      # with all sets of defences
+boot-objs += boot/nicwire.o boot/nictest.o                       # what every NIC must do
 boot-objs += boot/bench_net.o                                   # frames against TCP
 boot-objs += boot/shutdown.o                                    # off, on request
 boot-objs += boot/wire.o boot/vmdef.o                           # modules meet; VM definitions
@@ -241,7 +242,7 @@ $(BUILD)/host/test_fuzz_%: $(BUILD)/host/obj/tests/fuzz/test_fuzz_%.o $(host-arc
 
 include tests/guest/guests.mk            # micro-guests for tests: build/guest/*.elf
 
-.PHONY: iso usb pxe setup linux gwctl demo check check-firmware check-guests bench soak
+.PHONY: iso usb pxe setup linux gwctl demo check check-firmware check-guests check-nics bench soak
 setup:                                   ## install what is needed, on Debian 12
 	$(V)tools/setup
 
@@ -288,6 +289,10 @@ check-firmware: setup                    ## booting by CD, disk, USB, network; B
 check-guests: setup                      ## long tests: Linux with two CPUs moves, a DHCP lease ends
 	$(V)$(MAKE) --no-print-directory all gwctl linux guests
 	$(V)tools/check --build $(BUILD) long
+
+check-nics: setup                        ## long test: a million frames each way for each NIC
+	$(V)$(MAKE) --no-print-directory all
+	$(V)tools/check --build $(BUILD) nics
 
 soak: setup                              ## 50 moves back and forth, each page checked: minutes
 	$(V)$(MAKE) --no-print-directory all guests

@@ -22,6 +22,7 @@
 #include "arch/x86_64/timer.h"
 #include "arch/x86_64/watchdog.h"
 #include "boot/bench_net.h"
+#include "boot/nictest.h"
 #include "drivers/nics.h"
 #include "drivers/pci.h"
 #include "drivers/rtc.h"
@@ -167,6 +168,7 @@ static const struct step {
 	{ "nics",        nics_init },           /* a card that fails is left out, with a line    */
 	{ "network",     wire_net },            /* switches, lwIP, control service, migration    */
 	{ "guests",      wire_vms },            /* those among the boot modules                  */
+	{ "nic test",    nictest_start },       /* only with test=nics-FRAMES: what cards must do */
 	{ "net bench",   bench_net_start },     /* only with test=net-NUMBER: frames against TCP */
 };
 

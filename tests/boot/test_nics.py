@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""Every NIC driver against one contract (net/nic.h), on QEMU: boot/nictest.c in two cards at once.
+
+Every length, each way and both, overrun, interrupts held back, the cable pulled and plugged in; on
+a bad wire also losses and frames that nobody sent.  QEMU offers no queue shorter than 256 entries:
+shorter ones are in tests/host/test_virtq.c.  `make check-nics` moves a million frames each way.
+"""
+
+import re
+
+import pytest
+
+import nicpair
+
+FRAMES = 5000
+pytestmark = pytest.mark.skipif(not nicpair.QEMU, reason="no qemu-system-x86_64")
+
+CARDS = {                               # name: (devices, words, how it interrupts)
+    "e1000": (["e1000"] * 2, "", "IRQ"),
+    "e1000e-msi": (["e1000e"] * 2, "", "MSI"),
+    "e1000e-line": (["e1000e"] * 2, "irq=line", "IRQ"),
+    "e1000e-poll": (["e1000e"] * 2, "irq=poll", "polled"),
+    "virtio-256-msix": (["virtio-net-pci,disable-legacy=on"] * 2, "", "MSI-X"),
+    "virtio-1024-line": (["virtio-net-pci,vectors=0,rx_queue_size=1024"] * 2, "", "IRQ"),
+    "virtio-plain": (["virtio-net-pci,mrg_rxbuf=off,rx_queue_size=512"] * 2, "", "MSI-X"),
+    "virtio-poll": (["virtio-net-pci"] * 2, "irq=poll", "polled"),
+}
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_card_keeps_the_contract(image, directory, name):
+    devices, words, interrupts = CARDS[name]
+    text = nicpair.run(image, directory, devices, f"nics-{FRAMES}-link", words=words)
+    assert nicpair.passed(text), text[-3000:]
+    assert len(re.findall(rf"nic[01]: .*, {interrupts}\b", text)) == 2, text
+
+
+@pytest.mark.parametrize("devices", [["e1000", "virtio-net-pci"], ["e1000e", "virtio-net-pci"]],
+                         ids=lambda devices: devices[0])
+def test_bad_wire_breaks_nothing(image, directory, devices):
+    text = nicpair.run(image, directory, devices, f"nics-{FRAMES}-lossy", bad=True)
+    assert nicpair.passed(text), text[-3000:]
+
+
+def test_old_interface_of_virtio_is_refused(image, directory):
+    text = nicpair.run(image, directory, ["virtio-net-pci,disable-modern=on"] * 2, "nics-1")
+    assert "has not the registers of virtio 1" in text and "godwit: stopped" in text
