@@ -273,7 +273,8 @@ static inline enum err decode(struct vcpu *v, const struct exit *x, const struct
 
 	if (x->fault.insn_n && insn_decode(x->fault.insn, x->fault.insn_n, mode, in) == OK)
 		return OK;
-	return insn_decode(bytes, pagewalk_code(&v->vm->mem, mode, v->rip, bytes), mode, in);
+	unsigned n = pagewalk_code(&v->vm->mem, mode, v->rip, &v->code, bytes);
+	return insn_decode(bytes, n, mode, in);
 }
 
 enum resume mmio_emulate(struct vcpu *v, const struct exit *x)

@@ -170,18 +170,68 @@ bool pagewalk_read(struct mem *m, const struct cpu_mode *mode, uint64_t linear, 
 	return true;
 }
 
+/* In the mode in which it was found, so with the rights that it needed. */
+static inline const uint8_t *recall(const struct pagewalk_memo *memo, const struct cpu_mode *mode,
+                                    uint64_t linear)
+{
+	if (memo->cr0 != mode->cr0 || memo->cr4 != mode->cr4 || memo->efer != mode->efer ||
+	    memo->cpl != mode->cpl)
+		return NULL;
+	return pagewalk_recall(memo, mode->cr3, linear);
+}
+
+/* After a walk that found the page: 4-level paging only, the others are not worth it. */
+static void remember(struct mem *m, const struct cpu_mode *mode, uint64_t linear,
+                     struct pagewalk_memo *memo)
+{
+	struct paging p = paging_of(mode);
+	uint64_t table = p.root, run;
+	unsigned n = 0;
+
+	memo->n = 0;
+	if (!(mode->cr0 & CR0_PG) || p.top != COUNT(memo->at) - 1)
+		return;
+	for (unsigned level = p.top; ; level--) {
+		unsigned shift = PAGE_SHIFT + p.bits * level;
+		uint64_t at = table + (linear >> shift & (BIT(p.bits) - 1)) * p.entry_size;
+
+		memo->at[n] = mem_peek(m, gpa(at), p.entry_size, &run);
+		if (!memo->at[n])
+			return;
+		uint64_t entry = memo->entry[n] = *memo->at[n];
+		n++;
+		if (level == 0 || (level <= p.large && (entry & PTE_LARGE))) {
+			uint64_t page = linear & (BIT(shift) - 1) & ~(PAGE_SIZE - 1);
+			memo->code = mem_peek(m, gpa(leaf_base(entry, shift, p.entry_size) | page),
+			                      PAGE_SIZE, &run);
+			break;
+		}
+		table = entry & p.address;
+	}
+	memo->cr0 = mode->cr0;
+	memo->cr3 = mode->cr3;
+	memo->cr4 = mode->cr4;
+	memo->efer = mode->efer;
+	memo->cpl = mode->cpl;
+	memo->page = linear >> PAGE_SHIFT;
+	memo->n = memo->code ? (uint8_t)n : 0;
+}
+
 /* Most instructions lie in one page, and are copied in one piece. */
 unsigned pagewalk_code(struct mem *m, const struct cpu_mode *mode, uint64_t rip,
-                       uint8_t bytes[INSN_LEN_MAX])
+                       struct pagewalk_memo *memo, uint8_t bytes[INSN_LEN_MAX])
 {
 	uint64_t linear = pagewalk_linear(mode, SEG_CS, rip, sizeof(rip)), fault = linear, run;
+	uint64_t offset = linear & (PAGE_SIZE - 1);
 	uint32_t error;
 	gpa_t at;
 
-	if ((linear & (PAGE_SIZE - 1)) <= PAGE_SIZE - INSN_LEN_MAX) {
-		const void *code = NULL;
-		if (pagewalk(m, mode, linear, WALK_FETCH, &at, &error))
+	if (offset <= PAGE_SIZE - INSN_LEN_MAX) {
+		const void *code = recall(memo, mode, linear);
+		if (!code && pagewalk(m, mode, linear, WALK_FETCH, &at, &error)) {
 			code = mem_peek(m, at, INSN_LEN_MAX, &run);
+			remember(m, mode, linear, memo);
+		}
 		if (code)
 			memcpy(bytes, code, INSN_LEN_MAX);
 		return code ? INSN_LEN_MAX : 0;

@@ -32,9 +32,33 @@ bool pagewalk_read(struct mem *m, const struct cpu_mode *mode, uint64_t linear, 
 bool pagewalk_write(struct mem *m, const struct cpu_mode *mode, uint64_t linear, const void *from,
                     uint64_t len, uint64_t *fault, uint32_t *error);
 
+/*
+ * The page where code was found last, and the entries by which: as long as each of them says the
+ * same in the same mode, a walk would end there again.  All zero: nothing is remembered.
+ */
+struct pagewalk_memo {
+	uint64_t cr0, cr3, cr4, efer, page;
+	uint8_t  cpl, n;                /* how many entries; 0: none                           */
+	const volatile uint64_t *at[4]; /* in the guest's memory, where all of them stay       */
+	uint64_t entry[4];
+	const uint8_t *code;
+};
+
+/* Where the code at `linear` is, in 4-level paging under this CR3; NULL: a walk would tell. */
+static inline const uint8_t *pagewalk_recall(const struct pagewalk_memo *memo, uint64_t cr3,
+                                             uint64_t linear)
+{
+	if (!memo->n || memo->page != linear >> PAGE_SHIFT || memo->cr3 != cr3)
+		return NULL;
+	for (unsigned i = 0; i < memo->n; i++)
+		if (*memo->at[i] != memo->entry[i])
+			return NULL;
+	return memo->code + (linear & (PAGE_SIZE - 1));
+}
+
 /* The bytes at CS:rip, up to a page that cannot be read; returns how many. */
 unsigned pagewalk_code(struct mem *m, const struct cpu_mode *mode, uint64_t rip,
-                       uint8_t bytes[INSN_LEN_MAX]);
+                       struct pagewalk_memo *memo, uint8_t bytes[INSN_LEN_MAX]);
 
 /* As if copying, without doing it. */
 bool pagewalk_check(struct mem *m, const struct cpu_mode *mode, uint64_t linear, uint64_t len,

@@ -12,6 +12,7 @@
 #include "lib/config.h"
 #include "lib/task.h"
 #include "vmm/dev/vlapic.h"
+#include "vmm/pagewalk.h"
 #include "vmm/virt.h"
 
 struct vm;
@@ -50,6 +51,7 @@ struct vcpu {
 	uint64_t      least_ns;         /* o  others do not end the slice before (host time)  */
 	uint64_t      slice_for_ns;     /* o  VM deadline for which slice_tsc was computed    */
 	struct event  wake;             /* a  something changed: look again                   */
+	struct pagewalk_memo code;      /* o  where the last decoded instruction was found    */
 	struct vlapic lapic;            /* o                                                  */
 	struct cpu_state state;         /* o  scratch for save, load and reset                */
 

@@ -243,6 +243,58 @@ static void segments_have_bases_except_in_64_bit_mode(void **state)
 	assert_int_equal(pagewalk_linear(&m, SEG_DS, 0x12345, 2), 0x3345);
 }
 
+static void put_code(uint64_t page, uint8_t byte)
+{
+	assert_int_equal(mem_write(&mem, gpa(page + (HIGH & (PAGE_SIZE - 1))), &byte, 1), OK);
+}
+
+/* The first byte of the code at HIGH. */
+static int code_at(const struct cpu_mode *mode, struct pagewalk_memo *memo)
+{
+	uint8_t bytes[INSN_LEN_MAX];
+
+	return pagewalk_code(&mem, mode, HIGH, memo, bytes) == INSN_LEN_MAX ? bytes[0] : -1;
+}
+
+/* Whatever the guest changes on the way to its code, what is remembered does not hide it. */
+static void remembered_code_is_never_old(void **state)
+{
+	static const uint64_t tables[] = { ROOT, 0x2000, 0x3000 };
+	static const unsigned index[] = { 273, 0, 0 };
+	struct pagewalk_memo memo = { 0 };
+	struct cpu_mode other = long_mode;
+
+	(void)state;
+	map_4k(RW);
+	put_code(0x5000, 0x11);
+	put_code(0x6000, 0x22);
+	assert_int_equal(code_at(&long_mode, &memo), 0x11);
+	assert_non_null(pagewalk_recall(&memo, long_mode.cr3, HIGH));
+	assert_null(pagewalk_recall(&memo, long_mode.cr3, HIGH + PAGE_SIZE));
+	put_code(0x5000, 0x33);                         /* the code itself */
+	assert_int_equal(code_at(&long_mode, &memo), 0x33);
+	put(0x4000, 0x123, 0x6000 | RW);                /* the page */
+	assert_null(pagewalk_recall(&memo, long_mode.cr3, HIGH));
+	assert_int_equal(code_at(&long_mode, &memo), 0x22);
+	for (unsigned i = 0; i < COUNT(tables); i++) {  /* any table above it */
+		uint64_t entry = get(tables[i], index[i]);
+		put(tables[i], index[i], 0);
+		assert_int_equal(code_at(&long_mode, &memo), -1);
+		put(tables[i], index[i], entry);
+		assert_int_equal(code_at(&long_mode, &memo), 0x22);
+	}
+	put(0x3000, 0, 0x200000 | RW | PTE_LARGE);      /* a large page instead of a table */
+	put_code(0x323000, 0x44);
+	assert_int_equal(code_at(&long_mode, &memo), 0x44);
+	assert_int_equal(code_at(&long_mode, &memo), 0x44);
+	other.cr3 = 0x9000;                             /* other tables, or other rights */
+	assert_int_equal(code_at(&other, &memo), -1);
+	assert_int_equal(code_at(&long_mode, &memo), 0x44);
+	other = long_mode;
+	other.cpl = 3;
+	assert_int_equal(code_at(&other, &memo), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +308,7 @@ int main(void)
 		cmocka_unit_test_setup(copies_cross_pages_or_fault_where_they_must, fresh),
 		cmocka_unit_test_setup(a_write_that_changes_its_own_tables_is_still_whole, fresh),
 		cmocka_unit_test_setup(segments_have_bases_except_in_64_bit_mode, fresh),
+		cmocka_unit_test_setup(remembered_code_is_never_old, fresh),
 	};
 	void *pool = aligned_alloc(FRAME_SIZE, 32 * MIB);
 

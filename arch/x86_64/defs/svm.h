@@ -49,6 +49,8 @@ struct vmcb_segment {
 #define VMCB_SEG_LOW            MASK(7, 0)      /* type, S, DPL, P: as in struct cpu_state    */
 #define VMCB_SEG_HIGH           MASK(11, 8)     /* AVL, L, D/B, G: there four bits higher     */
 #define VMCB_SEG_HIGH_SHIFT     4
+#define VMCB_SEG_L              BIT(9)
+#define VMCB_SEG_DB             BIT(10)
 
 struct vmcb {
 	/* control area */

@@ -21,8 +21,6 @@
 			return text;            \
 	} while (0)
 
-#define VMCB_SEG_L      (SEG_L >> VMCB_SEG_HIGH_SHIFT)
-#define VMCB_SEG_DB     (SEG_DB >> VMCB_SEG_HIGH_SHIFT)
 #define CR3_RESERVED    MASK(63, 52)
 
 /* A map of so many bytes lies within what this CPU can address. */

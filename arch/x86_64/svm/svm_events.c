@@ -169,7 +169,8 @@ void svm_events_stepped(const struct vcpu *v, struct svm *hw)
 
 void svm_events_before(const struct vcpu *v, struct svm *hw)
 {
-	set_vintr(hw);
+	if (hw->irq_given || hw->window || hw->vmcb->vintr != VINTR_MASKING)
+		set_vintr(hw);
 	if (hw->step)
 		begin_step(v, hw);
 }
