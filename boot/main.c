@@ -141,6 +141,12 @@ static enum err nics_init(void)
 	return OK;
 }
 
+static enum err watchdog_init(void)
+{
+	watchdog_start(&acpi_info, boot_options.watchdog_s);
+	return OK;
+}
+
 static const struct step {
 	const char *name;
 	enum err  (*run)(void);
@@ -170,6 +176,7 @@ static const struct step {
 	{ "guests",      wire_vms },            /* those among the boot modules                  */
 	{ "nic test",    nictest_start },       /* only with test=nics-FRAMES: what cards must do */
 	{ "net bench",   bench_net_start },     /* only with test=net-NUMBER: frames against TCP */
+	{ "watchdog",    watchdog_init },       /* last: from here on the scheduler has turns    */
 };
 
 uint64_t boot_ticks(void)
@@ -204,6 +211,5 @@ void boot_main(uint64_t mbinfo_address, uint64_t entry_tsc)
 	log_line("godwit: ready (boot %lu ticks)", ready_ticks);
 	uart_defer();
 	sched_add_poll(chores_poll);
-	watchdog_start(&acpi_info, boot_options.watchdog_s);
 	sched_run(arch_idle);
 }
