@@ -447,8 +447,11 @@ static bool is_decided_elsewhere(const struct wire_id *id)
 	return mig_find_incoming(id) || (k && k->verdict == VERDICT_RUN);
 }
 
-static enum err take_slot(struct mig **m)
+/* A guest that is still being made is no VM yet that the checks would find. */
+static enum err take_slot(const struct visitor *v, struct mig **m)
 {
+	if (mig_find_guest(v->stream.id.uuid))
+		return refuse(ERR_EXISTS, "this guest is on its way here already");
 	if (mig_count_incoming() == MIG_INCOMING_MAX)
 		return refuse(ERR_BUSY, "%d guests are on their way here already",
 			      MIG_INCOMING_MAX);
@@ -515,7 +518,7 @@ void dest_serve(struct visitor *v, struct wire_in *body)
 	enum err e = hello_take(body, &v->hello);
 	if (e == OK) {
 		replace_older(v);
-		e = take_slot(&m);
+		e = take_slot(v, &m);
 	}
 	if (e != OK) {
 		visit_turn_away(v, WIRE_REFUSED);
