@@ -142,6 +142,7 @@ static void check(struct nicwire *e, const struct test_frame *t, unsigned len)
 	if (number < e->expected || number >= nicwire_peer(e)->sent ||
 	    !is_frame(e, (const uint8_t *)t, len, number)) {
 		e->bad++;
+		e->bad_len = len;
 		return;
 	}
 	e->lost += number - e->expected;
@@ -249,8 +250,8 @@ bool nicwire_whole(const char *what, const struct nicwire *e, uint64_t want)
 
 	if (!e->bad && e->got + e->lost == want && lost_ok)
 		return true;
-	log_line("nics: %s: %s got %lu of %lu frames, %lu lost, %lu wrong", what, e->nic->name,
-		 e->got, want, e->lost, e->bad);
+	log_line("nics: %s: %s got %lu of %lu frames, %lu lost, %lu wrong (%u bytes)", what,
+		 e->nic->name, e->got, want, e->lost, e->bad, e->bad_len);
 	return false;
 }
 

@@ -21,6 +21,7 @@ struct nicwire {
 	uint64_t              sent;             /* frames so far; also the next's number  */
 	uint64_t              expected;         /* number of the next frame from the peer */
 	uint64_t              got, lost, bad;
+	unsigned              bad_len;          /* of the latest bad frame                */
 	uint64_t              rearms;
 	uint64_t              interrupts;       /* when the counts began                  */
 	bool                  hold;             /* interrupts stay off                    */
