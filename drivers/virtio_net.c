@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "arch/x86_64/insn.h"
 #include "drivers/nics.h"
 #include "drivers/virtio_pci.h"
 #include "lib/config.h"
@@ -17,6 +18,7 @@
 #include "lib/log.h"
 #include "lib/pages.h"
 #include "lib/task.h"
+#include "lib/time.h"
 #include "net/nic.h"
 
 #define MODEL_MODERN        PCI_ID(VIRTIO_PCI_VENDOR, VIRTIO_PCI_DEVICE_BASE + VIRTIO_TYPE_NET)
@@ -28,6 +30,7 @@
 #define SLOT_SIZE           2048
 #define HEADER_LEN          VIRTIO_NET_HEADER_LEN
 #define RX_RETURN_BATCH     16          /* slots given back to the device at once        */
+#define TX_WAIT_MAX_NS      (2 * NS_PER_MS)
 #define RESTARTS_MAX        16          /* a device that always breaks is left alone     */
 #define FEATURES_WANTED     (VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_MRG_RXBUF)
 #define CONFIG_STATUS       offsetof(struct virtio_net_config, status)
@@ -54,6 +57,7 @@ struct virtio_net {
 	struct virtq           rx, tx;
 	uint16_t               tx_free[TX_SLOTS_MAX];  /* slots that wait for a frame: a stack    */
 	unsigned               ntx_free;
+	bool                   tx_stuck;               /* waiting for a slot was in vain          */
 	unsigned               restarts;
 	bool                   live;                   /* DRIVER_OK, and nothing is broken        */
 	volatile bool          look;                   /* the configuration may have changed      */
@@ -100,12 +104,31 @@ static unsigned virtio_net_room(const struct nic *nic)
 	return c->live ? c->ntx_free : 0;
 }
 
+/*
+ * A free slot.  A ring may be shorter than a window of TCP, so when it is full we rather wait a
+ * little than lose a frame; not again while the device does not move at all.
+ */
+static bool have_slot(struct virtio_net *c)
+{
+	uint64_t end_ns = time_now_ns() + TX_WAIT_MAX_NS;
+
+	virtio_net_room(&c->nic);
+	while (c->live && c->ntx_free == 0 && !c->tx_stuck) {
+		insn_pause();
+		tx_reap(c);
+		c->tx_stuck = c->ntx_free == 0 && time_now_ns() > end_ns;
+	}
+	if (c->ntx_free > 0)
+		c->tx_stuck = false;
+	return c->live && c->ntx_free > 0;
+}
+
 static bool virtio_net_send(struct nic *nic, const struct frame *f)
 {
 	struct virtio_net *c = CONTAINER_OF(nic, struct virtio_net, nic);
 
 	ASSERT(f->len <= FRAME_LEN_MAX);
-	if (!nic->link || (c->ntx_free == 0 && virtio_net_room(nic) == 0)) {
+	if (!nic->link || (c->ntx_free == 0 && !have_slot(c))) {
 		nic->count.tx_full++;
 		return false;
 	}
