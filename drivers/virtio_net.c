@@ -289,7 +289,9 @@ static bool virtio_net_rearm(struct nic *nic)
 		c->look = true;
 		return virtq_waiting(&c->rx) > 0;
 	}
-	return virtq_want_interrupts(&c->rx, true) || c->look;
+	virtq_want_interrupts(&c->rx, true);
+	virtio_pci_status(&c->pci);             /* orders more than a barrier: see ring_again() */
+	return virtq_waiting(&c->rx) > 0 || c->look;
 }
 
 static void came(struct virtio_net *c)
