@@ -37,7 +37,7 @@
 	F(RDRAND,       1,          0, ECX, CPUID1_ECX_RDRAND,           MORE) \
 	F(hypervisor,   1,          0, ECX, CPUID1_ECX_HYPERVISOR,       OURS) \
 	F(FPU,          1,          0, EDX, CPUID1_EDX_FPU,              V1)   \
-	F(VME,          1,          0, EDX, CPUID1_EDX_VME,              V1)   \
+	F(VME,          1,          0, EDX, CPUID1_EDX_VME,              MORE) \
 	F(DE,           1,          0, EDX, CPUID1_EDX_DE,               V1)   \
 	F(PSE,          1,          0, EDX, CPUID1_EDX_PSE,              V1)   \
 	F(TSC,          1,          0, EDX, CPUID1_EDX_TSC,              V1)   \
