@@ -35,6 +35,7 @@ arch-objs += arch/x86_64/calibrate.o arch/x86_64/timer.o        # the clock
 arch-objs += arch/x86_64/reset.o arch/x86_64/watchdog.o         # off, again; stuck
 arch-objs += arch/x86_64/entropy.o                              # random numbers
 arch-objs += arch/x86_64/hazards.o                              # mistakes of CPUs
+arch-objs += arch/x86_64/smp.o arch/x86_64/ap.o                 # the other CPUs
 
 vmx-objs  := arch/x86_64/vmx/vmx_probe.o arch/x86_64/vmx/vmx.o  # what is there; the ops
 vmx-objs  += arch/x86_64/vmx/vmx_resolve.o                      # exits of VT-x's own
@@ -52,10 +53,11 @@ svm-objs  += arch/x86_64/svm/npt.o arch/x86_64/svm/svm_asid.o
 svm-objs  += arch/x86_64/svm/svm_state.o arch/x86_64/svm/svm_entry.o
 
 vmm-objs  := vmm/vm_config.o vmm/vm.o vmm/vm_parts.o            # life of a VM: create, run,
-vmm-objs  += vmm/vcpu.o vmm/exit.o                              # why it came back,
+vmm-objs  += vmm/vcpu.o vmm/vcpu_state.o vmm/exit.o             # why it came back,
 vmm-objs  += vmm/virt.o vmm/dump.o vmm/fault.o                  # why it stopped
 vmm-objs  += vmm/cpu_state.o                                    # what a CPU is
 vmm-objs  += vmm/mem.o vmm/stage2.o vmm/dirty.o                 # its memory; changed pages
+vmm-objs  += vmm/guest_mode.o                                   # which CPUs are inside
 vmm-objs  += vmm/io.o vmm/bus.o vmm/machine.o                   # its board,
 vmm-objs  += vmm/acpi_tables.o vmm/acpi_dsdt.o vmm/acpi_writer.o # its board
 vmm-objs  += vmm/cpu_baseline.o vmm/cpuid.o vmm/cpuid_compare.o   # the CPU it
@@ -88,7 +90,8 @@ drv-objs  += drivers/gbe.o drivers/e1000.o drivers/e1000e.o            # network
 drv-objs  += drivers/virtq.o drivers/virtio_pci.o drivers/virtio_net.o
 drv-objs  += drivers/nics.o
 lib-objs  := lib/string.o lib/fmt.o lib/log.o lib/err.o lib/bitmap.o
-lib-objs  += lib/crc32c.o lib/json.o lib/pages.o lib/task.o lib/random.o
+lib-objs  += lib/crc32c.o lib/json.o lib/pages.o lib/random.o
+lib-objs  += lib/cpu.o lib/task.o                               # CPUs and their lock; tasks
 
 objs := $(boot-objs) $(arch-objs) $(vmx-objs) $(svm-objs) $(vmm-objs) $(dev-objs)
 objs += $(net-objs) $(mig-objs) $(drv-objs) $(lib-objs)
@@ -169,11 +172,13 @@ host-sources := $(wildcard tests/host/test_*.c tests/fuzz/test_*.c)
 host-tests   := $(addprefix $(BUILD)/host/,$(notdir $(host-sources:.c=)))
 # Pure objects, linked into each test as needed from an archive.
 pure-objs    := lib/fmt.o lib/log.o lib/err.o lib/bitmap.o lib/crc32c.o lib/json.o lib/pages.o
+pure-objs    += lib/cpu.o vmm/guest_mode.o
 pure-objs    += vmm/bus.o vmm/clock.o vmm/kvmclock.o vmm/trace.o vmm/image.o vmm/memmap.o
 pure-objs    += vmm/cpu_baseline.o vmm/cpuid_compare.o vmm/vm_cpu.o
 pure-objs    += vmm/cpuid.o vmm/msr.o vmm/insn_decode.o vmm/mmio.o vmm/pagewalk.o vmm/io.o
 pure-objs    += vmm/vm_config.o vmm/vm.o vmm/vm_parts.o vmm/vcpu.o vmm/exit.o
 pure-objs    += vmm/virt.o vmm/dump.o
+pure-objs    += vmm/vcpu_state.o
 pure-objs    += vmm/load_linux.o vmm/load_multiboot.o vmm/fault.o
 pure-objs    += vmm/tss.o
 pure-objs    += net/vswitch.o net/announce.o net/nic.o net/endpoint.o net/lwip_port/checksum.o

@@ -33,6 +33,9 @@ uint64_t boot_image_bytes(void);
 enum err memory_init(void);
 enum err memory_map(void);
 
+/* A free page below 640 KiB, for other CPUs' first instructions; hpa(0): there is none. */
+hpa_t memory_low_page(void);
+
 /* boot/vendor.c: set `virt` and `virt_caps`. */
 enum err vendor_init(void);
 

@@ -3,7 +3,7 @@
  * boot/cmdline.c - the boot command line, as a struct.
  *
  *   node=NAME  mgmt=NIC,ADDRESS[,gw=IPV4]  mig=NIC[,ADDRESS[,gw=IPV4]]  guest=NIC  test=NAME
- *   irq=msi|line|poll  virt=on|off
+ *   irq=msi|line|poll  virt=on|off  cpus=N
  *   panic=SECONDS  watchdog=SECONDS
  *   NIC: nicN or a MAC address.  ADDRESS: dhcp, or IPV4/PREFIX.
  *
@@ -15,9 +15,10 @@
 
 #include <string.h>
 
+#include "lib/config.h"
 #include "lib/log.h"
 
-#define WORDS           "node= mgmt= mig= guest= irq= virt= panic= watchdog= test="
+#define WORDS           "node= mgmt= mig= guest= irq= virt= cpus= panic= watchdog= test="
 #define WORD_MAX        96
 #define MAC_TEXT_LEN    17              /* 52:54:00:00:00:0a */
 #define PREFIX_MAX      32
@@ -195,6 +196,16 @@ static enum err take_virt(const char *word, const char *value, struct boot_optio
 	return e;
 }
 
+static enum err take_cpus(const char *word, const char *value, unsigned *out)
+{
+	const char *p = value;
+
+	if (!take_number(&p, CPUS_MAX, out) || *p || !*out)
+		return fail(ERR_BAD_ARGUMENT, "command line: %s: '%s' is not a number from 1 to %d",
+		            word, value, CPUS_MAX);
+	return OK;
+}
+
 static enum err take_seconds(const char *word, const char *value, unsigned *out)
 {
 	if (!take_number(&value, CMDLINE_SECONDS_MAX, out) || *value)
@@ -219,6 +230,8 @@ static enum err take_word(char *word, char *value, struct boot_options *out)
 		return take_irq(word, value, out);
 	if (!strcmp(word, "virt"))
 		return take_virt(word, value, out);
+	if (!strcmp(word, "cpus"))
+		return take_cpus(word, value, &out->cpus);
 	if (!strcmp(word, "mig"))
 		return take_net(word, value, &out->mig);
 	ASSERT(!strcmp(word, "mgmt"));
@@ -233,7 +246,7 @@ static enum err take_word(char *word, char *value, struct boot_options *out)
 static int find_word(const char *word)
 {
 	static const char *const known[] = { "node", "mgmt", "mig", "guest", "irq", "virt",
-	                                     "panic", "watchdog", "test" };
+	                                     "cpus", "panic", "watchdog", "test" };
 
 	for (unsigned i = 0; i < COUNT(known); i++)
 		if (!strcmp(word, known[i]))

@@ -28,6 +28,7 @@ struct boot_options {
 	char guest_nic[CMDLINE_NIC_MAX];        /* mgmt's NIC unless given                      */
 	enum irq_kind irq;                       /* the best that NICs may use: MSI-X            */
 	bool virt_off;                          /* this host runs no guests                     */
+	unsigned cpus;                          /* at most so many are used; 0: all             */
 	char test[CMDLINE_TEST_MAX];            /* "" unless given                              */
 	unsigned panic_s;                       /* restart so long after a panic; 0: halt       */
 	unsigned watchdog_s;                    /* how long the host may be stuck; 0: for ever  */

@@ -311,7 +311,7 @@ void describe_vm(struct json_writer *w, const struct vm *vm, bool whole)
 	json_u64(w, "tsc_khz", vm->clock.tsc_khz);
 	json_string(w, "tsc_by", clock_tsc_name(&vm->clock));
 	json_u64(w, "host_bytes", vm->bytes_used);
-	json_u64(w, "tlb_flushes", vm->flushes);
+	json_u64(w, "tlb_flushes", vm->tlb.flushes);
 	json_bool(w, "tracking", vm->s2.tracking);
 	json_u64(w, "code_splits", vm->s2.code_splits);
 	json_u64(w, "starts", vm->starts);

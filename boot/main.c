@@ -19,6 +19,7 @@
 #include "arch/x86_64/irq.h"
 #include "arch/x86_64/paging.h"
 #include "arch/x86_64/reset.h"
+#include "arch/x86_64/smp.h"
 #include "arch/x86_64/timer.h"
 #include "arch/x86_64/watchdog.h"
 #include "boot/bench_net.h"
@@ -134,6 +135,17 @@ static enum err clock_init(void) { return timer_init(&acpi_info); }
 static enum err wall_clock_init(void) { rtc_init(); return OK; }
 static enum err virt_init(void) { return virt->cpu_on(0); }
 
+/* From here on the map is shared, so what maps registers comes before. */
+static enum err other_cpus_start(void)
+{
+	hpa_t page = memory_low_page();
+
+	if (page.v)
+		return smp_start(&acpi_info, boot_options.cpus, page);
+	log_line("cpu: no free page below 640 KiB: the other CPUs are left off");
+	return OK;
+}
+
 static enum err nics_init(void)
 {
 	pci_irq_best = boot_options.irq;
@@ -173,6 +185,7 @@ static const struct step {
 	{ "virt test",   virttest_run },        /* only with test=virt: the door by itself       */
 	{ "nics",        nics_init },           /* a card that fails is left out, with a line    */
 	{ "network",     wire_net },            /* switches, lwIP, control service, migration    */
+	{ "other CPUs",  other_cpus_start },    /* they repeat "cpu", "apic" and "virt", and halt */
 	{ "guests",      wire_vms },            /* those among the boot modules                  */
 	{ "nic test",    nictest_start },       /* only with test=nics-FRAMES: what cards must do */
 	{ "net bench",   bench_net_start },     /* only with test=net-NUMBER: frames against TCP */
@@ -203,6 +216,7 @@ static uint64_t chores_poll(uint64_t now_ns)
 
 void boot_main(uint64_t mbinfo_address, uint64_t entry_tsc)
 {
+	cpu_become(&host_cpus[0]);
 	mbinfo = (const void *)mbinfo_address;
 	for (const struct step *s = boot_steps; s < boot_steps + COUNT(boot_steps); s++)
 		if (s->run() != OK)

@@ -2,7 +2,7 @@
 /*
  * boot/memory.c - host memory: what the page allocator gets, and what the page tables map.
  *
- * Not given away: the first MiB (firmware, VGA, later other CPUs' first steps), our image, the boot
+ * Not given away: the first MiB (firmware, VGA, other CPUs' first steps), our image, the boot
  * modules.  The map with which we start covers 4 GiB only, so RAM above that is given after the
  * final tables are loaded.  Two steps of the boot list (boot/main.c).
  */
@@ -15,6 +15,7 @@
 #include "lib/pages.h"
 
 #define LOW_END         MIB
+#define FIRMWARE_END    0x8000          /* interrupt vectors and data of a BIOS */
 #define VGA_FROM        0xa0000
 #define VGA_TO          0xc0000
 
@@ -33,6 +34,26 @@ static void give_except(uint64_t from, uint64_t to)
 	m = in_use;
 	memmap_hole(&m, from, to);
 	memmap_each(&m, &boot_info, give_pages, NULL);
+}
+
+static void note_last_page(void *ctx, struct span s)
+{
+	hpa_t *page = ctx;
+
+	page->v = MAX(page->v, s.to - PAGE_SIZE);
+}
+
+hpa_t memory_low_page(void)
+{
+	static struct memmap m;
+	hpa_t page = hpa(0);
+
+	memmap_hole(&m, 0, FIRMWARE_END);
+	memmap_hole(&m, VGA_FROM, UINT64_MAX);
+	for (unsigned i = 0; i < boot_info.nmodules; i++)
+		memmap_hole(&m, boot_info.module[i].start, boot_info.module[i].end);
+	memmap_each(&m, &boot_info, note_last_page, &page);
+	return page;
 }
 
 uint64_t boot_image_bytes(void)

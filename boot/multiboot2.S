@@ -83,6 +83,7 @@ here:	popl	%ebp
 	jnc	refuse
 
 	# The first 4 GiB, one to one: one PML4 entry, four PDPT entries, 2048 leaves of 2 MiB.
+	# ap.S uses this map again.
 	leal	AT(early_pdpt), %edx
 	leal	EARLY_TABLE(%edx), %eax
 	movl	%eax, AT(early_pml4)
@@ -202,7 +203,7 @@ uart_setup:                             # port, value: 115200 8N1, FIFO on; ends
 	# The stack of boot and, later, of the scheduler; stack.c unmaps the page below it.
 	.section .bss.stacks, "aw", @nobits
 	.balign EARLY_PAGE_SIZE
-	.globl	boot_stack_guard, boot_stack_top
+	.globl	boot_stack_guard, boot_stack_top, early_pml4
 boot_stack_guard:
 	.skip	EARLY_PAGE_SIZE
 	.skip	BOOT_STACK_BYTES

@@ -18,6 +18,7 @@
 #include "lib/bitmap.h"
 #include "lib/log.h"
 #include "lib/time.h"
+#include "vmm/guest_mode.h"
 #include "vmm/vm.h"
 
 extern const char virttest_guest[], virttest_guest_end[];
@@ -59,7 +60,7 @@ static bool is_first_fetch(void)
 	if (x.kind != EXIT_FAULT || !x.fault.mapped || !x.fault.fetch ||
 	    stage2_fault_code(&vm->s2, &vm->mem, x.fault.addr) != OK)
 		return false;
-	virt->s2_flush(vm);
+	guest_mode_flush(vm);
 	return true;
 }
 
@@ -321,7 +322,7 @@ static enum err test_dirty_pages(void)
 		{ 15 * MIB, 1, PAGE_SIZE }, { 4 * MIB, 1, FRAME_SIZE },
 	};
 	static uint64_t map[BITMAP_WORDS(GUEST_PAGES)];
-	uint64_t flushes = vm->flushes;
+	uint64_t flushes = vm->tlb.flushes;
 	enum err e = dirty_start(vm);
 
 	for (unsigned i = 0; e == OK && i < COUNT(rounds); i++) {
@@ -335,7 +336,8 @@ static enum err test_dirty_pages(void)
 	}
 	if (e != OK)
 		return e;
-	CHECK(vm->flushes - flushes == 1 + 2 * COUNT(rounds), "%lu flushes", vm->flushes - flushes);
+	flushes = vm->tlb.flushes - flushes;
+	CHECK(flushes == 2 + 2 * COUNT(rounds), "%lu flushes", flushes);
 	dirty_stop(vm);
 	e = run_pages(2 * MIB, 600, PAGE_SIZE);         /* joined leaves are writable again */
 	stage2_track_start(&vm->s2, &vm->mem);          /* as a migration that is cancelled */
@@ -576,7 +578,7 @@ static enum err make_guest(void)
 	mem_write(&vm->mem, gpa(4 * VECTOR_TEST), handler, sizeof(handler));
 	mem_write(&vm->mem, gpa(4 * VECTOR_NMI), handler, sizeof(handler));
 	make_tables();
-	virt->vcpu_load(v);
+	vcpu_state_fetch(v);                    /* it is loaded, and stays so on a single CPU */
 	return OK;
 }
 
@@ -589,10 +591,8 @@ enum err virttest_run(void)
 		e = tests[i].run();
 		log_line("virt test: %s %s", e == OK ? "ok  " : "FAIL", tests[i].name);
 	}
-	if (e != OK)
-		return e;
-	virt->vcpu_put(v);
-	e = vm_delete(vm);
+	if (e == OK)
+		e = vm_delete(vm);
 	if (e == OK)
 		log_line("virt test: PASS");
 	return e;

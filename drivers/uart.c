@@ -12,6 +12,7 @@
 #include "arch/x86_64/defs/boot.h"
 #include "arch/x86_64/insn.h"
 #include "lib/log.h"
+#include "lib/task.h"
 
 #define COM1_IIR        COM1_FCR
 #define COM1_MCR        (COM1_DATA + 4)
@@ -92,6 +93,8 @@ void uart_write(const char *text, size_t len)
 	}
 	if (!deferred || log_urgent)
 		flush();
+	else if (cpu_here() != &host_cpus[0])
+		sched_poke();                   /* it polls us, and may be halted */
 }
 
 void uart_defer(void)

@@ -2,9 +2,14 @@
 /*
  * lib/task.c - cooperative tasks and the loop that runs them.
  *
- * Owns the table of tasks, the queue of those that are ready, and the deadlines of those that wait.
- * sched_run() is the machine's main loop: poll the network, wake who is due, run one task until it
- * waits or yields, and halt the CPU when nobody is ready.  Read next: vmm/vcpu.c.
+ * Owns the table of tasks and the deadlines of those that wait; each CPU has a queue of those that
+ * are ready (lib/cpu.h).  sched_run() is every CPU's main loop: poll the network (the boot CPU),
+ * wake who is due, run one task until it waits or yields, and halt when nobody is ready.
+ *
+ * Fairness: tasks take turns of a slice.  Who waits before its slice is used up goes on with the
+ * rest of it, ahead of the others, when it is woken; with its slice used up, a task goes to the end
+ * of the queue.  So who sleeps a lot is served soon, and nobody gets more than a slice in a round.
+ * Read next: vmm/vcpu.c.
  */
 #include "lib/task.h"
 
@@ -18,6 +23,8 @@
 #define SLICE_NS   NS_PER_MS                    /* a turn while others are ready */
 #define ALONE_NS   (10 * NS_PER_MS)             /* a turn while nobody is        */
 #define LEAST_NS   (50 * NS_PER_US)             /* a turn, whoever is late       */
+#define WINDOW_NS  NS_PER_S                     /* the busy share is of this     */
+#define PERMILLE   1000
 
 _Static_assert(ALONE_NS < SCHED_TURN_MAX_NS, "a turn that ends when it should is not too long");
 
@@ -29,6 +36,9 @@ struct task {
 	void          (*run)(void *arg);
 	void           *arg;
 	void           *stack_top, *stack_pointer;
+	struct host_cpu *cpu;                   /* where it is, or was last         */
+	bool            anywhere;               /* may move to another CPU          */
+	uint64_t        left_ns;                /* of its slice                     */
 	struct task    *next;                   /* in the ready queue               */
 	struct event   *event;                  /* what a waiting task waits for    */
 	uint64_t        deadline_ns;            /* of a waiting task                */
@@ -36,75 +46,167 @@ struct task {
 
 static struct task tasks[TASKS_MAX];
 static struct task *tasks_end = tasks;          /* behind the last that was ever in use */
-static struct task *current;                    /* NULL: the scheduler itself       */
-static struct task *ready_first, *ready_last;
-static void *scheduler_stack;
 static sched_poll_fn *polls[POLLS_MAX];
 static unsigned npolls;
-static uint64_t idle_tsc;
-static uint64_t turn_end_ns;                    /* the running task shall yield by then */
-static uint64_t breath_end_ns;                  /* ... and long work by then            */
 static struct sched_turns turns;
+static uint64_t poked_ns, poll_wait_max_ns;     /* poked_ns 0: nobody waits for a poll */
 
-volatile bool sched_wanted;
+#define BOOT_CPU (&host_cpus[0])
 
-static void make_ready(struct task *t)
+/* --- Queues ----------------------------------------------------------------------------------- */
+
+/* Something for this CPU to look at. */
+static void want(struct host_cpu *c)
 {
-	t->state = TASK_READY;
-	t->next = NULL;
-	if (ready_last)
-		ready_last->next = t;
-	else
-		ready_first = t;
-	ready_last = t;
-	sched_wanted = true;
+	c->wanted = true;
+	if (c->away && c != cpu_here())
+		cpu_poke(c);
 }
 
-static struct task *take_ready(void)
+static void put_first(struct host_cpu *c, struct task *t)
 {
-	struct task *t = ready_first;
+	t->next = c->ready_first;
+	c->ready_first = t;
+	if (!c->ready_last)
+		c->ready_last = t;
+}
 
+static void put_last(struct host_cpu *c, struct task *t)
+{
+	t->next = NULL;
+	if (c->ready_last)
+		c->ready_last->next = t;
+	else
+		c->ready_first = t;
+	c->ready_last = t;
+}
+
+/* The first task in the queue, or the first that may move; NULL: there is none. */
+static struct task *take_ready(struct host_cpu *c, bool movable)
+{
+	struct task *before = NULL, *t = c->ready_first;
+
+	for (; t && movable && !t->anywhere; t = t->next)
+		before = t;
 	if (!t)
 		return NULL;
-	ready_first = t->next;
-	if (!ready_first)
-		ready_last = NULL;
+	if (before)
+		before->next = t->next;
+	else
+		c->ready_first = t->next;
+	if (c->ready_last == t)
+		c->ready_last = before;
 	return t;
 }
 
-/* Leave the CPU to the scheduler; comes back when it runs this task again. */
+static void place(struct task *t, struct host_cpu *c)
+{
+	if (t->anywhere) {
+		t->cpu->placed--;
+		c->placed++;
+	}
+	t->cpu = c;
+}
+
+static bool is_free(const struct host_cpu *c)
+{
+	return c->away == cpu_halted && !c->wanted;
+}
+
+/* Where a task that was woken is to run: a halted CPU, its own if it can be, the boot CPU last. */
+static struct host_cpu *cpu_for(const struct task *t)
+{
+	if (!t->anywhere || is_free(t->cpu))
+		return t->cpu;
+	for (unsigned i = cpus_online; i-- > 0; )
+		if (is_free(&host_cpus[i]))
+			return &host_cpus[i];
+	return t->cpu;
+}
+
+/* The CPU with the fewest guests; of several the one that polls no network. */
+static struct host_cpu *emptiest_cpu(void)
+{
+	struct host_cpu *best = BOOT_CPU;
+
+	for (unsigned i = cpus_online; i-- > 1; )
+		if (host_cpus[i].placed < best->placed ||
+		    (best == BOOT_CPU && host_cpus[i].placed == best->placed))
+			best = &host_cpus[i];
+	return best;
+}
+
+static void make_ready(struct task *t, bool woken)
+{
+	if (woken)
+		place(t, cpu_for(t));
+	t->state = TASK_READY;
+	if (woken && t->left_ns) {
+		put_first(t->cpu, t);
+	} else {
+		t->left_ns = SLICE_NS;
+		put_last(t->cpu, t);
+	}
+	want(t->cpu);
+}
+
+/* --- What tasks call -------------------------------------------------------------------------- */
+
+/* Leave the CPU to the scheduler; comes back when it runs this task again, here or elsewhere. */
 static void leave(enum task_state state)
 {
-	ASSERT(current);
+	struct host_cpu *c = cpu_here();
+	struct task *t = c->current;
+
+	ASSERT(t);
+	if (c->before_switch)
+		c->before_switch(c);
 	if (state == TASK_READY)
-		make_ready(current);
+		make_ready(t, false);
 	else
-		current->state = state;
-	task_switch(&current->stack_pointer, scheduler_stack);
+		t->state = state;
+	task_switch(&t->stack_pointer, c->scheduler_stack);
 }
 
 static void task_start(void)
 {
-	current->run(current->arg);
+	struct task *t = cpu_here()->current;
+
+	t->run(t->arg);
 	leave(TASK_ENDED);
-	panic("a task went on after its end: %s", current->name);
+	panic("a task went on after its end: %s", t->name);
 }
 
-enum err task_create(const char *name, void (*run)(void *arg), void *arg)
+static enum err create(const struct task *model, struct host_cpu *c)
 {
 	for (struct task *t = tasks; t < tasks + TASKS_MAX; t++) {
 		if (t->state != TASK_FREE)
 			continue;
 		void *top = task_stack_alloc();
 		if (!top)
-			return fail(ERR_NO_MEMORY, "no stack left for task %s", name);
-		*t = (struct task){ .name = name, .run = run, .arg = arg, .stack_top = top };
+			return fail(ERR_NO_MEMORY, "no stack left for task %s", model->name);
+		*t = *model;
+		t->stack_top = top;
 		t->stack_pointer = task_prepare(top, task_start);
 		tasks_end = MAX(tasks_end, t + 1);
-		make_ready(t);
+		t->cpu = c;
+		c->placed += t->anywhere;
+		make_ready(t, false);
 		return OK;
 	}
-	return fail(ERR_NO_MEMORY, "all %d tasks are in use; %s cannot start", TASKS_MAX, name);
+	return fail(ERR_NO_MEMORY, "all %d tasks are in use; %s cannot start", TASKS_MAX,
+	            model->name);
+}
+
+enum err task_create(const char *name, void (*run)(void *arg), void *arg)
+{
+	return create(&(struct task){ .name = name, .run = run, .arg = arg }, BOOT_CPU);
+}
+
+enum err task_create_anywhere(const char *name, void (*run)(void *arg), void *arg)
+{
+	return create(&(struct task){ .name = name, .run = run, .arg = arg, .anywhere = true },
+	              emptiest_cpu());
 }
 
 void task_yield(void)
@@ -112,10 +214,17 @@ void task_yield(void)
 	leave(TASK_READY);
 }
 
+bool task_should_yield(void)
+{
+	return cpu_here()->wanted || host_lock_contended();
+}
+
 /* Interrupts are off while a task runs: only the clock tells that others may be waiting. */
 void task_breathe(void)
 {
-	if (current && (sched_wanted || time_now_ns() >= breath_end_ns))
+	const struct host_cpu *c = cpu_here();
+
+	if (c->current && (task_should_yield() || time_now_ns() >= c->breath_end_ns))
 		task_yield();
 }
 
@@ -123,19 +232,21 @@ void event_signal(struct event *e)
 {
 	e->set = true;
 	if (e->waiter && e->waiter->state == TASK_WAITING)
-		make_ready(e->waiter);
+		make_ready(e->waiter, true);
 }
 
 bool event_wait(struct event *e, uint64_t deadline_ns)
 {
-	ASSERT(current);
+	struct task *t = cpu_here()->current;
+
+	ASSERT(t);
 	ASSERT(!e->waiter);
 	if (!e->set && time_now_ns() < deadline_ns) {
-		e->waiter = current;
-		current->event = e;
-		current->deadline_ns = deadline_ns;
+		e->waiter = t;
+		t->event = e;
+		t->deadline_ns = deadline_ns;
 		leave(TASK_WAITING);
-		current->event = NULL;
+		t->event = NULL;
 		e->waiter = NULL;
 	}
 	bool was_set = e->set;
@@ -143,14 +254,25 @@ bool event_wait(struct event *e, uint64_t deadline_ns)
 	return was_set;
 }
 
+const char *task_name(void)
+{
+	const struct task *t = cpu_here()->current;
+
+	return t ? t->name : cpu_here() == BOOT_CPU ? "boot" : "scheduler";
+}
+
+/* --- The scheduler ---------------------------------------------------------------------------- */
+
 void sched_poke(void)
 {
-	sched_wanted = true;
+	if (!poked_ns)
+		poked_ns = time_now_ns();
+	want(BOOT_CPU);
 }
 
 uint64_t sched_deadline_ns(void)
 {
-	return turn_end_ns;
+	return cpu_here()->turn_end_ns;
 }
 
 void sched_add_poll(sched_poll_fn *poll)
@@ -161,37 +283,53 @@ void sched_add_poll(sched_poll_fn *poll)
 
 uint64_t sched_idle_tsc(void)
 {
-	return idle_tsc;
+	return BOOT_CPU->idle_tsc;
 }
 
-const char *task_name(void)
+uint64_t sched_poll_wait_max_ns(void)
 {
-	return current ? current->name : "boot";
+	return poll_wait_max_ns;
 }
 
 static uint64_t run_polls(uint64_t now)
 {
 	uint64_t next = NEVER_NS;
 
+	if (poked_ns)
+		poll_wait_max_ns = MAX(poll_wait_max_ns, now - poked_ns);
+	poked_ns = 0;
 	for (unsigned i = 0; i < npolls; i++)
 		next = MIN(next, polls[i](now));
 	return next;
 }
 
-/* Wake who is due; the nearest deadline of the others. */
-static uint64_t wake_due(uint64_t now)
+/* Wake who is due on this CPU; the nearest deadline of the others. */
+static uint64_t wake_due(const struct host_cpu *c, uint64_t now)
 {
 	uint64_t next = NEVER_NS;
 
 	for (struct task *t = tasks; t < tasks_end; t++) {
-		if (t->state != TASK_WAITING)
+		if (t->state != TASK_WAITING || t->cpu != c)
 			continue;
 		if (t->deadline_ns <= now)
-			make_ready(t);
+			make_ready(t, true);
 		else
 			next = MIN(next, t->deadline_ns);
 	}
 	return next;
+}
+
+/* Nobody is ready here: perhaps one that may move waits behind another task elsewhere. */
+static struct task *take_over(struct host_cpu *c)
+{
+	struct task *t = NULL;
+
+	for (unsigned i = 0; i < cpus_online && !t; i++)
+		if (host_cpus[i].current)
+			t = take_ready(&host_cpus[i], true);
+	if (t)
+		place(t, c);
+	return t;
 }
 
 const struct sched_turns *sched_turns(void)
@@ -209,40 +347,78 @@ static void count_turn(const char *name, uint64_t ns)
 	fmt_format(turns.longest, sizeof(turns.longest), "%s", name);
 }
 
-static void run_one(struct task *t, uint64_t now, uint64_t next_ns)
+static void run_one(struct host_cpu *c, struct task *t, uint64_t now, uint64_t next_ns)
 {
-	turn_end_ns = MIN(next_ns, now + (ready_first ? SLICE_NS : ALONE_NS));
-	turn_end_ns = MAX(turn_end_ns, now + LEAST_NS);
-	breath_end_ns = MIN(turn_end_ns, now + SLICE_NS);
+	c->turn_end_ns = MIN(next_ns, now + (c->ready_first ? t->left_ns : ALONE_NS));
+	c->turn_end_ns = MAX(c->turn_end_ns, now + LEAST_NS);
+	c->breath_end_ns = MIN(c->turn_end_ns, now + SLICE_NS);
 	t->state = TASK_RUNNING;
-	current = t;
-	task_switch(&scheduler_stack, t->stack_pointer);
-	current = NULL;
+	c->current = t;
+	task_switch(&c->scheduler_stack, t->stack_pointer);
+	c->current = NULL;
+	uint64_t ran = time_now_ns() - now;
 	/* A vCPU's name goes with its VM. */
-	count_turn(t->state == TASK_ENDED ? "a task at its end" : t->name, time_now_ns() - now);
+	count_turn(t->state == TASK_ENDED ? "a task at its end" : t->name, ran);
+	if (t->state == TASK_WAITING)           /* otherwise its slice began anew */
+		t->left_ns -= MIN(t->left_ns, ran);
 	if (t->state == TASK_ENDED) {
 		task_stack_free(t->stack_top);
+		c->placed -= t->anywhere;
 		t->state = TASK_FREE;
 	}
 }
 
+/* Once in a while: what share of the time since was this CPU busy? */
+static void measure_busy(struct host_cpu *c)
+{
+	uint64_t now = time_tsc(), ticks = now - c->window_tsc;
+
+	if (time_tsc_to_ns(ticks) < WINDOW_NS)
+		return;
+	uint64_t idle = MIN(c->idle_tsc - c->window_idle, ticks);
+	c->busy = PERMILLE - (unsigned)(idle * PERMILLE / ticks);
+	c->window_tsc = now;
+	c->window_idle = c->idle_tsc;
+}
+
+static void halt(struct host_cpu *c, uint64_t until_ns, void (*idle)(uint64_t deadline_ns))
+{
+	uint64_t began = time_tsc();
+
+	c->away = cpu_halted;
+	host_lock_drop();
+	idle(until_ns);
+	c->away = NULL;
+	host_lock_take();
+	c->idle_tsc += time_tsc() - began;
+}
+
 _Noreturn void sched_run(void (*idle)(uint64_t deadline_ns))
 {
+	struct host_cpu *c = cpu_here();
+
+	c->online_tsc = c->window_tsc = time_tsc();
 	for (;;) {
-		sched_wanted = false;
-		uint64_t now = time_now_ns();
-		uint64_t next_ns = run_polls(now);
-		next_ns = MIN(next_ns, wake_due(now));
-		uint64_t polled = time_now_ns();
-		count_turn("network", polled - now);
-		struct task *t = take_ready();
-		if (t) {
-			sched_wanted = false;
-			run_one(t, polled, next_ns);
-		} else if (!sched_wanted) {
-			uint64_t began = time_tsc();
-			idle(next_ns);
-			idle_tsc += time_tsc() - began;
+		if (host_lock_contended()) {
+			host_lock_drop();
+			host_lock_take();
 		}
+		c->wanted = false;
+		uint64_t now = time_now_ns();
+		uint64_t next_ns = c == BOOT_CPU ? run_polls(now) : NEVER_NS;
+		next_ns = MIN(next_ns, wake_due(c, now));
+		uint64_t polled = time_now_ns();
+		if (c == BOOT_CPU)
+			count_turn("network", polled - now);
+		struct task *t = take_ready(c, false);
+		if (!t)
+			t = take_over(c);
+		if (t) {
+			c->wanted = false;
+			run_one(c, t, polled, next_ns);
+		} else if (!c->wanted) {
+			halt(c, next_ns, idle);
+		}
+		measure_busy(c);
 	}
 }

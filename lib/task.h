@@ -3,16 +3,19 @@
  * lib/task.h - cooperative tasks: straight-line code that can wait.
  *
  * A virtual CPU, the sending side of a migration and the receiving side are each a task with a
- * stack of its own.  A task runs until it waits or yields; nothing preempts it, so data that only
- * tasks touch needs no lock.  Interrupt handlers may only call event_signal() and sched_poke().
+ * stack of its own.  A task runs until it waits or yields; nothing preempts it, and only one of all
+ * the CPUs runs code of the hypervisor at a time (lib/cpu.h), so data that only tasks touch needs
+ * no lock.  Interrupt handlers may only call event_signal() and sched_poke().
+ *
+ * The host's own tasks run on the boot CPU, where the network is polled.  A guest's task has its
+ * place on the CPU with the fewest, and moves to one that is halted when it would have to wait.
  */
 #ifndef LIB_TASK_H
 #define LIB_TASK_H
 
+#include "lib/cpu.h"
 #include "lib/err.h"
 #include "lib/types.h"
-
-struct task;
 
 /*
  * Something to wait for.  At most one task waits on an event at a time.  All zero is a valid, unset
@@ -30,17 +33,21 @@ void event_signal(struct event *e);
 bool event_wait(struct event *e, uint64_t deadline_ns);
 
 /*
- * Start `run(arg)` as a task.  `name` must outlive it.  The task ends when run returns; its stack
- * goes back to the pool.  ERR_NO_MEMORY when TASKS_MAX tasks exist.
+ * Start `run(arg)` as a task of the boot CPU, or of any.  `name` must outlive it.  The task ends
+ * when run returns; its stack goes back to the pool.  ERR_NO_MEMORY when TASKS_MAX tasks exist.
  */
 enum err task_create(const char *name, void (*run)(void *arg), void *arg);
+enum err task_create_anywhere(const char *name, void (*run)(void *arg), void *arg);
 
 /* Let everybody else who is ready run first. */
 void task_yield(void);
 
-/* True when somebody else could use the CPU now: a vCPU asks this after every exit; one load. */
-extern volatile bool sched_wanted;
-static inline bool task_should_yield(void) { return sched_wanted; }
+/*
+ * True when somebody else could use this CPU now, or another CPU waits for the host lock: long work
+ * asks this now and then and yields.  (A vCPU gives the lock away at every entry, so it asks
+ * host_cpu.wanted alone.)
+ */
+bool task_should_yield(void);
 
 /*
  * Long work calls this after every step of a fraction of a millisecond: it lets others run when
@@ -50,28 +57,29 @@ static inline bool task_should_yield(void) { return sched_wanted; }
 void task_breathe(void);
 #define TASK_STEP_BYTES (64 * KIB)      /* a step of work that writes memory */
 
-/* From an interrupt handler: a poll function has work. */
+/* From an interrupt handler, or from another CPU: a poll function has work. */
 void sched_poke(void);
 
 /*
- * The latest time at which the running task must yield: the nearest deadline of any sleeper, but
+ * The latest time at which the running task must yield: the nearest deadline of a sleeper here, but
  * at least 50 us from the beginning of its turn, so that it gets somewhere.
  */
 uint64_t sched_deadline_ns(void);
 
 /*
- * Functions called in every turn of the scheduler: NIC rings, lwIP's timers.  Each returns the time
- * it wants to be called again.
+ * Functions called in every turn of the boot CPU's scheduler: NIC rings, lwIP's timers.  Each
+ * returns the time it wants to be called again.
  */
 typedef uint64_t sched_poll_fn(uint64_t now_ns);
 void sched_add_poll(sched_poll_fn *poll);
 
 /*
- * Boot's last call: runs tasks for ever; `idle` halts the CPU until an interrupt or the deadline.
+ * Each CPU's last call, with the host lock: runs tasks for ever; `idle` halts the CPU until an
+ * interrupt or the deadline, without the lock.
  */
 _Noreturn void sched_run(void (*idle)(uint64_t deadline_ns));
 
-/* TSC ticks for which nobody had anything to do, since sched_run(). */
+/* TSC ticks for which the boot CPU had nothing to do, since sched_run(). */
 uint64_t sched_idle_tsc(void);
 
 /*
@@ -87,6 +95,8 @@ struct sched_turns {
 	char     longest[SCHED_NAME_MAX];       /* the task's name, or "network" */
 };
 const struct sched_turns *sched_turns(void);
+/* The longest time from a sched_poke() until the poll functions ran. */
+uint64_t sched_poll_wait_max_ns(void);
 
 /* The running task's name, "boot" before sched_run(), for panic screens. */
 const char *task_name(void);

@@ -13,15 +13,16 @@
 #include "vmm/dirty.h"
 
 #include "lib/bitmap.h"
-#include "vmm/virt.h"
+#include "vmm/guest_mode.h"
 #include "vmm/vm.h"
 
 enum err dirty_start(struct vm *vm)
 {
+	guest_mode_flush(vm);           /* should it fail, tables are freed: nobody may be inside */
 	enum err e = stage2_track_start(&vm->s2, &vm->mem);
 
 	/* Flush even after a failure: tables were split and joined again on the way. */
-	virt->s2_flush(vm);
+	guest_mode_flush(vm);
 	if (e == OK)
 		bitmap_fill(vm->mem.soft_dirty, vm->mem.ram_pages, false);
 	return e;
@@ -29,8 +30,9 @@ enum err dirty_start(struct vm *vm)
 
 void dirty_stop(struct vm *vm)
 {
+	guest_mode_flush(vm);           /* no CPU walks a table that is about to be freed */
 	stage2_track_stop(&vm->s2, &vm->mem);
-	virt->s2_flush(vm);
+	guest_mode_flush(vm);
 }
 
 /* Move the software bitmap into `todo`; returns how many bits that added. */
@@ -52,8 +54,8 @@ static uint64_t harvest_soft(struct mem *m, uint64_t *todo)
 uint64_t dirty_harvest(struct vm *vm, uint64_t *todo)
 {
 	stage2_harvest_begin(&vm->s2, &vm->mem);
-	virt->s2_flush(vm);
+	guest_mode_flush(vm);
 	uint64_t added = stage2_harvest_end(&vm->s2, &vm->mem, todo);
-	virt->s2_flush(vm);
+	guest_mode_flush(vm);
 	return added + harvest_soft(&vm->mem, todo);
 }

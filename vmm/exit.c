@@ -13,6 +13,7 @@
 #include "lib/fmt.h"
 #include "lib/log.h"
 #include "vmm/dump.h"
+#include "vmm/guest_mode.h"
 #include "vmm/io.h"
 #include "vmm/mmio.h"
 #include "vmm/msr.h"
@@ -114,7 +115,7 @@ static enum resume on_ram_fault(struct vcpu *v, const struct exit *x)
 		                 e == ERR_NO_MEMORY ? "no memory for its page table"
 		                                    : "RAM is not mapped as it should be");
 	trace_add(&vm->trace, TRACE_CODE_SPLIT, v->id, at.v, vm->s2.code_splits);
-	virt->s2_flush(vm);
+	guest_mode_flush(vm);
 	return RESUME_SAME;
 }
 

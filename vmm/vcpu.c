@@ -6,7 +6,8 @@
  * on it.  The path is short on purpose: clocks are read only when a deadline changed, interrupt
  * controllers are asked only after somebody said that there may be something new (vcpu_kick()).
  * Between two turns a vCPU is at a safe point: its state is complete in the hardware's structures
- * and here.  There it yields, parks for a migration, halts, and is reset.
+ * and here.  There it yields, parks for a migration, halts, and is reset; whenever its task gives
+ * the CPU away its registers leave the CPU as well, so that any CPU may go on with it.
  * Read next: vmm/exit.c.
  */
 #include "vmm/vcpu.h"
@@ -18,6 +19,7 @@
 #include "lib/log.h"
 #include "lib/time.h"
 #include "vmm/fault.h"
+#include "vmm/guest_mode.h"
 #include "vmm/kvmclock.h"
 #include "vmm/pagewalk.h"
 #include "vmm/vm.h"
@@ -26,7 +28,6 @@
 #define SLICE_LEAST_NS          (50 * NS_PER_US)
 #define THROTTLE_PERIOD_NS      (20 * NS_PER_MS) /* a throttled VM runs in the first part of each */
 #define TRACE_ADDRESS           MASK(47, 0)     /* 16 bits are for the kind         */
-#define VECTOR_LAST             31              /* of the exceptions                */
 /* Exits that are handled among this VM's own registers and tables; the others reach devices. */
 #define OWN_EXITS (BIT(EXIT_IRQ_WINDOW) | BIT(EXIT_CPUID) | BIT(EXIT_MSR) | BIT(EXIT_CR8) | \
                    BIT(EXIT_XSETBV) | BIT(EXIT_HYPERCALL) | BIT(EXIT_PAUSE) |             \
@@ -36,35 +37,81 @@
 #define SIPI_PAGE_SHIFT         12              /* the vector is a page number      */
 #define MISC_ENABLE_POWER_UP (MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS)
 
-/* Whose registers are in this CPU; they stay there until another vCPU needs it. */
-static struct vcpu *loaded;
+/* --- Its place in a CPU ----------------------------------------------------------------------- */
 
-static void make_current(struct vcpu *v)
+/* This CPU holds no vCPU's registers any more. */
+static void unload(struct host_cpu *c)
 {
-	if (loaded == v)
-		return;
-	if (loaded)
-		virt->vcpu_put(loaded);
+	virt->vcpu_put(c->vcpu);
+	c->vcpu->on = NULL;
+	c->vcpu = NULL;
+	c->before_switch = NULL;
+}
+
+/*
+ * When the task gives the CPU away, another CPU may want what this one holds.  Where there is no
+ * other, registers stay until another vCPU needs the place.
+ */
+static void load(struct vcpu *v)
+{
+	struct host_cpu *c = cpu_here();
+
+	if (c->vcpu)
+		unload(c);
 	virt->vcpu_load(v);
-	loaded = v;
+	v->on = c;
+	c->vcpu = v;
+	c->before_switch = cpus_online > 1 ? unload : NULL;
+}
+
+/* Its registers are in this CPU from here on; mostly they are already. */
+static inline void make_current(struct vcpu *v)
+{
+	if (!v->on)
+		load(v);
+}
+
+/*
+ * For work on the state of a vCPU that may be anybody's; true: it was not here before, and goes
+ * again.
+ */
+static bool borrow(struct vcpu *v)
+{
+	bool fresh = !v->on;
+
+	ASSERT(fresh || v->on == cpu_here());
+	make_current(v);
+	return fresh;
+}
+
+static void give_back(struct vcpu *v)
+{
+	if (v->on->before_switch)
+		unload(v->on);
 }
 
 /* --- State ------------------------------------------------------------------------------------ */
 
 void vcpu_state_apply(struct vcpu *v)
 {
-	make_current(v);
+	bool fresh = borrow(v);
+
 	v->xcr0 = v->state.xcr0;
 	virt->set(v, &v->state);
 	v->irq_check = true;
 	v->window_wanted = false;
 	virt->irq_window(v, false);
+	if (fresh)
+		give_back(v);
 }
 
 void vcpu_state_fetch(struct vcpu *v)
 {
-	make_current(v);
+	bool fresh = borrow(v);
+
 	virt->get(v, &v->state);
+	if (fresh)
+		give_back(v);
 }
 
 void vcpu_reset(struct vcpu *v)
@@ -100,64 +147,12 @@ enum err vcpu_create(struct vcpu *v, struct vm *vm, unsigned id)
 
 void vcpu_destroy(struct vcpu *v)
 {
-	if (loaded == v) {
-		virt->vcpu_put(v);
-		loaded = NULL;
+	if (v->on) {
+		ASSERT(v->on == cpu_here());
+		unload(v->on);
 	}
 	virt->vcpu_fini(v);
 }
-
-/* --- What travels ----------------------------------------------------------------------------- */
-
-static void state_save(void *object)
-{
-	vcpu_state_fetch(object);
-}
-
-static enum err state_check(const void *object)
-{
-	const struct vcpu *v = object;
-
-	if ((v->exception.type != EVENT_NONE && v->exception.type != EVENT_EXCEPTION) ||
-	    v->exception.vector > VECTOR_LAST)
-		return fail(ERR_BAD_FORMAT, "vCPU: the pending exception is none");
-	return cpu_state_check(&v->state, virt_caps.xcr0_mask);
-}
-
-static void state_resume(void *object)
-{
-	vcpu_state_apply(object);
-}
-
-#define STATE(m)  FIELD(struct vcpu, state.m)
-#define STATES(m) FIELDS(struct vcpu, state.m)
-static const struct field vcpu_fields[] = {
-	STATES(gpr), STATE(rip), STATE(rflags),
-	STATE(cr0), STATE(cr2), STATE(cr3), STATE(cr4), STATE(xcr0),
-	STATES(dr), STATE(dr6), STATE(dr7),
-	STATES(seg_base), STATES(seg_limit), STATES(seg_attr), STATES(seg_sel),
-	STATE(gdtr_base), STATE(idtr_base), STATE(gdtr_limit), STATE(idtr_limit),
-	STATES(msr), STATES(pdpte), STATE(pending_debug),
-	STATE(block_sti), STATE(block_mov_ss), STATE(block_nmi),
-	STATE(event_type), STATE(event_vector), STATE(event_has_error), STATE(event_insn_len),
-	STATE(event_error), STATES(xsave),
-	FIELD(struct vcpu, exception.type), FIELD(struct vcpu, exception.vector),
-	FIELD(struct vcpu, exception.has_error), FIELD(struct vcpu, exception.error),
-	FIELD(struct vcpu, nmi_pending), FIELD(struct vcpu, halted), FIELD(struct vcpu, wait_sipi),
-	FIELD(struct vcpu, init_pending), FIELD(struct vcpu, sipi_pending),
-	FIELD(struct vcpu, sipi_vector), FIELD(struct vcpu, tsc_adjust),
-	FIELD(struct vcpu, pvclock_gpa), FIELD(struct vcpu, misc_enable),
-	FIELD(struct vcpu, mtrr_def_type), FIELDS(struct vcpu, mtrr_fixed),
-	FIELDS(struct vcpu, mtrr_base), FIELDS(struct vcpu, mtrr_mask),
-};
-#undef STATE
-#undef STATES
-
-const struct section vcpu_state = {
-	.name = "vcpu", .version = 1, .fields = vcpu_fields, .nfields = COUNT(vcpu_fields),
-	.object_size = sizeof(struct vcpu),
-	.save = state_save, .check = state_check, .resume = state_resume,
-};
 
 /* --- Events and messages ---------------------------------------------------------------------- */
 
@@ -166,6 +161,7 @@ void vcpu_kick(struct vcpu *v)
 	v->irq_check = true;
 	v->attention = true;
 	event_signal(&v->wake);
+	guest_mode_kick(v);
 }
 
 void vcpu_raise(struct vcpu *v, uint8_t vector)
@@ -536,6 +532,7 @@ uint64_t vcpu_ran_tsc(void)
  */
 static void run(struct vcpu *v)
 {
+	const struct host_cpu *c = cpu_here();  /* it stays on this one: nothing here waits */
 	uint64_t began = time_tsc();
 	enum resume r;
 
@@ -546,7 +543,7 @@ static void run(struct vcpu *v)
 	v->vm->inside++;
 	do
 		r = vcpu_turn(v);
-	while (r <= RESUME_SAME && !v->attention && !task_should_yield());
+	while (r <= RESUME_SAME && !v->attention && !c->wanted);
 	v->halted = r == RESUME_WAIT;
 	uint64_t ran = time_tsc() - began;
 	v->ran_tsc += ran;
@@ -566,7 +563,7 @@ void vcpu_task(void *arg)
 			halt(v);
 		} else if (!hold(v)) {
 			run(v);
-			if (task_should_yield() || time_now_ns() >= sched_deadline_ns())
+			if (cpu_here()->wanted || time_now_ns() >= sched_deadline_ns())
 				task_yield();
 		}
 	}

@@ -2,8 +2,8 @@
 /*
  * vmm/vcpu.h - one virtual CPU and its loop: prepare, enter, dispatch, and again.
  *
- * Each vCPU is a task (lib/task.h).  HLT makes the task wait for `wake`; the network and migrations
- * get the CPU whenever sched_wanted is set, and at the latest when the slice ends.
+ * Each vCPU is a task (lib/task.h) that any CPU may run.  HLT makes the task wait for `wake`;
+ * others get the CPU whenever it is wanted, and at the latest when the slice ends.
  */
 #ifndef VMM_VCPU_H
 #define VMM_VCPU_H
@@ -16,6 +16,7 @@
 #include "vmm/virt.h"
 
 struct vm;
+struct host_cpu;
 
 /* Who may touch a field:  I fixed after create   o only the task of this vCPU   a any, atomic */
 struct vcpu {
@@ -26,6 +27,7 @@ struct vcpu {
 	struct vm    *vm;               /* I                                                  */
 	unsigned      id;               /* I  also the APIC ID                                */
 	void         *hw;               /* I  the vendor's part, from virt_ops.vcpu_init()    */
+	struct host_cpu *on;            /* o  the CPU that holds its registers, or NULL       */
 	uint64_t      tsc_offset;       /* o  guest TSC = scaled host TSC + this              */
 	uint64_t      tsc_scale;        /* o  guest ticks a host tick, or 0: see virt_caps   */
 	bool          tsc_exits;        /* o  RDTSC and RDTSCP come to us                     */

@@ -58,7 +58,7 @@ struct virt_ops {
 	void     (*vcpu_fini)(struct vcpu *);
 	/* becomes current on this CPU: VMCS, FPU, MSRs */
 	void     (*vcpu_load)(struct vcpu *);
-	/* leaves this CPU: its registers are saved     */
+	/* leaves this CPU: nothing of it stays here, any CPU may load it next */
 	void     (*vcpu_put)(struct vcpu *);
 	/* hardware to neutral, whole state             */
 	void     (*get)(struct vcpu *, struct cpu_state *);
@@ -67,11 +67,13 @@ struct virt_ops {
 	/* the part an emulator needs                   */
 	void     (*get_mode)(struct vcpu *, struct cpu_mode *);
 	/*
-	 * Run the guest until it needs us.  Uses v->gpr, v->rip, v->rflags, v->slice_tsc (host TSC
-	 * at which to come back at the latest, EXIT_SLICE), and when v->tsc_changed the three about
-	 * the TSC (and clears it).  After return
-	 * those are current, v->irq_blocked says whether an interrupt could be injected now, and
-	 * v->again holds an event whose delivery the exit interrupted (EVENT_NONE otherwise).
+	 * Run the guest until it needs us.  The entry itself stands between guest_mode_enter() and
+	 * guest_mode_leave() (vmm/guest_mode.h), without the host lock; GS stays the host's.
+	 * Uses v->gpr, v->rip, v->rflags, v->slice_tsc (host TSC at which to come back at the
+	 * latest, EXIT_SLICE), and when v->tsc_changed the three about the TSC (and clears it).
+	 * After return those are current, v->irq_blocked says whether an interrupt could be
+	 * injected now, and v->again holds an event whose delivery the exit interrupted (EVENT_NONE
+	 * otherwise).
 	 * v->others_ran (the host handled what is not this VM's since the last entry) is for a
 	 * vendor that must clean caches then; enter() clears it.
 	 */
@@ -85,7 +87,10 @@ struct virt_ops {
 	void     (*irq_window)(struct vcpu *, bool wanted);
 	/* IA32_TSC_AUX of the vCPU that is loaded: RDTSCP gives it, too */
 	uint64_t (*tsc_aux)(struct vcpu *);
-	/* INVEPT or a fresh ASID, before any next enter; counts in vm->flushes */
+	/*
+	 * This CPU forgets what it knows of the VM's second-stage tables, before its next entry
+	 * of any vCPU of the VM: INVEPT, or fresh ASIDs.  vmm/guest_mode.c calls it for each CPU.
+	 */
 	void     (*s2_flush)(struct vm *);
 	const struct s2_format *s2;
 };

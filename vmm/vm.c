@@ -185,7 +185,7 @@ static enum err make_arena(const struct vm_config *c, struct vm **out)
 static enum err make_tasks(struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->config.cpus; i++) {
-		enum err e = task_create(vm->config.name, vcpu_task, vm->vcpu[i]);
+		enum err e = task_create_anywhere(vm->config.name, vcpu_task, vm->vcpu[i]);
 		if (e != OK)
 			return e;
 		vm->live_tasks++;
@@ -276,6 +276,7 @@ static enum err create(const struct vm_config *c, const struct cpuid_table *cpui
 		return e;
 	vm->config = *c;
 	vm->run = run;
+	vm->tlb.flushes = 1;            /* no CPU has flushed yet: each does when it comes */
 	bus_init(&vm->bus);
 	clock_create(&vm->clock, 0);
 	vm->cpuid = *cpuid;

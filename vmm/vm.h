@@ -49,7 +49,18 @@ enum vm_run {
 	VM_NRUNS
 };
 
-/* Who may touch a field:  I fixed after create   t any task (none is preempted)   a any, atomic */
+/* What CPUs know of a VM's second-stage tables; by the number of the CPU. */
+struct tlb {
+	uint64_t flushes;               /* how often everybody was to forget; 1 at create         */
+	uint64_t flushed[CPUS_MAX];     /* `flushes` when this CPU flushed last                   */
+	uint64_t done[CPUS_MAX];        /* how often this CPU flushed                             */
+	uint64_t fetched[CPUS_MAX];     /* how often this CPU was inside and was fetched out      */
+};
+
+/*
+ * Who may touch a field:  I fixed after create   t any task (none is preempted, and all of them
+ * have the host lock)   a any, atomic
+ */
 struct vm {
 	struct vm_config config;                /* I                                         */
 	enum vm_run      run;                   /* t                                         */
@@ -67,7 +78,7 @@ struct vm {
 
 	struct mem       mem;
 	struct stage2    s2;
-	uint64_t         flushes;               /* a  TLB flushes asked for: tests read it   */
+	struct tlb       tlb;                   /* t  who must flush it: vmm/guest_mode.h    */
 	uint32_t         asid;                  /* I  VPID or ASID of vCPU 0; of vCPU i: + i   */
 	struct bus       bus;
 	struct clock     clock;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arch/x86_64/apic.c - the local APIC of this CPU, and silence for the 8259s.
+ * arch/x86_64/apic.c - the local APIC of this CPU, messages to others, silence for the 8259s.
  *
- * Owns the local APIC and its timer.  The timer only wakes the CPU from idle: TSC-deadline mode
- * where there is one, else the counter, whose rate is measured against the TSC.  (SDM vol. 3,
- * "Advanced Programmable Interrupt Controller")  Called by irq.c and timer.c.
+ * Owns each CPU's local APIC and its timer.  The timer only wakes the CPU from idle: TSC-deadline
+ * mode where there is one, else the counter, whose rate is measured against the TSC.  (SDM vol. 3,
+ * "Advanced Programmable Interrupt Controller")  Called by irq.c, timer.c and smp.c.
  */
 #include "arch/x86_64/apic.h"
 
@@ -18,10 +18,10 @@
 #include "lib/time.h"
 
 #define CALIBRATE_NS    (5 * NS_PER_MS)
+#define SEND_PATIENCE   1000000u        /* reads; a message takes a few */
 
 static volatile uint8_t *registers;     /* xAPIC; NULL in x2APIC mode    */
 static bool deadline_mode;
-static uint64_t armed;                  /* the TSC that it is armed for; 0: it is not */
 static uint64_t ticks_per_ns_frac;      /* counter rate, fixed point     */
 #define RATE_SHIFT      32
 
@@ -72,38 +72,38 @@ static void mask_8259s(void)
 		insn_outb(sequence[i].port, sequence[i].value);
 }
 
-static enum err switch_on(const struct acpi_info *acpi)
+/* From xAPIC to x2APIC in two writes: the direct way from "off" is forbidden. */
+static void switch_on(void)
+{
+	uint64_t base = insn_rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
+
+	insn_wrmsr(MSR_APIC_BASE, base);
+	if (!registers)
+		insn_wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+}
+
+static enum err find_registers(const struct acpi_info *acpi)
 {
 	uint64_t base = insn_rdmsr(MSR_APIC_BASE);
 
-	if (cpu_has_x2apic()) {
-		/* From xAPIC to x2APIC in two writes: the direct way from "off" is forbidden. */
-		insn_wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
-		insn_wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+	if (cpu_has_x2apic())
 		return OK;
-	}
 	uint64_t address = base & APIC_BASE_ADDRESS;
 	if (acpi->present && acpi->lapic_address != address)
 		log_line("apic: ACPI says 0x%lx, the CPU says 0x%lx: the CPU is right",
 		         acpi->lapic_address, address);
 	registers = paging_map_device(hpa(address), PAGE_SIZE);
-	if (!registers)
-		return ERR_NO_MEMORY;
-	insn_wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
-	return OK;
+	return registers ? OK : ERR_NO_MEMORY;
 }
 
-enum err apic_init(const struct acpi_info *acpi)
+static void init_here(void)
 {
 	static const unsigned lvts[] = {
 		APIC_LVT_TIMER, APIC_LVT_LINT0, APIC_LVT_LINT1, APIC_LVT_ERROR, APIC_LVT_PERF,
 		APIC_LVT_THERMAL,
 	};
 
-	mask_8259s();
-	enum err e = switch_on(acpi);
-	if (e != OK)
-		return e;
+	switch_on();
 	unsigned max_lvt = (unsigned)GET(APIC_VERSION_MAX_LVT, read(APIC_VERSION));
 	for (unsigned i = 0; i < COUNT(lvts) && i <= max_lvt; i++)
 		write(lvts[i], APIC_LVT_MASKED);
@@ -114,10 +114,51 @@ enum err apic_init(const struct acpi_info *acpi)
 	write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
 	for (unsigned i = 0; i < 256; i++)      /* whatever the firmware left in service */
 		apic_eoi();
+}
+
+enum err apic_init(const struct acpi_info *acpi)
+{
+	mask_8259s();
+	enum err e = find_registers(acpi);
+	if (e != OK)
+		return e;
+	init_here();
 	log_line("apic: local APIC %u, %s", apic_id(),
 	         registers ? "xAPIC (registers in memory)" : "x2APIC");
 	return OK;
 }
+
+/* --- Messages --------------------------------------------------------------------------------- */
+
+/*
+ * SDM vol. 3, "Interrupt Command Register (ICR)".  In x2APIC mode the write is not ordered after
+ * earlier stores ("MSR Access in x2APIC Mode"), and the other CPU is to see those.
+ */
+static enum err send(uint32_t id, uint64_t mode, uint8_t vector)
+{
+	uint32_t low = (uint32_t)PUT(APIC_ICR_MODE, mode) | vector | (uint32_t)APIC_ICR_ASSERT;
+
+	insn_mfence();
+	if (!registers) {
+		insn_wrmsr(MSR_X2APIC_BASE + APIC_ICR / 16, PUT(APIC_ICR_DEST, (uint64_t)id) | low);
+		return OK;
+	}
+	write(APIC_ICR_HIGH, (uint32_t)PUT(APIC_XAPIC_ID, id));
+	write(APIC_ICR, low);
+	for (unsigned i = 0; i < SEND_PATIENCE; i++) {
+		if (!(read(APIC_ICR) & APIC_ICR_PENDING))
+			return OK;
+		insn_pause();
+	}
+	return refuse(ERR_TIMEOUT, "apic: a message to APIC ID %u was not sent", id);
+}
+
+enum err apic_send_irq(uint32_t id, uint8_t vector) { return send(id, APIC_MODE_FIXED, vector); }
+enum err apic_send_nmi(uint32_t id) { return send(id, APIC_MODE_NMI, 0); }
+enum err apic_send_init(uint32_t id) { return send(id, APIC_MODE_INIT, 0); }
+enum err apic_send_start(uint32_t id, uint8_t page) { return send(id, APIC_MODE_STARTUP, page); }
+
+/* --- The timer -------------------------------------------------------------------------------- */
 
 /* The counter's rate: let it run down for a known time. */
 static enum err measure_counter(void)
@@ -135,23 +176,32 @@ static enum err measure_counter(void)
 	return OK;
 }
 
+static void timer_init_here(void)
+{
+	uint64_t mode = deadline_mode ? APIC_TIMER_DEADLINE : APIC_TIMER_ONE_SHOT;
+
+	write(APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1);
+	write(APIC_LVT_TIMER, VECTOR_TIMER | (uint32_t)PUT(APIC_LVT_TIMER_MODE, mode));
+	insn_mfence();                  /* the mode is set before a deadline is */
+}
+
 enum err apic_timer_init(void)
 {
 	deadline_mode = cpu_has_tsc_deadline();
-	if (deadline_mode) {
-		write(APIC_LVT_TIMER,
-		      VECTOR_TIMER | (uint32_t)PUT(APIC_LVT_TIMER_MODE, APIC_TIMER_DEADLINE));
-		insn_mfence();          /* the mode is set before a deadline is */
-		return OK;
-	}
-	enum err e = measure_counter();
-	write(APIC_LVT_TIMER, VECTOR_TIMER);
+	enum err e = deadline_mode ? OK : measure_counter();
+	timer_init_here();
 	return e;
+}
+
+void apic_init_cpu(void)
+{
+	init_here();
+	timer_init_here();
 }
 
 static void arm(uint64_t tsc)
 {
-	armed = tsc;
+	cpu_here()->timer_tsc = tsc;
 	if (deadline_mode) {
 		insn_wrmsr(MSR_TSC_DEADLINE, tsc);
 		return;
@@ -165,23 +215,23 @@ static void arm(uint64_t tsc)
 void apic_timer_arm(uint64_t tsc)
 {
 	tsc = MAX(1, tsc);                      /* 0 means: not armed */
-	if (tsc != armed)
+	if (tsc != cpu_here()->timer_tsc)
 		arm(tsc);
 }
 
 bool apic_timer_is_armed(void)
 {
-	return armed;
+	return cpu_here()->timer_tsc;
 }
 
 void apic_timer_fired(void)
 {
-	armed = 0;
+	cpu_here()->timer_tsc = 0;
 }
 
 void apic_timer_stop(void)
 {
-	armed = 0;
+	cpu_here()->timer_tsc = 0;
 	if (deadline_mode)
 		insn_wrmsr(MSR_TSC_DEADLINE, 0);
 	else

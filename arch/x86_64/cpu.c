@@ -2,8 +2,9 @@
 /*
  * arch/x86_64/cpu.c - this CPU as the host wants it.
  *
- * Owns the GDT, the TSS and the stacks that the CPU switches to by itself.  boot/main.c calls
- * cpu_init() once; a vendor's host state (arch/x86_64/vmx) refers to the same selectors and TSS.
+ * Owns the GDT and the TSS of each CPU.  boot/main.c calls cpu_init() once, arch/x86_64/smp.c
+ * cpu_load() on every other CPU; a vendor's host state (arch/x86_64/vmx) refers to the same
+ * selectors and TSS.  GS points to the CPU's entry in host_cpus[] (lib/cpu.h).
  * Read next: arch/x86_64/idt.c.
  */
 #include "arch/x86_64/cpu.h"
@@ -38,35 +39,54 @@ _Static_assert(sizeof(struct tss) == 104, "TSS layout");
 #define DESC_TYPE       MASK(47, 40)
 #define DESC_BASE_HIGH  MASK(63, 56)
 
-static struct tss tss __attribute__((aligned(16)));
-static uint64_t gdt[5] __attribute__((aligned(16))) = { 0, DESC_CODE64, DESC_DATA };
-_Static_assert(CPU_SEL_TSS / sizeof(gdt[0]) == 3, "the TSS descriptor is slots 3 and 4");
+/* Of one CPU; LTR marks the TSS's descriptor busy, so no two CPUs share a table. */
+static struct segments {
+	uint64_t gdt[5];
+	struct tss tss __attribute__((aligned(16)));
+} all_segments[CPUS_MAX];
+_Static_assert(CPU_SEL_TSS / sizeof(all_segments[0].gdt[0]) == 3,
+               "the TSS descriptor is slots 3 and 4");
 
-static void tss_init(void)
+static void segments_make(struct segments *s, unsigned cpu)
 {
-	uint64_t base = (uintptr_t)&tss;
+	uint64_t base = (uintptr_t)&s->tss;
 
-	tss.ist[IST_DOUBLE_FAULT - 1] = (uintptr_t)stack_ist_top(IST_DOUBLE_FAULT);
-	tss.ist[IST_NMI - 1] = (uintptr_t)stack_ist_top(IST_NMI);
-	tss.ist[IST_MACHINE_CHECK - 1] = (uintptr_t)stack_ist_top(IST_MACHINE_CHECK);
-	tss.io_map_base = sizeof(tss);          /* no port bitmap */
-	gdt[3] = PUT(DESC_LIMIT_LOW, sizeof(tss) - 1) | PUT(DESC_BASE_LOW, base) |
-	         PUT(DESC_TYPE, DESC_TSS_TYPE) | PUT(DESC_BASE_HIGH, base >> 24);
-	gdt[4] = base >> 32;
+	s->tss = (struct tss){ .io_map_base = sizeof(s->tss) };        /* no port bitmap */
+	for (unsigned i = IST_DOUBLE_FAULT; i <= IST_COUNT; i++)
+		s->tss.ist[i - 1] = (uintptr_t)stack_ist_top(cpu, i);
+	s->gdt[1] = DESC_CODE64;
+	s->gdt[2] = DESC_DATA;
+	s->gdt[3] = PUT(DESC_LIMIT_LOW, sizeof(s->tss) - 1) | PUT(DESC_BASE_LOW, base) |
+	            PUT(DESC_TYPE, DESC_TSS_TYPE) | PUT(DESC_BASE_HIGH, base >> 24);
+	s->gdt[4] = base >> 32;
 }
 
 uint64_t cpu_tss_base(void)
 {
-	return (uintptr_t)&tss;
+	return (uintptr_t)&all_segments[cpu_here()->number].tss;
+}
+
+void cpu_become(struct host_cpu *c)
+{
+	insn_wrmsr(MSR_GS_BASE, (uintptr_t)c);
+}
+
+struct host_cpu *cpu_here(void)
+{
+	return insn_mov_gs0();
 }
 
 static void load_segments(void)
 {
-	struct table_register r = { sizeof(gdt) - 1, (uintptr_t)gdt };
+	struct host_cpu *c = cpu_here();
+	struct segments *s = &all_segments[c->number];
+	struct table_register r = { sizeof(s->gdt) - 1, (uintptr_t)s->gdt };
 
+	segments_make(s, c->number);
 	insn_lgdt(&r);
 	insn_load_cs(CPU_SEL_CODE);
 	insn_load_data_segments(CPU_SEL_DATA);
+	cpu_become(c);                          /* loading GS cleared its base */
 	insn_lldt(0);
 	insn_ltr(CPU_SEL_TSS);
 }
@@ -93,15 +113,19 @@ static void control_registers_init(void)
 	insn_wrmsr(MSR_PAT, pat);
 }
 
+void cpu_load(void)
+{
+	load_segments();
+	control_registers_init();
+}
+
 enum err cpu_init(void)
 {
 	char name[CPU_NAME_MAX];
 
 	if (!cpu_has_nx())
 		return fail(ERR_NOT_SUPPORTED, "this CPU cannot forbid to execute data (no NX)");
-	tss_init();
-	load_segments();
-	control_registers_init();
+	cpu_load();
 	cpu_describe(name);
 	log_line("cpu: %s, %u physical address bits", name, cpu_phys_bits());
 	return OK;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arch/x86_64/cpu.h - this CPU as the host wants it: segments, control registers, PAT, XCR0.
+ * arch/x86_64/cpu.h - this CPU as the host wants it: segments, control registers, PAT, XCR0; and
+ * which CPU it is (lib/cpu.h).
  */
 #ifndef ARCH_X86_64_CPU_H
 #define ARCH_X86_64_CPU_H
 
 #include "arch/x86_64/hazards.h"
+#include "lib/cpu.h"
 #include "lib/err.h"
 #include "lib/types.h"
 #include "vmm/virt.h"
@@ -21,8 +23,12 @@
 #define IST_MACHINE_CHECK 3
 #define IST_COUNT         3
 
-/* GDT, TSS, CR0, CR4, EFER.NXE, PAT, XCR0. */
+/* From here on cpu_here() is `c`: the very first thing that C code does on a CPU. */
+void cpu_become(struct host_cpu *c);
+
+/* GDT, TSS, CR0, CR4, EFER.NXE, PAT, XCR0 of the boot CPU; then of any other. */
 enum err cpu_init(void);
+void     cpu_load(void);
 
 uint64_t cpu_tss_base(void);
 

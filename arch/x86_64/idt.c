@@ -3,9 +3,9 @@
  * arch/x86_64/idt.c - exceptions and interrupts of the host.
  *
  * An exception is a bug of ours and ends in panic_trap(); an interrupt goes to irq_dispatch(); an
- * NMI is the watchdog's or counted.  Double fault, NMI and machine check run on stacks of their own
- * (TSS.IST), because the stack may be what is broken.  Read next: arch/x86_64/irq.c,
- * arch/x86_64/panic.c.
+ * NMI is the watchdog's, another CPU's, or counted.  All CPUs share the table.  Double fault, NMI
+ * and machine check run on stacks of their own (TSS.IST), because the stack may be what is broken.
+ * Read next: arch/x86_64/irq.c, arch/x86_64/panic.c.
  */
 #include "arch/x86_64/idt.h"
 
@@ -13,6 +13,7 @@
 #include "arch/x86_64/defs/trap.h"
 #include "arch/x86_64/insn.h"
 #include "arch/x86_64/irq.h"
+#include "arch/x86_64/smp.h"
 #include "arch/x86_64/watchdog.h"
 
 /* SDM vol. 3, "64-Bit Mode IDT" */
@@ -45,9 +46,15 @@ enum err idt_init(void)
 			.ist = v < VECTOR_EXCEPTIONS ? ist_of[v] : 0, .type = GATE_INTERRUPT,
 		};
 	}
-	struct table_register r = { sizeof(idt) - 1, (uintptr_t)idt };
-	insn_lidt(&r);
+	idt_load();
 	return OK;
+}
+
+void idt_load(void)
+{
+	struct table_register r = { sizeof(idt) - 1, (uintptr_t)idt };
+
+	insn_lidt(&r);
 }
 
 const char *trap_name(uint64_t vector)
@@ -68,7 +75,10 @@ extern const uint8_t msr_try_rdmsr[], msr_try_missing[];
 
 static void nmi(const struct trap_frame *f)
 {
-	if (!watchdog_tick(f))
+	panic_join();
+	if (smp_take_nmi_poke())
+		irq_counters.nmi_pokes++;
+	else if (cpu_here() != &host_cpus[0] || !watchdog_tick(f))
 		irq_counters.nmis++;
 }
 

@@ -23,8 +23,9 @@ struct trap_frame {
 };
 _Static_assert(offsetof(struct trap_frame, vector) == 15 * 8, "trap.S pushes fifteen registers");
 
-/* Load an IDT in which every vector is handled. */
+/* Make and load an IDT in which every vector is handled; load it on another CPU. */
 enum err idt_init(void);
+void     idt_load(void);
 
 /* From trap.S. */
 void trap_handle(struct trap_frame *f);
@@ -46,5 +47,8 @@ void panic_restart_after(unsigned seconds);
  * that the manuals promise and some emulators lack: what CPUID can tell, CPUID tells.
  */
 bool msr_try(uint32_t index, uint64_t *value);
+
+/* From the NMI handler: does not return when another CPU has panicked. */
+void panic_join(void);
 
 #endif

@@ -219,6 +219,14 @@ static inline void insn_invlpg(uint64_t linear)
 	__asm__ volatile ("invlpg (%0)" : : "r"(linear) : "memory");
 }
 
+/* The pointer at GS:0: where this CPU's block begins (lib/cpu.h).  Never assumed to stay. */
+static inline void *insn_mov_gs0(void)
+{
+	void *value;
+	__asm__ volatile ("mov %%gs:0, %0" : "=r"(value) : : "memory");
+	return value;
+}
+
 static inline void insn_wbinvd(void) { __asm__ volatile ("wbinvd" : : : "memory"); }
 
 /* --- Extended processor state ---------------------------------------------------------------- */

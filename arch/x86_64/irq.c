@@ -12,6 +12,7 @@
 #include "arch/x86_64/apic.h"
 #include "arch/x86_64/insn.h"
 #include "arch/x86_64/ioapic.h"
+#include "lib/cpu.h"
 #include "lib/log.h"
 
 #define HANDLERS_MAX    16
@@ -109,6 +110,7 @@ enum err irq_register(unsigned line, irq_handler_fn *handler, void *ctx)
 	return OK;
 }
 
+/* With the host lock, which a halted CPU does not have. */
 static void device_irq(uint8_t vector)
 {
 	struct vector *v = &vectors[vector - VECTOR_DEVICE_FIRST];
@@ -126,19 +128,31 @@ static void device_irq(uint8_t vector)
 	}
 }
 
+static void count(uint64_t *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
 void irq_dispatch(uint8_t vector)
 {
+	bool halted = cpu_here()->away;
+
 	if (vector < VECTOR_DEVICE_FIRST || vector == VECTOR_SPURIOUS) {
-		irq_counters.spurious++;        /* neither kind may be acknowledged */
+		count(&irq_counters.spurious);  /* neither kind may be acknowledged */
 		return;
 	}
-	irq_counters.taken++;
-	if (vector <= VECTOR_DEVICE_LAST)
+	count(&irq_counters.taken);
+	if (vector <= VECTOR_DEVICE_LAST) {
+		if (halted)
+			host_lock_take();
 		device_irq(vector);
-	else if (vector == VECTOR_APIC_ERROR)
-		irq_counters.apic_errors++;
-	else if (vector == VECTOR_TIMER)        /* it has woken us: that is all */
+		if (halted)
+			host_lock_drop();
+	} else if (vector == VECTOR_APIC_ERROR) {
+		count(&irq_counters.apic_errors);
+	} else if (vector == VECTOR_TIMER) {    /* it has woken us: that is all */
 		apic_timer_fired();
+	}
 	apic_eoi();
 }
 

@@ -3,8 +3,9 @@
  * arch/x86_64/irq.h - interrupts of the host: who handles which vector, and when they are taken.
  *
  * Interrupts are taken at two places only: in the idle loop and in irq_take(), which runs after a
- * guest was interrupted.  A handler therefore never races with anything: it quietens its device,
- * sets a flag (sched_poke(), event_signal()) and returns.  It must not log, wait or allocate.
+ * guest was interrupted.  A device's handler holds the host lock (it is taken for one that comes to
+ * a halted CPU), so it never races with anything: it quietens its device, sets a flag
+ * (sched_poke(), event_signal()) and returns.  It must not log, wait or allocate.
  */
 #ifndef ARCH_X86_64_IRQ_H
 #define ARCH_X86_64_IRQ_H
@@ -18,6 +19,7 @@
 #define VECTOR_DEVICE_FIRST     0x30
 #define VECTOR_DEVICE_LAST      0xef
 #define VECTOR_TIMER            0xf0
+#define VECTOR_POKE             0xf1            /* from another CPU: come and look       */
 #define VECTOR_APIC_ERROR       0xfe
 #define VECTOR_SPURIOUS         0xff
 
@@ -46,7 +48,8 @@ void irq_take(void);
 /* From the trap entry: an interrupt with this vector came in. */
 void irq_dispatch(uint8_t vector);
 
-struct irq_counters { uint64_t taken, spurious, unclaimed, apic_errors, nmis; };
+/* Of all CPUs together.  An NMI that another CPU sent to fetch this one is in `nmi_pokes`. */
+struct irq_counters { uint64_t taken, spurious, unclaimed, apic_errors, nmis, nmi_pokes; };
 extern struct irq_counters irq_counters;
 
 /* Log, at most once a second, what came that should not have; returns when to call again. */

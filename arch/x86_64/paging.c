@@ -26,6 +26,7 @@
 
 static uint64_t *top;                   /* the PML4; NULL before paging_init() */
 static uint64_t table_pages;
+static bool frozen;                     /* other CPUs use the tables */
 static unsigned large_levels;           /* the highest level with leaves: 1, or 2 (1 GiB) */
 static uint64_t phys_limit;             /* first address that this CPU cannot have */
 
@@ -79,6 +80,7 @@ static enum err open_table(uint64_t *entry, unsigned level)
 	uint64_t *table, old = *entry;
 	enum err e = new_table(&table);
 
+	ASSERT(!frozen || !(old & PTE_PRESENT));
 	if (e != OK)
 		return e;
 	if (old & PTE_PRESENT)
@@ -145,7 +147,9 @@ enum err paging_map(hpa_t base, uint64_t len, uint64_t rights)
 		enum err e = entry_for_leaf(at, &level, &entry);
 		if (e != OK)
 			return e;
-		*entry = at | leaf_bits(rights) | (level ? PTE_LARGE : 0);
+		uint64_t leaf = at | leaf_bits(rights) | (level ? PTE_LARGE : 0);
+		ASSERT(!frozen || !(*entry & PTE_PRESENT) || *entry == leaf);
+		*entry = leaf;
 		insn_invlpg(at);
 		at += LEVEL_SIZE(level);
 	}
@@ -157,6 +161,7 @@ enum err paging_guard(const void *page)
 	uint64_t *entry;
 	enum err e = entry_at((uintptr_t)page, 0, &entry);
 
+	ASSERT(!frozen);
 	if (e != OK)
 		return e;
 	*entry = 0;
@@ -219,6 +224,11 @@ enum err paging_init(void)
 void paging_enable(void)
 {
 	insn_write_cr3((uintptr_t)top);
+}
+
+void paging_freeze(void)
+{
+	frozen = true;
 }
 
 uint64_t paging_table_pages(void)

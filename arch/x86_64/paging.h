@@ -31,6 +31,13 @@ volatile void *paging_map_device(hpa_t base, uint64_t len);
 /* True when all of [base, base + len) can be read. */
 bool paging_readable(hpa_t base, uint64_t len);
 
+/*
+ * From here on other CPUs use the tables as well.  What is mapped stays as it is, because nothing
+ * would make their TLBs forget it; mapping what was absent is allowed (SDM vol. 3, "Details of TLB
+ * Use": what is not present is not cached).
+ */
+void paging_freeze(void);
+
 /* 4 KiB pages spent on tables. */
 uint64_t paging_table_pages(void);
 

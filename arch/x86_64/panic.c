@@ -3,9 +3,10 @@
  * arch/x86_64/panic.c - the last screen: what happened, the registers, and the way there.
  *
  * A bug of ours ends here, from panic() (lib/log.h) or from an exception (arch/x86_64/idt.c).  It
- * takes about a dozen lines, so that the last lines of the log stay on the screen above it.  The
- * code trusts as little as it can: it walks only stacks that it knows and never allocates.  With
- * panic=SECONDS on the command line the machine then restarts; else it halts.
+ * stops the other CPUs and takes about a dozen lines, so that the last lines of the log stay on the
+ * screen above it.  The code trusts as little as it can: it walks only stacks that it knows and
+ * never allocates.  With panic=SECONDS on the command line the machine then restarts; else it
+ * halts.
  */
 #include <stdarg.h>
 
@@ -15,6 +16,7 @@
 #include "arch/x86_64/image.h"
 #include "arch/x86_64/insn.h"
 #include "arch/x86_64/reset.h"
+#include "arch/x86_64/smp.h"
 #include "arch/x86_64/stack.h"
 #include "arch/x86_64/watchdog.h"
 #include "lib/config.h"
@@ -29,10 +31,19 @@
 
 static unsigned depth;                  /* a panic within a panic */
 static unsigned restart_s;              /* 0: halt                */
+static struct host_cpu *panicking;      /* the first CPU that did; it alone prints */
 
 void panic_restart_after(unsigned seconds)
 {
 	restart_s = seconds;
+}
+
+_Noreturn static void halt(void)
+{
+	for (;;) {
+		insn_cli();
+		insn_hlt();
+	}
 }
 
 /* Restarting is for a first or second failure: a third one may come from there. */
@@ -44,16 +55,28 @@ _Noreturn static void stop(void)
 		reset_reboot();
 	}
 	log_text("godwit: stopped\n");
-	for (;;) {
-		insn_cli();
-		insn_hlt();
-	}
+	halt();
 }
 
+void panic_join(void)
+{
+	struct host_cpu *by = __atomic_load_n(&panicking, __ATOMIC_ACQUIRE);
+
+	if (by && by != cpu_here())
+		halt();
+}
+
+/* Only the first CPU goes on; the others are stopped, so that they do not write into our screen. */
 static void begin(void)
 {
+	struct host_cpu *nobody = NULL;
+
 	insn_cli();
 	watchdog_stop();
+	if (__atomic_compare_exchange_n(&panicking, &nobody, cpu_here(), false, __ATOMIC_ACQ_REL,
+	                                __ATOMIC_ACQUIRE))
+		smp_stop_others();
+	panic_join();
 	log_urgent = true;
 	if (depth++) {                  /* what we print is itself broken: say so and end */
 		if (depth == 2)
@@ -81,8 +104,9 @@ static void print_backtrace(uint64_t rip, uint64_t rbp)
 
 static void print_control_registers(void)
 {
-	log_text("cr0 %08lx cr2 %016lx cr3 %012lx cr4 %08lx task %s\n", insn_read_cr0(),
-	         insn_read_cr2(), insn_read_cr3(), insn_read_cr4(), task_name());
+	log_text("cr0 %08lx cr2 %016lx cr3 %012lx cr4 %08lx CPU %u task %s\n", insn_read_cr0(),
+	         insn_read_cr2(), insn_read_cr3(), insn_read_cr4(), cpu_here()->number,
+	         task_name());
 }
 
 void panic(const char *fmt, ...)

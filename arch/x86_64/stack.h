@@ -12,8 +12,12 @@
 /* Take all guard pages out of the map; after paging_init(). */
 enum err stack_guards_init(void);
 
-/* Top of the stack for IST entry `i` (IST_DOUBLE_FAULT ...). */
-void *stack_ist_top(unsigned i);
+/* Stacks for `n` CPUs beside the boot CPU (numbers 1 to n), with their guard pages; once. */
+enum err stack_cpus_init(unsigned n);
+
+/* Top of a CPU's stack for IST entry `i` (IST_DOUBLE_FAULT ...); of its scheduler's. */
+void *stack_ist_top(unsigned cpu, unsigned i);
+void *stack_scheduler_top(unsigned cpu);
 
 /* The name of the stack whose guard page holds `address`, or NULL: for the double-fault screen. */
 const char *stack_of_guard(uint64_t address);

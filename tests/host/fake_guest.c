@@ -24,7 +24,6 @@ struct fake_cpu fake_cpu;
 struct fake_tasks fake_tasks;
 bool fake_gate_open;
 unsigned fake_nics;
-volatile bool sched_wanted;
 
 static uint64_t frames_at_start, pages_at_start;
 static jmp_buf *task_end;               /* where a task goes that would wait for ever */
@@ -132,7 +131,7 @@ static void fake_window(struct vcpu *v, bool wanted)
 	fake_cpu.windows++;
 }
 
-static void fake_flush(struct vm *vm) { vm->flushes++; }
+static void fake_flush(struct vm *vm) { (void)vm; }
 
 static uint64_t fake_tsc_aux(struct vcpu *v) { return v->state.msr[CPU_MSR_TSC_AUX]; }
 
@@ -158,10 +157,20 @@ enum err task_create(const char *name, void (*run)(void *), void *arg)
 	return OK;
 }
 
+enum err task_create_anywhere(const char *name, void (*run)(void *), void *arg)
+{
+	return task_create(name, run, arg);
+}
+
+bool task_should_yield(void)
+{
+	return cpu_here()->wanted;
+}
+
 void task_yield(void)
 {
 	fake_tasks.yields++;
-	sched_wanted = false;
+	cpu_here()->wanted = false;
 }
 
 void task_breathe(void)
@@ -200,7 +209,7 @@ uint64_t sched_deadline_ns(void)
 
 void sched_poke(void)
 {
-	sched_wanted = true;
+	cpu_here()->wanted = true;
 }
 
 const char *task_name(void)
@@ -279,7 +288,7 @@ void fake_guest_reset(void)
 	fake_tasks.sched_deadline_ns = NEVER_NS;
 	support_now_ns = NS_PER_S;
 	support_tsc_khz = 1000000;
-	sched_wanted = false;
+	cpu_here()->wanted = false;
 	virt = &fake_ops;
 	virt_caps = (struct virt_caps){ .usable = true, .xcr0_mask = XCR0_X87 | XCR0_SSE |
 	                                XCR0_AVX };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/host/support.c - what pure files need from the machine, for tests on the host: a clock that
- * tests set, and a panic that fails the test (or is expected: see support.h).
+ * tests/host/support.c - what pure files need from the machine, for tests on the host: a clock and
+ * CPUs that tests set, and a panic that fails the test (or is expected: see support.h).
  */
 #include "tests/host/support.h"
 
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/cpu.h"
 #include "lib/log.h"
 #include "lib/task.h"
 #include "lib/time.h"
@@ -18,6 +19,30 @@ uint64_t support_now_ns;
 uint64_t support_tsc_khz = 1000000;
 jmp_buf *support_panic_to;
 char support_panic_text[256];
+
+struct host_cpu *support_cpu = host_cpus;
+void (*support_poked)(const struct host_cpu *c, bool hard);
+void (*support_paused)(void);
+
+struct host_cpu *cpu_here(void) { return support_cpu; }
+
+void cpu_poke(const struct host_cpu *c)
+{
+	if (support_poked)
+		support_poked(c, false);
+}
+
+void cpu_poke_hard(const struct host_cpu *c)
+{
+	if (support_poked)
+		support_poked(c, true);
+}
+
+void cpu_pause(void)
+{
+	if (support_paused)
+		support_paused();
+}
 
 uint64_t time_now_ns(void) { return support_now_ns; }
 uint64_t time_tsc(void) { return time_ns_to_tsc(support_now_ns); }

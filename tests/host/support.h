@@ -7,6 +7,7 @@
 #define TESTS_HOST_SUPPORT_H
 
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,12 @@ extern uint64_t support_now_ns;                 /* what time_now_ns() returns   
 extern uint64_t support_tsc_khz;                /* the TSC is now_ns at this rate  */
 extern jmp_buf *support_panic_to;               /* where an expected panic goes    */
 extern char support_panic_text[256];
+
+/* Which CPU runs the test; what happens when another one is poked, and in each breath of a wait. */
+struct host_cpu;
+extern struct host_cpu *support_cpu;
+extern void (*support_poked)(const struct host_cpu *c, bool hard);
+extern void (*support_paused)(void);
 
 /* `statement` must end in panic(). */
 #define assert_panics(statement)                                 \

@@ -59,8 +59,11 @@ static jmp_buf out;
 
 static void idle(uint64_t deadline_ns)
 {
-	if (deadline_ns == NEVER_NS)
+	if (deadline_ns == NEVER_NS) {
+		cpu_here()->away = NULL;
+		host_lock_take();               /* as sched_run() finds it */
 		longjmp(out, 1);
+	}
 	support_now_ns = MAX(support_now_ns, deadline_ns);
 }
 

@@ -233,10 +233,10 @@ static void code_is_split_where_large_leaves_must_not_run_it(void **state)
 	v = vm->vcpu[0];
 	assert_int_equal(vm_start(vm), OK);
 	fake_push(x);
-	uint64_t from = vm->trace.next, rip = v->rip, flushes = vm->flushes;
+	uint64_t from = vm->trace.next, rip = v->rip, flushes = vm->tlb.flushes;
 	assert_int_equal(vcpu_turn(v), RESUME_SAME);
 	assert_int_equal(v->rip, rip);
-	assert_int_equal(vm->flushes, flushes + 1);
+	assert_int_equal(vm->tlb.flushes, flushes + 1);
 	assert_int_equal(vm->s2.code_splits, 1);
 	assert_true(stage2_lookup(&vm->s2, gpa(MIB), &leaf));
 	assert_int_equal(leaf.size, PAGE_SIZE);
@@ -330,7 +330,7 @@ static void it_yields_when_others_want_the_cpu(void **state)
 	(void)state;
 	fake_push(insn(EXIT_CPUID, 2));
 	fake_push(insn(EXIT_CPUID, 2));
-	sched_wanted = true;
+	cpu_here()->wanted = true;
 	fake_run(vm, 0);
 	assert_true(fake_tasks.yields >= 1);
 }

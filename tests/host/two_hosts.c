@@ -86,8 +86,11 @@ static uint64_t stop_at_ns;
 /* Nobody is ready: time jumps to the next thing to do. */
 static void idle(uint64_t deadline_ns)
 {
-	if (deadline_ns == NEVER_NS || (stop_when && stop_when()) || support_now_ns >= stop_at_ns)
+	if (deadline_ns == NEVER_NS || (stop_when && stop_when()) || support_now_ns >= stop_at_ns) {
+		cpu_here()->away = NULL;
+		host_lock_take();               /* as sched_run() finds it */
 		longjmp(out, 1);
+	}
 	support_now_ns = MIN(deadline_ns, stop_at_ns);
 }
 

@@ -43,6 +43,10 @@
 #define EARLY_SEL_DATA                  0x10
 #define EARLY_GDT_CODE                  0x00af9b000000ffff
 #define EARLY_GDT_DATA                  0x00cf93000000ffff
+#define AP_SEL_CODE32                   0x18
+#define AP_GDT_CODE32                   0x00cf9b000000ffff
+#define AP_CR0_PE                       0x1
+#define AP_EFER_NXE                     0x800
 #define BOOT_STACK_BYTES                32768
 
 #define CPUID_EXT_MAX                   0x80000000

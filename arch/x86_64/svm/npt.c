@@ -22,15 +22,10 @@ const struct s2_format npt_format = {
  * APM vol. 2, "TLB Management" and "Accessed and Dirty Bits": after clearing an accessed or dirty
  * flag or taking a right away, a CPU may go on using what it cached, and sets no flag again, until
  * its TLB is flushed.  Here that means: every vCPU of this VM is entered next with a flushed or
- * fresh tag (svm_asid.c).  Emulators that flush at every VMRUN never show a missing one;
- * vm->flushes lets tests count.
- *
- * This is the only CPU that runs guests today.  With more, each other CPU that has a vCPU of this
- * VM inside is interrupted, so that it leaves and enters anew, before this function returns.
+ * fresh tag (svm_asid.c).  vmm/guest_mode.c calls this for each CPU, before its next entry.
  */
 void npt_flush(struct vm *vm)
 {
-	vm->flushes++;
 	for (unsigned i = 0; i < vm->config.cpus; i++) {
 		struct svm *hw = vm->vcpu[i] ? vm->vcpu[i]->hw : NULL;
 		if (hw)

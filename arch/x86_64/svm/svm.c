@@ -24,22 +24,29 @@
 #include "lib/log.h"
 #include "lib/pages.h"
 #include "lib/time.h"
+#include "vmm/guest_mode.h"
 
 
-/* The CPU that runs guests: one, until the host starts the others and this becomes an array. */
-static struct {
-	unsigned         number;
+/* Of each CPU. */
+static struct svm_cpu {
 	hpa_t            save;          /* where VMRUN keeps the host's state; 0: AMD-V is off  */
 	hpa_t            host_vmcb;     /* where we keep what VMLOAD and VMSAVE move            */
 	struct svm      *owner;         /* whose values the FPU, debug registers and MSRs hold  */
 	struct asid_pool asids;
 	uint64_t         debugctl;      /* what DEBUGCTL holds; Bochs 2.7 has only 0            */
 	uint64_t         tsc_ratio;     /* what MSR_TSC_RATIO holds, where there is one         */
-	uint32_t         clean;         /* CLEAN_ALL when this CPU knows clean bits             */
-	bool             has_nrip, has_decode, has_tsc_aux, has_xss;
 	uint32_t         trained_by;    /* vm->asid of the VM that used the branch predictors   */
-} cpu;
+} cpus[CPUS_MAX];
 #define NOBODY 0
+
+/* The same on all of them. */
+static uint32_t clean;                  /* CLEAN_ALL when CPUs know clean bits                  */
+static bool has_nrip, has_decode, has_tsc_aux, has_xss;
+
+static inline struct svm_cpu *here(void)
+{
+	return ((const struct host_cpu *)insn_mov_gs0())->vendor;
+}
 
 /* The same for all vCPUs. */
 static uint8_t iopm[IOPM_BYTES] __attribute__((aligned(PAGE_SIZE)));
@@ -51,33 +58,34 @@ static void learn_features(void)
 {
 	uint32_t f = svm_caps.features;
 
-	cpu.has_nrip = f & CPUIDSVM_EDX_NRIP;
-	cpu.has_decode = f & CPUIDSVM_EDX_DECODE;
-	cpu.clean = f & CPUIDSVM_EDX_CLEAN ? CLEAN_ALL : 0;
-	cpu.has_tsc_aux = (insn_cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID80000001_EDX_RDTSCP) ||
-	                  (insn_cpuid(CPUID_FEATURES7, 0).ecx & CPUID7_ECX_RDPID);
-	cpu.has_xss = insn_cpuid(CPUID_XSAVE, 1).eax & CPUIDD_1_EAX_XSAVES;
-	asid_pool_init(&cpu.asids, svm_caps.asids, f & CPUIDSVM_EDX_FLUSH_ASID);
+	has_nrip = f & CPUIDSVM_EDX_NRIP;
+	has_decode = f & CPUIDSVM_EDX_DECODE;
+	clean = f & CPUIDSVM_EDX_CLEAN ? CLEAN_ALL : 0;
+	has_tsc_aux = (insn_cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID80000001_EDX_RDTSCP) ||
+	              (insn_cpuid(CPUID_FEATURES7, 0).ecx & CPUID7_ECX_RDPID);
+	has_xss = insn_cpuid(CPUID_XSAVE, 1).eax & CPUIDD_1_EAX_XSAVES;
+	asid_pool_init(&here()->asids, svm_caps.asids, f & CPUIDSVM_EDX_FLUSH_ASID);
 }
 
 /* APM vol. 2, "Enabling SVM" */
 static enum err svm_on(unsigned number)
 {
-	enum err e = page_alloc(&cpu.save);
+	struct svm_cpu *own = &cpus[number];
+	enum err e = page_alloc(&own->save);
 
 	if (e != OK)
 		return e;
-	e = page_alloc(&cpu.host_vmcb);
+	e = page_alloc(&own->host_vmcb);
 	if (e != OK) {
-		page_free(cpu.save);
-		cpu.save = hpa(0);
+		page_free(own->save);
+		own->save = hpa(0);
 		return e;
 	}
-	cpu.number = number;
+	cpu_here()->vendor = own;
 	learn_features();
 	insn_wrmsr(MSR_EFER, insn_rdmsr(MSR_EFER) | EFER_SVME);
-	insn_wrmsr(MSR_VM_HSAVE_PA, cpu.save.v);
-	insn_vmsave(cpu.host_vmcb.v);           /* the host's do not change from here on */
+	insn_wrmsr(MSR_VM_HSAVE_PA, own->save.v);
+	insn_vmsave(own->host_vmcb.v);           /* the host's do not change from here on */
 	memset(iopm, 0xff, sizeof(iopm));
 	vmcb_msrpm_build(msrpm[0], false);
 	vmcb_msrpm_build(msrpm[1], true);
@@ -86,12 +94,14 @@ static enum err svm_on(unsigned number)
 
 static void svm_off(unsigned number)
 {
-	ASSERT(cpu.number == number && !cpu.owner);
+	struct svm_cpu *own = here();
+
+	ASSERT(own == &cpus[number] && !own->owner);
 	insn_wrmsr(MSR_VM_HSAVE_PA, 0);
 	insn_wrmsr(MSR_EFER, insn_rdmsr(MSR_EFER) & ~EFER_SVME);
-	page_free(cpu.save);
-	page_free(cpu.host_vmcb);
-	cpu.save = cpu.host_vmcb = hpa(0);
+	page_free(own->save);
+	page_free(own->host_vmcb);
+	own->save = own->host_vmcb = hpa(0);
 }
 
 /* --- A vCPU comes and goes ------------------------------------------------------------------ */
@@ -138,17 +148,17 @@ static void svm_vcpu_fini(struct vcpu *v)
 
 	if (!hw)
 		return;
-	if (cpu.owner == hw)
-		cpu.owner = NULL;
 	page_free(ptr_hpa(hw->vmcb));
 	page_free(ptr_hpa(hw));
 	v->hw = NULL;
-	cpu.trained_by = NOBODY;                /* another VM may get this number */
+	for (unsigned i = 0; i < CPUS_MAX; i++) /* another VM may get this number */
+		if (cpus[i].trained_by == v->vm->asid)
+			cpus[i].trained_by = NOBODY;
 }
 
 bool svm_owns(const struct svm *hw)
 {
-	return cpu.owner == hw;
+	return here()->owner == hw;
 }
 
 /*
@@ -164,13 +174,13 @@ void svm_registers_load(const struct svm *hw)
 	insn_write_dr1(hw->dr[1]);
 	insn_write_dr2(hw->dr[2]);
 	insn_write_dr3(hw->dr[3]);
-	if (hw->debugctl != cpu.debugctl) {
-		cpu.debugctl = hw->debugctl;
+	if (hw->debugctl != here()->debugctl) {
+		here()->debugctl = hw->debugctl;
 		insn_wrmsr(MSR_DEBUGCTL, hw->debugctl);
 	}
-	if (cpu.has_tsc_aux)
+	if (has_tsc_aux)
 		insn_wrmsr(MSR_TSC_AUX, hw->tsc_aux);
-	if (cpu.has_xss)
+	if (has_xss)
 		insn_wrmsr(MSR_XSS, hw->xss);
 }
 
@@ -188,7 +198,7 @@ void svm_registers_save(struct svm *hw)
 	hw->dr[1] = insn_read_dr1();
 	hw->dr[2] = insn_read_dr2();
 	hw->dr[3] = insn_read_dr3();
-	if (cpu.has_tsc_aux)
+	if (has_tsc_aux)
 		hw->tsc_aux = insn_rdmsr(MSR_TSC_AUX);
 }
 
@@ -200,9 +210,9 @@ static uint64_t svm_tsc_aux(struct vcpu *v)
 /* What one VM taught the branch predictors shall not steer another. */
 static void forget_branches(const struct vm *vm)
 {
-	if (cpu.trained_by == vm->asid)
+	if (here()->trained_by == vm->asid)
 		return;
-	cpu.trained_by = vm->asid;
+	here()->trained_by = vm->asid;
 	if (defences.ibpb)
 		insn_wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
 }
@@ -210,28 +220,27 @@ static void forget_branches(const struct vm *vm)
 static void svm_vcpu_load(struct vcpu *v)
 {
 	struct svm *hw = v->hw;
+	unsigned number = cpu_here()->number;
 
 	forget_branches(v->vm);
-	if (cpu.owner != hw) {
-		if (cpu.owner)
-			svm_registers_save(cpu.owner);
-		svm_registers_load(hw);
-		cpu.owner = hw;
-	}
-	if (hw->cpu != cpu.number) {
+	ASSERT(!here()->owner);
+	svm_registers_load(hw);
+	here()->owner = hw;
+	if (hw->cpu != number) {
 		asid_leave(&hw->asid);
 		hw->vmcb->clean = 0;
-		hw->cpu = cpu.number;
+		hw->cpu = number;
 	}
 }
 
-/*
- * The host uses none of these registers, so they wait in the CPU until another vCPU, or svm_get(),
- * wants them.
- */
+/* The host uses none of these registers, so they wait in the CPU until somebody wants the place. */
 static void svm_vcpu_put(struct vcpu *v)
 {
-	(void)v;
+	struct svm *hw = v->hw;
+
+	ASSERT(here()->owner == hw);
+	svm_registers_save(hw);
+	here()->owner = NULL;
 }
 
 /* --- Enter ---------------------------------------------------------------------------------- */
@@ -262,9 +271,9 @@ static void set_tsc(struct vcpu *v, struct svm *hw)
 /* The ratio is the CPU's, not the VMCB's. */
 static inline void use_ratio(const struct svm *hw)
 {
-	if (!virt_caps.tsc_fraction || hw->tsc_ratio == cpu.tsc_ratio)
+	if (!virt_caps.tsc_fraction || hw->tsc_ratio == here()->tsc_ratio)
 		return;
-	cpu.tsc_ratio = hw->tsc_ratio;
+	here()->tsc_ratio = hw->tsc_ratio;
 	insn_wrmsr(MSR_TSC_RATIO, hw->tsc_ratio);
 }
 
@@ -311,15 +320,17 @@ static void explain_refusal(struct vcpu *v, struct svm *hw, struct exit *x)
 }
 
 /* Into the guest and back; false: it was not entered, `x` says why. */
-static bool run(struct vcpu *v, struct svm *hw, struct exit *x)
+static bool run(struct host_cpu *c, struct vcpu *v, struct svm *hw, struct exit *x)
 {
+	struct svm_cpu *own = c->vendor;
 	struct vmcb *m = hw->vmcb;
 
 	sync(v, hw);
 	if (hw->pending_debug && svm_events_trap(v, hw, x))
 		return false;
 	use_ratio(hw);
-	m->tlb_control = (uint8_t)asid_take(&cpu.asids, &hw->asid);
+	guest_mode_prepare(v->vm, c);           /* it may ask for another tag */
+	m->tlb_control = (uint8_t)asid_take(&own->asids, &hw->asid);
 	if (m->asid != hw->asid.number) {
 		m->asid = hw->asid.number;
 		m->clean &= (uint32_t)~CLEAN_ASID;
@@ -331,8 +342,10 @@ static bool run(struct vcpu *v, struct svm *hw, struct exit *x)
 	svm_events_before(v, hw);
 	apic_timer_arm(v->slice_tsc);
 	v->others_ran = false;                  /* no defence of these CPUs asks for it */
-	svm_entry(v->gpr, ptr_hpa(m).v, cpu.host_vmcb.v);
-	m->clean = cpu.clean;
+	guest_mode_enter(v->vm, c);
+	svm_entry(v->gpr, ptr_hpa(m).v, own->host_vmcb.v);
+	guest_mode_leave(c);
+	m->clean = clean;
 	m->event_inj = 0;
 	if (hw->stepping)
 		svm_events_stepped(v, hw);
@@ -348,17 +361,17 @@ static bool describe_insn(struct vcpu *v, const struct svm *hw, unsigned needs,
 {
 	const struct vmcb *m = hw->vmcb;
 
-	if ((needs & SVM_NEEDS_LEN) && cpu.has_nrip) {
+	if ((needs & SVM_NEEDS_LEN) && has_nrip) {
 		raw->insn.len = (uint8_t)(m->nrip - m->rip);
 		return true;
 	}
-	if ((needs & SVM_NEEDS_INSN) && cpu.has_nrip && cpu.has_decode &&
+	if ((needs & SVM_NEEDS_INSN) && has_nrip && has_decode &&
 	    (m->exit_info1 & CR_INFO_MOV)) {
 		raw->insn.len = (uint8_t)(m->nrip - m->rip);
 		raw->insn.rm = (uint8_t)GET(CR_INFO_GPR, m->exit_info1);
 		return true;
 	}
-	if ((needs & SVM_NEEDS_STRING) && cpu.has_decode) {
+	if ((needs & SVM_NEEDS_STRING) && has_decode) {
 		raw->insn.seg = (uint8_t)GET(IOIO_SEG, m->exit_info1);
 		raw->insn.addr_size = (uint8_t)(2 * GET(IOIO_ADDR_SIZE, m->exit_info1));
 		return true;
@@ -386,7 +399,7 @@ static const struct svm_how *collect(struct vcpu *v, struct svm *hw, struct svm_
 	if ((m->exit_int_info & EVENTINJ_VALID) || hw->irq_given || hw->nmi_ending)
 		svm_events_after(v, hw);
 	raw->bytes = m->insn_bytes;
-	raw->nbytes = cpu.has_decode ? MIN(m->insn_bytes_n, INSN_LEN_MAX) : 0;
+	raw->nbytes = has_decode ? MIN(m->insn_bytes_n, INSN_LEN_MAX) : 0;
 	if ((how->needs & ~SVM_LISTED) && !describe_insn(v, hw, how->needs, raw))
 		return &svm_decode_unreadable;
 	return how;
@@ -415,13 +428,14 @@ static void attend(struct vcpu *v, const struct svm_raw *raw, struct exit *x)
 
 static void svm_enter(struct vcpu *v, struct exit *x)
 {
+	struct host_cpu *c = insn_mov_gs0();    /* nothing here waits: it stays the same */
 	struct svm *hw = v->hw;
 	const struct svm_how *how;
 	struct svm_raw raw;                     /* collect() fills in what this exit needs */
 
-	ASSERT(cpu.owner == hw);
+	ASSERT(here()->owner == hw);
 	do {
-		if (!run(v, hw, x))
+		if (!run(c, v, hw, x))
 			return;
 		how = collect(v, hw, &raw);
 	} while (!svm_decode(how, &raw, x) && svm_resolve(v, hw, &raw, x));

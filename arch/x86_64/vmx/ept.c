@@ -34,15 +34,11 @@ uint64_t ept_pointer(const struct stage2 *s2)
 /*
  * SDM vol. 3, "Guidelines for Use of the INVEPT Instruction": after clearing an accessed or dirty
  * flag or taking a right away, a CPU may go on using what it cached, and sets no flag again, until
- * INVEPT. Emulators that flush at every VM entry never show a missing one; vm->flushes lets tests
- * count.
- *
- * This is the only CPU that runs guests today.  With more, each other CPU that has a vCPU of this
- * VM inside is interrupted and executes the same here before this function returns.
+ * INVEPT.  On this CPU; vmm/guest_mode.c sees to the others, and that a CPU does this before it
+ * enters a VM for the first time, whose root may once have been another VM's.
  */
 void ept_flush(struct vm *vm)
 {
-	vm->flushes++;
 	if (!insn_invept(INVEPT_SINGLE, ept_pointer(&vm->s2)))
 		panic("INVEPT for the tables at 0x%lx refused", vm->s2.root.v);
 }
@@ -57,24 +53,14 @@ uint16_t ept_vpid(const struct vcpu *v)
 }
 
 /*
- * SDM vol. 3, "Guidelines for Use of the INVVPID Instruction": when a tag gets a new owner, and
- * when the host changes CR0, CR3, CR4 or EFER of a guest, which with VPID no VM entry flushes.
+ * SDM vol. 3, "Guidelines for Use of the INVVPID Instruction": when a tag gets a new owner, when
+ * its vCPU comes to a CPU where it was not last time, and when the host changes CR0, CR3, CR4 or
+ * EFER of a guest, which with VPID no VM entry flushes.
  */
 void ept_flush_vpid(uint16_t vpid)
 {
 	if (!insn_invvpid(INVVPID_SINGLE, vpid, 0))
 		panic("INVVPID of tag %u refused", vpid);
-}
-
-/*
- * A vCPU comes to a CPU where it was not last time: what that CPU remembers of its tag and of its
- * tables is old.
- */
-void ept_flush_cpu(const struct vm *vm, uint16_t vpid)
-{
-	ept_flush_vpid(vpid);
-	if (!insn_invept(INVEPT_SINGLE, ept_pointer(&vm->s2)))
-		panic("INVEPT for the tables at 0x%lx refused", vm->s2.root.v);
 }
 
 void ept_explain(const struct vm *vm, uint64_t address)

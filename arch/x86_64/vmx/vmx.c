@@ -18,18 +18,25 @@
 
 #include "lib/log.h"
 #include "lib/pages.h"
+#include "vmm/guest_mode.h"
 
-/* The CPU that runs guests: one, until the host starts the others and this becomes an array. */
-static struct {
-	unsigned    number;
+/* Of each CPU. */
+static struct vmx_cpu {
 	hpa_t       vmxon;              /* 0: VMX operation is off                              */
 	struct vmx *current;            /* whose VMCS the VMX instructions work on              */
 	struct vmx *owner;              /* whose values the FPU, debug registers and MSRs hold  */
-	uint8_t     timer_shift;        /* the preemption timer counts TSC >> this              */
-	bool        has_tsc_aux, has_xss;
 	uint32_t    trained_by;         /* vm->asid of the VM that used the branch predictors   */
-} cpu;
+} cpus[CPUS_MAX];
 #define NOBODY 0
+
+/* The same on all of them. */
+static uint8_t timer_shift;             /* the preemption timer counts TSC >> this              */
+static bool has_tsc_aux, has_xss;
+
+static inline struct vmx_cpu *here(void)
+{
+	return ((const struct host_cpu *)insn_mov_gs0())->vendor;
+}
 
 /* --- On and off ----------------------------------------------------------------------------- */
 
@@ -38,8 +45,10 @@ static enum err vmx_on(unsigned number)
 {
 	uint64_t control = insn_rdmsr(MSR_FEATURE_CONTROL);
 	hpa_t region;
-	enum err e = page_alloc(&region);
 
+	if (!vmx_caps_same() || ((control & FC_LOCKED) && !(control & FC_VMXON)))
+		return fail(ERR_NOT_SUPPORTED, "CPU %u: its VT-x is not the boot CPU's", number);
+	enum err e = page_alloc(&region);
 	if (e != OK)
 		return e;
 	if (!(control & FC_LOCKED))
@@ -51,12 +60,12 @@ static enum err vmx_on(unsigned number)
 		page_free(region);
 		return fail(ERR_NOT_SUPPORTED, "CPU %u: VMXON was refused", number);
 	}
-	cpu.number = number;
-	cpu.vmxon = region;
-	cpu.timer_shift = (uint8_t)GET(MISC_TIMER_SHIFT, vmx_caps.misc);
-	cpu.has_tsc_aux = (insn_cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID80000001_EDX_RDTSCP) ||
-	                  (insn_cpuid(CPUID_FEATURES7, 0).ecx & CPUID7_ECX_RDPID);
-	cpu.has_xss = insn_cpuid(CPUID_XSAVE, 1).eax & CPUIDD_1_EAX_XSAVES;
+	cpus[number].vmxon = region;
+	cpu_here()->vendor = &cpus[number];
+	timer_shift = (uint8_t)GET(MISC_TIMER_SHIFT, vmx_caps.misc);
+	has_tsc_aux = (insn_cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID80000001_EDX_RDTSCP) ||
+	              (insn_cpuid(CPUID_FEATURES7, 0).ecx & CPUID7_ECX_RDPID);
+	has_xss = insn_cpuid(CPUID_XSAVE, 1).eax & CPUIDD_1_EAX_XSAVES;
 	ept_init(&vmx_caps);
 	if (defences.spec_ctrl)                 /* stays, in guests too: they cannot write it */
 		insn_wrmsr(MSR_SPEC_CTRL, defences.spec_ctrl);
@@ -65,11 +74,13 @@ static enum err vmx_on(unsigned number)
 
 static void vmx_off(unsigned number)
 {
-	ASSERT(cpu.number == number && !cpu.current && !cpu.owner);
+	struct vmx_cpu *c = here();
+
+	ASSERT(c == &cpus[number] && !c->current && !c->owner);
 	insn_vmxoff();
 	insn_write_cr4(insn_read_cr4() & ~CR4_VMXE);
-	page_free(cpu.vmxon);
-	cpu.vmxon = hpa(0);
+	page_free(c->vmxon);
+	c->vmxon = hpa(0);
 }
 
 /* --- A vCPU comes and goes ------------------------------------------------------------------ */
@@ -77,30 +88,36 @@ static void vmx_off(unsigned number)
 static void make_current(struct vmx *hw)
 {
 	/* "Software Use of Virtual-Machine Control Structures": else VMCLEAR there first. */
-	ASSERT(hw->cpu == CPU_NONE || hw->cpu == cpu.number);
+	ASSERT(!hw->active || hw->active == cpu_here());
 	if (!insn_vmptrld(hw->vmcs.v))
 		panic("VMPTRLD of 0x%lx was refused", hw->vmcs.v);
-	cpu.current = hw;
+	hw->active = cpu_here();
+	here()->current = hw;
 }
 
 struct vmx *vmx_use(struct vcpu *v)
 {
 	struct vmx *hw = v->hw;
 
-	if (cpu.current != hw)
+	if (here()->current != hw)
 		make_current(hw);
 	return hw;
 }
 
+/* This CPU holds nothing of its VMCS any more; another one may load it. */
 static void forget(struct vmx *hw)
 {
+	struct vmx_cpu *c = here();
+
+	ASSERT(!hw->active || hw->active == cpu_here());
 	if (!insn_vmclear(hw->vmcs.v))
 		panic("VMCLEAR of 0x%lx was refused", hw->vmcs.v);
+	hw->active = NULL;
 	hw->launched = 0;
-	if (cpu.current == hw)
-		cpu.current = NULL;
-	if (cpu.owner == hw)
-		cpu.owner = NULL;
+	if (c->current == hw)
+		c->current = NULL;
+	if (c->owner == hw)
+		c->owner = NULL;
 }
 
 static enum err vmx_vcpu_init(struct vcpu *v)
@@ -122,8 +139,8 @@ static enum err vmx_vcpu_init(struct vcpu *v)
 	forget(hw);                             /* VMCLEAR makes a page of memory a VMCS */
 	vmx_use(v);
 	e = vmcs_build(v, hw);
+	forget(hw);
 	if (e != OK) {
-		forget(hw);
 		page_free(vmcs);
 		page_free(own);
 		v->hw = NULL;
@@ -141,12 +158,14 @@ static void vmx_vcpu_fini(struct vcpu *v)
 	page_free(hw->vmcs);
 	page_free(ptr_hpa(hw));
 	v->hw = NULL;
-	cpu.trained_by = NOBODY;                /* another VM may get this number */
+	for (unsigned i = 0; i < CPUS_MAX; i++) /* another VM may get this number */
+		if (cpus[i].trained_by == v->vm->asid)
+			cpus[i].trained_by = NOBODY;
 }
 
 bool vmx_owns(const struct vmx *hw)
 {
-	return cpu.owner == hw;
+	return here()->owner == hw;
 }
 
 /*
@@ -169,9 +188,9 @@ void vmx_registers_load(const struct vmx *hw)
 	insn_wrmsr(MSR_CSTAR, hw->cstar);
 	insn_wrmsr(MSR_FMASK, hw->fmask);
 	insn_wrmsr(MSR_KERNEL_GS_BASE, hw->kernel_gs_base);
-	if (cpu.has_tsc_aux)
+	if (has_tsc_aux)
 		insn_wrmsr(MSR_TSC_AUX, hw->tsc_aux);
-	if (cpu.has_xss)
+	if (has_xss)
 		insn_wrmsr(MSR_XSS, hw->xss);
 }
 
@@ -192,16 +211,16 @@ void vmx_registers_save(struct vmx *hw)
 	hw->cstar = insn_rdmsr(MSR_CSTAR);
 	hw->fmask = insn_rdmsr(MSR_FMASK);
 	hw->kernel_gs_base = insn_rdmsr(MSR_KERNEL_GS_BASE);
-	if (cpu.has_tsc_aux)
+	if (has_tsc_aux)
 		hw->tsc_aux = insn_rdmsr(MSR_TSC_AUX);
 }
 
 /* What one VM taught the branch predictors shall not steer another. */
 static void forget_branches(const struct vm *vm)
 {
-	if (cpu.trained_by == vm->asid)
+	if (here()->trained_by == vm->asid)
 		return;
-	cpu.trained_by = vm->asid;
+	here()->trained_by = vm->asid;
 	if (defences.ibpb)
 		insn_wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
 }
@@ -216,26 +235,24 @@ static void vmx_vcpu_load(struct vcpu *v)
 	struct vmx *hw = vmx_use(v);
 
 	forget_branches(v->vm);
-	if (cpu.owner != hw) {
-		if (cpu.owner)
-			vmx_registers_save(cpu.owner);
-		vmx_registers_load(hw);
-		cpu.owner = hw;
-	}
-	if (hw->cpu != cpu.number) {
+	ASSERT(!here()->owner);
+	vmx_registers_load(hw);
+	here()->owner = hw;
+	if (hw->cpu != cpu_here()->number) {
 		vmcs_host_cpu();
-		ept_flush_cpu(v->vm, ept_vpid(v));
-		hw->cpu = cpu.number;
+		ept_flush_vpid(ept_vpid(v));
+		hw->cpu = cpu_here()->number;
 	}
 }
 
-/*
- * The host uses none of these registers, so they wait in the CPU until another vCPU, or vmx_get(),
- * wants them.
- */
+/* The host uses none of these registers, so they wait in the CPU until somebody wants the place. */
 static void vmx_vcpu_put(struct vcpu *v)
 {
-	(void)v;
+	struct vmx *hw = v->hw;
+
+	ASSERT(here()->owner == hw);
+	vmx_registers_save(hw);
+	forget(hw);
 }
 
 /* --- Events into the guest ------------------------------------------------------------------ */
@@ -369,7 +386,7 @@ static void arm_timer(const struct vcpu *v)
 
 	if (__builtin_sub_overflow(v->slice_tsc, insn_rdtsc(), &left))
 		left = 0;
-	left >>= cpu.timer_shift;
+	left >>= timer_shift;
 	vmcs_write(VMCS_PREEMPTION_TIMER, MIN(left, UINT32_MAX));
 }
 
@@ -409,8 +426,9 @@ static void flush_data(struct vcpu *v)
 }
 
 /* Into the guest and back; false: the CPU refused, `x` says why. */
-static bool run(struct vcpu *v, struct vmx *hw, struct exit *x)
+static bool run(struct host_cpu *c, struct vcpu *v, struct vmx *hw, struct exit *x)
 {
+	enum vmx_entered entered;
 	uint64_t error;
 
 	sync(v, hw);
@@ -421,7 +439,11 @@ static bool run(struct vcpu *v, struct vmx *hw, struct exit *x)
 	arm_timer(v);
 	if (v->others_ran)
 		flush_data(v);
-	switch (vmx_entry(v->gpr, defences.entry | hw->launched)) {
+	guest_mode_prepare(v->vm, c);
+	guest_mode_enter(v->vm, c);
+	entered = vmx_entry(v->gpr, defences.entry | hw->launched);
+	guest_mode_leave(c);
+	switch (entered) {
 	case VMX_ENTERED:
 		return true;
 	case VMX_REFUSED:
@@ -537,13 +559,17 @@ static void attend(struct vcpu *v, const struct vmx_raw *raw, struct exit *x)
 
 static void vmx_enter(struct vcpu *v, struct exit *x)
 {
-	struct vmx *hw = vmx_use(v);
+	struct host_cpu *c = insn_mov_gs0();    /* nothing here waits: it stays the same */
+	const struct vmx_cpu *own = c->vendor;
+	struct vmx *hw = v->hw;
 	const struct vmx_how *how;
 	struct vmx_raw raw;                     /* collect() fills in what this exit needs */
 
-	ASSERT(cpu.owner == hw);
+	ASSERT(own->owner == hw);
+	if (own->current != hw)
+		make_current(hw);               /* a handler looked at another vCPU */
 	do {
-		if (!run(v, hw, x))
+		if (!run(c, v, hw, x))
 			return;
 		how = collect(v, hw, &raw);
 		if (!(raw.reason & REASON_ENTRY_FAILED))

@@ -36,6 +36,7 @@ struct vmx {
 	uint64_t cr4_allowed;           /* bits that the guest's CPUID announces                */
 	uint64_t cr4_owned;             /* the other bits, and those that the host decides      */
 	unsigned cpu;                   /* where it ran last: elsewhere the TLB knows old things */
+	const struct host_cpu *active;  /* the CPU that may hold parts of the VMCS, or NULL     */
 	uint8_t  launched;              /* since VMCLEAR: VMX_LAUNCHED, otherwise 0             */
 	bool     checked;               /* vmx_check() looked since the last set()              */
 	bool     nmi_waits;             /* given to inject() while NMIs were blocked            */
@@ -50,6 +51,9 @@ _Static_assert(sizeof(struct vmx) <= PAGE_SIZE, "one page each");
 
 /* What this CPU can do; filled by vmx_probe(). */
 extern struct vmx_caps vmx_caps;
+
+/* Does the CPU that we are on have the very same? */
+bool vmx_caps_same(void);
 
 enum err vmx_probe(struct virt_caps *out);
 
@@ -143,7 +147,6 @@ extern struct s2_format ept_format;
 void     ept_init(const struct vmx_caps *caps);
 uint64_t ept_pointer(const struct stage2 *s2);
 void     ept_flush(struct vm *vm);
-void     ept_flush_cpu(const struct vm *vm, uint16_t vpid);
 uint16_t ept_vpid(const struct vcpu *v);
 void     ept_flush_vpid(uint16_t vpid);
 

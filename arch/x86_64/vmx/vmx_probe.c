@@ -9,6 +9,9 @@
 #include "arch/x86_64/defs/cpuid.h"
 #include "arch/x86_64/defs/msr.h"
 #include "arch/x86_64/vmx/vmx.h"
+
+#include <string.h>
+
 #include "lib/log.h"
 
 struct vmx_caps vmx_caps;
@@ -84,7 +87,7 @@ static void add_hazards(struct virt_caps *out)
 
 static void read_caps(struct vmx_caps *c)
 {
-	*c = (struct vmx_caps){ .basic = insn_rdmsr(MSR_VMX_BASIC) };
+	c->basic = insn_rdmsr(MSR_VMX_BASIC);
 	bool exact = c->basic & BASIC_TRUE_CONTROLS;
 
 	c->misc = insn_rdmsr(MSR_VMX_MISC);
@@ -101,6 +104,15 @@ static void read_caps(struct vmx_caps *c)
 	c->cr4_fixed0 = insn_rdmsr(MSR_VMX_CR4_FIXED0);
 	c->cr4_fixed1 = insn_rdmsr(MSR_VMX_CR4_FIXED1);
 	c->phys_bits = cpu_phys_bits();
+}
+
+bool vmx_caps_same(void)
+{
+	struct vmx_caps mine;
+
+	memset(&mine, 0, sizeof(mine));         /* padding as well: it is compared */
+	read_caps(&mine);
+	return !memcmp(&mine, &vmx_caps, sizeof(mine));
 }
 
 enum err vmx_probe(struct virt_caps *out)

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm/guest_mode.c - fetching CPUs out of guests, and flushing what they know of second-stage
+ * tables.
+ *
+ * SDM vol. 3, "Guidelines for Use of the INVEPT Instruction" and "TLB Shootdown" under "Operating
+ * System Requirements"; APM vol. 2, "TLB Management".  Emulators that flush at every entry never
+ * show a missing flush, so all of it is counted (struct tlb) and tests read the counters.
+ *
+ * Called by vmm/dirty.c and vmm/vcpu.c; the vendor's enter() uses the two inline functions.
+ */
+#include "vmm/guest_mode.h"
+
+#include "lib/log.h"
+#include "lib/time.h"
+
+#define COME_OUT_NS     NS_PER_S                /* at most; a slice is 10 ms */
+#define FETCH_AGAIN_NS  (50 * NS_PER_US)
+
+void guest_mode_catch_up(struct vm *vm, struct host_cpu *c)
+{
+	struct tlb *t = &vm->tlb;
+
+	virt->s2_flush(vm);
+	t->flushed[c->number] = t->flushes;
+	t->done[c->number]++;
+}
+
+/*
+ * An interrupt brings a CPU out of its guest, also one that was just about to go in: it waits for
+ * the entry.  On Bochs 2.7 it may be lost when the guest has interrupts off (docs/lab.md), which
+ * on hardware costs nothing to guard against: after a while an NMI follows.
+ */
+static void wait_until_out(const struct vm *vm, const struct host_cpu *c)
+{
+	uint64_t now = time_now_ns(), until = now + COME_OUT_NS, again = now + FETCH_AGAIN_NS;
+
+	while (__atomic_load_n(&c->away, __ATOMIC_ACQUIRE) == vm) {
+		cpu_pause();
+		now = time_now_ns();
+		if (now > until)
+			panic("CPU %u did not come out of VM %s within %llu ms", c->number,
+			      vm->config.name, COME_OUT_NS / NS_PER_MS);
+		if (now > again) {
+			cpu_poke_hard(c);
+			again = now + FETCH_AGAIN_NS;
+		}
+	}
+}
+
+void guest_mode_flush(struct vm *vm)
+{
+	const struct host_cpu *end = host_cpus + cpus_online;
+
+	vm->tlb.flushes++;
+	for (const struct host_cpu *c = host_cpus; c < end; c++)
+		if (c->away == vm) {
+			cpu_poke(c);
+			vm->tlb.fetched[c->number]++;
+		}
+	for (const struct host_cpu *c = host_cpus; c < end; c++)
+		wait_until_out(vm, c);
+}
+
+void guest_mode_kick(const struct vcpu *v)
+{
+	if (v->on && v->on->away == v->vm && v->on != cpu_here())
+		cpu_poke(v->on);
+}
