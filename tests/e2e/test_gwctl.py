@@ -93,7 +93,7 @@ def test_node_that_does_not_answer_exits_with_3(gwctl):
 @pytest.fixture
 def other_node():
     """A second node, of another vendor, with less."""
-    other = standin_node.Node()
+    other = Node()
     other.cpu.update(vendor="AuthenticAMD", phys_bits=40, shareable=["SSE3", "AES"],
                      levels=[{"name": "x86-64-v1", "missing": []},
                              {"name": "x86-64-v2", "missing": ["POPCNT (leaf 0x1, ECX bit 23)"]}])
