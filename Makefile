@@ -247,7 +247,8 @@ $(BUILD)/host/test_fuzz_%: $(BUILD)/host/obj/tests/fuzz/test_fuzz_%.o $(host-arc
 
 include tests/guest/guests.mk            # micro-guests for tests: build/guest/*.elf
 
-.PHONY: iso usb pxe setup linux gwctl demo check check-firmware check-guests check-nics bench soak
+.PHONY: iso usb pxe setup linux gwctl demo demo-cross check check-firmware check-guests check-nics
+.PHONY: bench soak
 setup:                                   ## install what is needed, on Debian 12
 	$(V)tools/setup
 
@@ -282,6 +283,10 @@ $(BUILD)/gwctl: $(gwctl-sources) $(wildcard tools/gwctl/*.h)
 demo: setup                              ## two hosts, a Linux guest, a migration: the story
 	$(V)$(MAKE) --no-print-directory all gwctl linux
 	$(V)tools/demo --build $(BUILD)
+
+demo-cross: setup                        ## the same from VT-x to AMD-V and back
+	$(V)$(MAKE) --no-print-directory all gwctl linux
+	$(V)tools/demo --build $(BUILD) --cross
 
 check: setup                             ## every test; ends with "N passed, N failed"
 	$(V)$(MAKE) --no-print-directory all gwctl linux guests host-tests
