@@ -21,7 +21,7 @@ from lablib.boot import boot as lab_boot        # noqa: E402
 from lablib.iso import Module                   # noqa: E402
 from lablib.lab import Lab, Options             # noqa: E402
 
-BACKENDS = [os.environ["LAB"]] if os.environ.get("LAB") else ["bochs"]
+BACKENDS = [os.environ["LAB"]] if os.environ.get("LAB") else ["bochs", "qemu"]
 
 
 def only(name):

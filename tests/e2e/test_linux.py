@@ -66,7 +66,7 @@ def bridge_sends_to(hosts, node):
                 f"the bridge does not send to node {node}")
 
 
-def test_moves_with_its_connection_its_memory_and_its_time(hosts):
+def test_moves_with_its_connection_its_memory_and_its_time(hosts, backend):
     client = hosts.lab.popen([sys.executable, os.path.join(TOP, "tools/demo-client"), GUEST,
                               "--seconds", "900"], stdout=subprocess.PIPE)
     try:
@@ -90,7 +90,7 @@ def test_moves_with_its_connection_its_memory_and_its_time(hosts):
     wall = after["wall"] - before["wall"]
     lag = sum(before[node] - after[node] for node in "ab")
     slack = 0.1 + before["spread"] + after["spread"]
-    assert status["downtime_ms"] > 500, "too short a stop to be missed"
+    assert backend != "bochs" or status["downtime_ms"] > 500, "too short a stop to be missed"
     for clock in ("real", "mono"):
         behind = wall - (after[clock] - before[clock])
         assert -slack < behind < lag + slack, (clock, behind, lag, status["downtime_ms"])

@@ -301,5 +301,5 @@ def test_an_interrupted_up_leaves_nothing_behind(standin, tmp_path, sig, backend
 def test_a_lab_that_is_not_ready_in_time_says_what_was_last_said(standin, tmp_path):
     lab = Lab(str(tmp_path / "lab"))
     with pytest.raises(LabError, match="(?s)node a was not ready.*serial log"):
-        lab.up(Options(image=standin(), memory=64, nodes=1, wait=0.5))
+        lab.up(Options(image=standin(), memory=64, nodes=1, wait=0.5, backend="bochs"))
     assert not any(p.alive() for p in lab.records.all())

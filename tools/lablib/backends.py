@@ -11,7 +11,7 @@ from .bochs import Bochs
 from .proc import LabError
 from .qemu import Kvm, Qemu
 
-BACKENDS = {b.name: b for b in (Kvm(), Bochs(), Qemu())}        # the best first
+BACKENDS = {b.name: b for b in (Kvm(), Qemu(), Bochs())}        # the best first
 
 
 def best():
