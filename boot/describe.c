@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "arch/x86_64/smp.h"
 #include "boot/boot.h"
 #include "boot/commands.h"
 #include "boot/wire.h"
@@ -68,6 +69,23 @@ static void describe_turns(struct json_writer *w)
 	json_string(w, "longest", t->longest);
 	json_u64(w, "too_long", t->too_long);
 	json_object_end(w);
+}
+
+static void describe_cpus(struct json_writer *w)
+{
+	json_ms(w, "poll_wait_max_ms", sched_poll_wait_max_ns());
+	json_array(w, "cpus");
+	for (const struct host_cpu *c = host_cpus; c < host_cpus + cpus_online; c++) {
+		json_object(w, NULL);
+		json_u64(w, "cpu", c->number);
+		json_u64(w, "apic_id", c->apic_id);
+		json_u64(w, "vcpus", c->placed);
+		json_u64(w, "busy", c->busy);
+		json_u64(w, "idle_ticks", c->idle_tsc);
+		json_format(w, "tsc_skew", "%ld", smp_skew(c->number).ticks);
+		json_object_end(w);
+	}
+	json_array_end(w);
 }
 
 static void describe_nics(struct json_writer *w)
@@ -188,6 +206,7 @@ void describe_node(struct json_writer *w)
 	json_u64(w, "guest_ticks", vcpu_ran_tsc());
 	json_u64(w, "boot_ticks", boot_ticks());
 	describe_firmware(w);
+	describe_cpus(w);
 	describe_features(w);
 	describe_memory(w);
 	describe_turns(w);

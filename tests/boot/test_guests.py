@@ -35,10 +35,11 @@ def words(backend, name, cmdline):
 @pytest.fixture
 def run(backend, boot, micro_guest):
     """run(NAME, ...): a host with these guests, until each has ended."""
-    def boot_with(*names, cmdline="", cpu_limit=150, **definition):
+    def boot_with(*names, cmdline="", cpu_limit=150, cpus_of_host=1, **definition):
         modules = [module for name in names for module in
                    micro_guest(name, boot={"cmdline": words(backend, name, cmdline)}, **definition)]
-        result = boot("node=t", modules, grace=0, cpu_limit=cpu_limit, until=lambda text:
+        result = boot("node=t", modules, grace=0, cpu_limit=cpu_limit, cpus=cpus_of_host,
+                      until=lambda text:
                       "all ended" if len(re.findall(END, text)) >= len(names) else None)
         assert READY in result.serial, result.tail()
         assert f"self-test: ok       {VENDORS.get(backend, '')}" in result.serial
@@ -53,8 +54,9 @@ def test_passes_alone(run, name):
     assert "code 0 " in end
 
 
-def test_guests_that_share_a_host_all_pass(run):
-    result = run(*TOGETHER)
+@pytest.mark.parametrize("cpus", [1, 4])
+def test_guests_that_share_a_host_all_pass(run, cpus):
+    result = run(*TOGETHER, cpus_of_host=cpus)
     assert {name: last_words(result, name)[0] for name in TOGETHER} == {
         name: f"PASS {name}" for name in TOGETHER}
 

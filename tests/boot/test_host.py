@@ -48,8 +48,17 @@ def test_the_same_boot_is_the_same_to_the_tick(host):
     assert up_to_ready() == up_to_ready()
 
 
-def test_boots_with_many_cpus_in_the_machine(host):
-    assert "ready" in host(cpus=2).verdict
+def test_all_cpus_of_the_machine_come_up(host):
+    result = host(cpus=4)
+    assert "ready" in result.verdict
+    assert re.findall(r"cpu: (\d) is APIC ID (\d)", result.serial) == [
+        ("1", "1"), ("2", "2"), ("3", "3")]
+    assert "cpu: 4 of 4 run" in result.serial
+
+
+def test_the_command_line_limits_the_cpus(host):
+    result = host("node=t cpus=2", cpus=4)
+    assert "cpu: 2 of 4 run" in result.serial, result.tail()
 
 
 @only("bochs")

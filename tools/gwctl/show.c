@@ -84,6 +84,16 @@ static void print_networks(const json_t *n)
 	}
 }
 
+static void print_cpus(const json_t *cpus)
+{
+	size_t i;
+	json_t *c;
+
+	json_array_foreach(cpus, i, c)
+		printf("CPU %-6lld APIC ID %lld, %lld vCPUs, busy %.1f %%\n", int_of(c, "cpu"),
+		       int_of(c, "apic_id"), int_of(c, "vcpus"), int_of(c, "busy") / 10.0);
+}
+
 static void print_node(const json_t *n)
 {
 	size_t i;
@@ -93,6 +103,7 @@ static void print_node(const json_t *n)
 	       text_of(n, "version"),
 	       text_of(n, "virtualization"), real_of(n, "uptime_ms") / 1000,
 	       real_of(n, "tsc_khz") / 1000);
+	print_cpus(json_object_get(n, "cpus"));
 	print_memory(json_object_get(n, "memory"));
 	print_turns(json_object_get(n, "turns"));
 	print_networks(n);
