@@ -56,7 +56,7 @@ static void each_plain_code_has_its_kind(void **state)
 static void a_code_that_was_not_asked_for_is_fatal(void **state)
 {
 	(void)state;
-	static const uint32_t codes[] = { SVM_EXIT_CR0_SELECTIVE, SVM_EXIT_RDTSC, SVM_EXIT_PUSHF,
+	static const uint32_t codes[] = { SVM_EXIT_CR0_SELECTIVE, SVM_EXIT_PUSHF,
 		SVM_EXIT_TASK_SWITCH, SVM_EXIT_EFER_WRITE, SVM_EXIT_SMI, 0x57, 0x401, 0xffff,
 		SVM_EXIT_INVALID, SVM_EXIT_BUSY, SVM_EXIT_COUNT };
 
@@ -68,6 +68,16 @@ static void a_code_that_was_not_asked_for_is_fatal(void **state)
 	assert_string_equal(svm_decode_exit_name(SVM_EXIT_INVALID), "VMRUN of an invalid VMCB");
 	assert_string_equal(svm_decode_exit_name(0x57), "unknown");
 	assert_string_equal(svm_decode_exit_name(SVM_EXIT_NPF), "nested page fault");
+}
+
+/* Asked for on a host of another rate; RDTSCP also where the guest has none. */
+static void reading_the_tsc_says_which_instruction(void **state)
+{
+	(void)state;
+	assert_int_equal(decode((struct svm_raw){ .code = SVM_EXIT_RDTSC }), EXIT_RDTSC);
+	assert_false(x.rdtsc.aux);
+	assert_int_equal(decode((struct svm_raw){ .code = SVM_EXIT_RDTSCP }), EXIT_RDTSC);
+	assert_true(x.rdtsc.aux);
 }
 
 /* APM vol. 2, "IOIO Intercepts": EXITINFO2 has the next RIP. */
@@ -217,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_plain_code_has_its_kind),
 		cmocka_unit_test(a_code_that_was_not_asked_for_is_fatal),
+		cmocka_unit_test(reading_the_tsc_says_which_instruction),
 		cmocka_unit_test(port_io_names_port_size_and_direction),
 		cmocka_unit_test(string_io_has_the_instructions_segment),
 		cmocka_unit_test(registers_of_msr_and_cr8),
