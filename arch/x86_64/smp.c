@@ -47,7 +47,10 @@ extern const uint8_t ap_gdt[], ap_start32[];
 
 _Noreturn void smp_ap_main(struct host_cpu *c);         /* from ap.S */
 
-static volatile enum { AP_STARTING, AP_MEASURE, AP_SWITCH_ON, AP_READY, AP_GO, AP_FAILED } state;
+/* A state is left by one of the two CPUs only, and the next CPU begins when this one is GONE. */
+static volatile enum {
+	AP_STARTING, AP_MEASURE, AP_SWITCH_ON, AP_READY, AP_GO, AP_GONE, AP_FAILED
+} state;
 static struct { volatile uint64_t asked, answered, tsc; } tsc_question;
 static struct smp_skew skews[CPUS_MAX];
 static bool nmi_poked[CPUS_MAX];
@@ -125,6 +128,7 @@ void smp_ap_main(struct host_cpu *c)
 		insn_pause();
 	while (state != AP_GO)                  /* until INIT */
 		insn_hlt();
+	state = AP_GONE;
 	arch_idle(NEVER_NS);                    /* the boot CPU has noted that we are halted */
 	c->away = NULL;
 	host_lock_take();
@@ -204,7 +208,13 @@ static enum err start(struct host_cpu *c, hpa_t page)
 		if (!has_left(AP_SWITCH_ON))
 			return fail(ERR_TIMEOUT, "cpu: APIC ID %u stopped half-way", c->apic_id);
 	}
-	return e == OK && state != AP_READY ? ERR_NOT_SUPPORTED : e;
+	if (e != OK || state != AP_READY)
+		return e != OK ? e : ERR_NOT_SUPPORTED;
+	c->away = cpu_halted;
+	state = AP_GO;
+	if (!has_left(AP_GO))
+		return fail(ERR_TIMEOUT, "cpu: APIC ID %u did not go on", c->apic_id);
+	return OK;
 }
 
 /* With the next free number; a CPU that fails does not use its number up. */
@@ -222,11 +232,9 @@ static void try_start(uint32_t apic_id, hpa_t page)
 		log_line("cpu: APIC ID %u is left off", apic_id);
 		return;
 	}
-	c->away = cpu_halted;
 	cpus_online++;
 	log_line("cpu: %u is APIC ID %u; its TSC is %ld ticks from the boot CPU's (within %lu)",
 	         c->number, apic_id, skews[c->number].ticks, skews[c->number].within);
-	state = AP_GO;
 }
 
 static unsigned count_others(const struct acpi_info *acpi, unsigned limit)
