@@ -113,7 +113,8 @@ def test_upload_survives_a_pulled_cable(host, tmp_path):
     path.write_bytes(os.urandom(3 << 20))
     url = f"http://{ADDRESS}/v1/images/cable"
     before = sent_to(host)
-    upload = host.popen([*CURL, "-o", "/dev/null", "-w", "%{http_code}", "-T", str(path), url],
+    upload = host.popen([*CURL, "--limit-rate", "500k", "-o", "/dev/null", "-w", "%{http_code}",
+                         "-T", str(path), url],
                         stdout=subprocess.PIPE)
     until(lambda: sent_to(host) > before + (1 << 19), "the upload does not begin")
     assert upload.poll() is None, "too quick to be disturbed"
