@@ -275,6 +275,7 @@ static void describe_vcpus(struct json_writer *w, const struct vm *vm)
 		json_format(w, "rip", "%016lx", v->rip);
 		json_u64(w, "ran_ticks", v->ran_tsc);
 		json_ms(w, "ran_ms", time_tsc_to_ns(v->ran_tsc));
+		json_u64(w, "holds", v->holds);
 		json_object(w, "exits");
 		for (unsigned kind = 0; kind < EXIT_NKINDS; kind++)
 			if (v->exits[kind])
@@ -333,6 +334,7 @@ void describe_vm(struct json_writer *w, const struct vm *vm, bool whole)
 	json_u64(w, "tlb_flushes", vm->tlb.flushes);
 	json_bool(w, "tracking", vm->s2.tracking);
 	json_u64(w, "code_splits", vm->s2.code_splits);
+	json_u64(w, "throttle", vm->throttle);
 	json_u64(w, "starts", vm->starts);
 	json_array(w, "cpu_features");
 	cpuid_list(&vm->cpuid, add_name, w);

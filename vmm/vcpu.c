@@ -488,6 +488,7 @@ static bool hold(struct vcpu *v)
 
 	if (!v->vm->throttle || !throttled(v->vm, time_now_ns(), &change))
 		return false;
+	v->holds++;
 	event_wait(&v->wake, change);
 	return true;
 }

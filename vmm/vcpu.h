@@ -67,6 +67,7 @@ struct vcpu {
 
 	uint64_t      exits[EXIT_NKINDS]; /* a counters                                       */
 	uint64_t      ran_tsc;            /* o host TSC ticks that it had a CPU, exits included */
+	uint64_t          holds;          /* o how often vm_throttle() made it wait           */
 	uint32_t      msrs_unknown;       /* o accesses to MSRs that nobody knows             */
 };
 

@@ -174,6 +174,7 @@ static void a_throttled_vm_runs_in_a_part_of_the_time(void **state)
 	assert_int_equal(ran_ns, 10 * 5 * NS_PER_MS);                   /* a quarter of it  */
 	assert_int_equal(support_now_ns - begin_ns, 200 * NS_PER_MS);
 	assert_int_equal(fake_tasks.waits, 10 + 1);     /* the last at the end of the script */
+	assert_int_equal(v->holds, 10 + 1);             /* vm_throttle() kicked: one ends early */
 }
 
 static void a_throttle_that_is_taken_off_is_forgotten(void **state)
@@ -189,6 +190,7 @@ static void a_throttle_that_is_taken_off_is_forgotten(void **state)
 	fake_run(vm, 0);
 	assert_int_equal(support_now_ns - begin_ns, 40 * NS_PER_MS);
 	assert_int_equal(fake_tasks.waits, 1);
+	assert_int_equal(v->holds, 0);
 }
 
 /* On a host of another rate that cannot scale, RDTSC says what the guest was told to expect. */
