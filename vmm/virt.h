@@ -95,6 +95,13 @@ struct virt_ops {
 	const struct s2_format *s2;
 };
 
+/*
+ * For a probe: one more thing that was looked for.  `why` is said when it was not found; without
+ * what is required the CPU is not usable.
+ */
+void virt_add_feature(struct virt_caps *out, const char *name, bool found, bool required,
+                      const char *why);
+
 /* The one in use, chosen at boot; and what its probe said. */
 extern const struct virt_ops *virt;
 extern struct virt_caps virt_caps;

@@ -222,6 +222,40 @@ void cpu_hazard_facts(struct hazard_facts *out)
 		out->arch_caps = insn_rdmsr(MSR_ARCH_CAPABILITIES);
 }
 
+/* A mistake that nothing holds off does not make the CPU unusable. */
+void cpu_defend(struct virt_caps *out)
+{
+	struct virt_feature says[HAZARDS];
+	struct hazard_facts facts;
+
+	cpu_hazard_facts(&facts);
+	hazards_decide(&facts, &defences, says);
+	for (unsigned i = 0; i < HAZARDS; i++)
+		virt_add_feature(out, says[i].name, says[i].found, false, says[i].why);
+}
+
+#define NOBODY 0
+
+static uint32_t trained_by[CPUS_MAX];   /* by the CPU's number: the VM that used its predictors */
+
+void cpu_branches_for(uint32_t vm)
+{
+	uint32_t *last = &trained_by[cpu_here()->number];
+
+	if (*last == vm)
+		return;
+	*last = vm;
+	if (defences.ibpb)
+		insn_wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
+}
+
+void cpu_branches_release(uint32_t vm)
+{
+	for (unsigned i = 0; i < CPUS_MAX; i++)
+		if (trained_by[i] == vm)
+			trained_by[i] = NOBODY;
+}
+
 unsigned cpu_features(struct virt_feature *out, unsigned max)
 {
 	bool leaf7 = insn_cpuid(CPUID_VENDOR, 0).eax >= CPUID_FEATURES7;

@@ -50,6 +50,16 @@ void cpu_describe(char out[CPU_NAME_MAX]);
 /* What this CPU says about its mistakes, for hazards_decide(). */
 void cpu_hazard_facts(struct hazard_facts *out);
 
+/* For a vendor's probe: decide on `defences`, and add what was decided to its features. */
+void cpu_defend(struct virt_caps *out);
+
+/*
+ * What one VM taught this CPU's branch predictors shall not steer another.  `vm` is its vm->asid:
+ * call the first before it runs here, the second before another VM may get the number.
+ */
+void cpu_branches_for(uint32_t vm);
+void cpu_branches_release(uint32_t vm);
+
 /* What the self-test says about the CPU apart from virtualisation; returns how many. */
 unsigned cpu_features(struct virt_feature *out, unsigned max);
 

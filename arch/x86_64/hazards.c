@@ -7,7 +7,7 @@
  * steer the speculation of other guests, or ours (Spectre, variant 2)?  A CPU that cannot be
  * defended is used all the same, and the self-test says so.
  * Source: Intel's "Affected Processors" and the guidance behind it (docs/references.md).
- * Called by a vendor's probe; read next: arch/x86_64/vmx/vmx_entry.S.
+ * Called by cpu_defend(); read next: arch/x86_64/vmx/vmx_entry.S.
  */
 #include "arch/x86_64/hazards.h"
 

@@ -4,9 +4,9 @@
  * done about it.
  *
  * hazards_decide() is pure: from what CPUID and IA32_ARCH_CAPABILITIES say to a set of defences,
- * each with a sentence for the self-test.  A vendor's probe calls it once and puts the result into
- * `defences`; its entry code obeys.  A CPU that needs nothing pays a test of one byte an entry.
- * What is not defended against, and why: docs/limits.md.
+ * each with a sentence for the self-test.  A vendor's probe calls cpu_defend(), which puts the
+ * result into `defences`; its entry code obeys.  A CPU that needs nothing pays a test of one
+ * byte an entry.  What is not defended against, and why: docs/limits.md.
  */
 #ifndef ARCH_X86_64_HAZARDS_H
 #define ARCH_X86_64_HAZARDS_H
@@ -42,7 +42,7 @@ struct defences {
 void hazards_decide(const struct hazard_facts *f, struct defences *out,
                     struct virt_feature says[HAZARDS]);
 
-/* In force on this host.  Set by the vendor's probe, obeyed by its code. */
+/* In force on this host.  Set by cpu_defend(), obeyed by the vendor's code. */
 extern struct defences defences;
 #endif
 #endif

@@ -26,7 +26,6 @@
 #include "lib/time.h"
 #include "vmm/guest_mode.h"
 
-
 /* Of each CPU. */
 static struct svm_cpu {
 	hpa_t            save;          /* where VMRUN keeps the host's state; 0: AMD-V is off  */
@@ -35,9 +34,7 @@ static struct svm_cpu {
 	struct asid_pool asids;
 	uint64_t         debugctl;      /* what DEBUGCTL holds; Bochs 2.7 has only 0            */
 	uint64_t         tsc_ratio;     /* what MSR_TSC_RATIO holds, where there is one         */
-	uint32_t         trained_by;    /* vm->asid of the VM that used the branch predictors   */
 } cpus[CPUS_MAX];
-#define NOBODY 0
 
 /* The same on all of them. */
 static uint32_t clean;                  /* CLEAN_ALL when CPUs know clean bits                  */
@@ -151,9 +148,7 @@ static void svm_vcpu_fini(struct vcpu *v)
 	page_free(ptr_hpa(hw->vmcb));
 	page_free(ptr_hpa(hw));
 	v->hw = NULL;
-	for (unsigned i = 0; i < CPUS_MAX; i++) /* another VM may get this number */
-		if (cpus[i].trained_by == v->vm->asid)
-			cpus[i].trained_by = NOBODY;
+	cpu_branches_release(v->vm->asid);
 }
 
 bool svm_owns(const struct svm *hw)
@@ -207,22 +202,12 @@ static uint64_t svm_tsc_aux(struct vcpu *v)
 	return svm_owns(v->hw) ? insn_rdmsr(MSR_TSC_AUX) : ((struct svm *)v->hw)->tsc_aux;
 }
 
-/* What one VM taught the branch predictors shall not steer another. */
-static void forget_branches(const struct vm *vm)
-{
-	if (here()->trained_by == vm->asid)
-		return;
-	here()->trained_by = vm->asid;
-	if (defences.ibpb)
-		insn_wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
-}
-
 static void svm_vcpu_load(struct vcpu *v)
 {
 	struct svm *hw = v->hw;
 	unsigned number = cpu_here()->number;
 
-	forget_branches(v->vm);
+	cpu_branches_for(v->vm->asid);
 	ASSERT(!here()->owner);
 	svm_registers_load(hw);
 	here()->owner = hw;

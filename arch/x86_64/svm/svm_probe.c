@@ -10,7 +10,6 @@
 #include "arch/x86_64/defs/msr.h"
 #include "arch/x86_64/idt.h"
 #include "arch/x86_64/svm/svm.h"
-#include "lib/log.h"
 
 struct svm_caps svm_caps;
 
@@ -38,27 +37,6 @@ static const struct {
 	{ "virtual NMIs", CPUIDSVM_EDX_VNMI, false,
 	  "not used: the IRET that ends an NMI exits" },
 };
-
-static void add_feature(struct virt_caps *out, const char *name, bool found, bool required,
-                        const char *why)
-{
-	ASSERT(out->nfeatures < VIRT_FEATURES_MAX);
-	out->feature[out->nfeatures++] = (struct virt_feature){
-		.name = name, .found = found, .required = required, .why = found ? NULL : why };
-	out->usable &= found || !required;
-}
-
-/* Which defences this CPU needs; a mistake that nothing holds off does not make it unusable. */
-static void add_hazards(struct virt_caps *out)
-{
-	struct virt_feature says[HAZARDS];
-	struct hazard_facts facts;
-
-	cpu_hazard_facts(&facts);
-	hazards_decide(&facts, &defences, says);
-	for (unsigned i = 0; i < HAZARDS; i++)
-		add_feature(out, says[i].name, says[i].found, false, says[i].why);
-}
 
 /* Bits of CR4 that VMRUN accepts on this CPU: those that some feature of it announces. */
 static uint64_t known_cr4(void)
@@ -100,21 +78,21 @@ enum err svm_probe(struct virt_caps *out)
 
 	*out = (struct virt_caps){ .usable = true };
 	out->present = leaf && (insn_cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID80000001_ECX_SVM);
-	add_feature(out, "AMD-V", out->present, true,
-	            "CPUID leaf 80000001, ECX bit 2: this CPU has no AMD-V, or it is hidden");
+	virt_add_feature(out, "AMD-V", out->present, true,
+	                 "CPUID leaf 80000001, ECX bit 2: this CPU has no AMD-V, or it is hidden");
 	if (!out->present)
 		return OK;
-	add_feature(out, "AMD-V allowed by firmware", allowed_by_firmware(), true,
-	            "SVMDIS is set in VM_CR: turn it on in the firmware's set-up");
-	add_feature(out, "XSAVE", xsave, true,
-	            "CPUID leaf 1, ECX bit 26: guests' FPU state is switched by it");
+	virt_add_feature(out, "AMD-V allowed by firmware", allowed_by_firmware(), true,
+	                 "SVMDIS is set in VM_CR: turn it on in the firmware's set-up");
+	virt_add_feature(out, "XSAVE", xsave, true,
+	                 "CPUID leaf 1, ECX bit 26: guests' FPU state is switched by it");
 	read_caps(&svm_caps);
 	for (unsigned i = 0; i < COUNT(features); i++)
-		add_feature(out, features[i].name, svm_caps.features & features[i].bit,
-		            features[i].required, features[i].why);
-	add_feature(out, "ASIDs", svm_caps.asids >= ASIDS_MIN, true,
-	            "CPUID 8000000A EBX: no tag for a guest's translations");
-	add_hazards(out);
+		virt_add_feature(out, features[i].name, svm_caps.features & features[i].bit,
+		                 features[i].required, features[i].why);
+	virt_add_feature(out, "ASIDs", svm_caps.asids >= ASIDS_MIN, true,
+	                 "CPUID 8000000A EBX: no tag for a guest's translations");
+	cpu_defend(out);
 	out->ad_bits = out->large_2m = true;            /* part of the long-mode format */
 	if (svm_caps.features & CPUIDSVM_EDX_TSC_RATIO)
 		out->tsc_fraction = TSC_RATIO_FRACTION;

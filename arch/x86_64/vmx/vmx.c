@@ -25,9 +25,7 @@ static struct vmx_cpu {
 	hpa_t       vmxon;              /* 0: VMX operation is off                              */
 	struct vmx *current;            /* whose VMCS the VMX instructions work on              */
 	struct vmx *owner;              /* whose values the FPU, debug registers and MSRs hold  */
-	uint32_t    trained_by;         /* vm->asid of the VM that used the branch predictors   */
 } cpus[CPUS_MAX];
-#define NOBODY 0
 
 /* The same on all of them. */
 static uint8_t timer_shift;             /* the preemption timer counts TSC >> this              */
@@ -158,9 +156,7 @@ static void vmx_vcpu_fini(struct vcpu *v)
 	page_free(hw->vmcs);
 	page_free(ptr_hpa(hw));
 	v->hw = NULL;
-	for (unsigned i = 0; i < CPUS_MAX; i++) /* another VM may get this number */
-		if (cpus[i].trained_by == v->vm->asid)
-			cpus[i].trained_by = NOBODY;
+	cpu_branches_release(v->vm->asid);
 }
 
 bool vmx_owns(const struct vmx *hw)
@@ -215,16 +211,6 @@ void vmx_registers_save(struct vmx *hw)
 		hw->tsc_aux = insn_rdmsr(MSR_TSC_AUX);
 }
 
-/* What one VM taught the branch predictors shall not steer another. */
-static void forget_branches(const struct vm *vm)
-{
-	if (here()->trained_by == vm->asid)
-		return;
-	here()->trained_by = vm->asid;
-	if (defences.ibpb)
-		insn_wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
-}
-
 static uint64_t vmx_tsc_aux(struct vcpu *v)
 {
 	return vmx_owns(v->hw) ? insn_rdmsr(MSR_TSC_AUX) : ((struct vmx *)v->hw)->tsc_aux;
@@ -234,7 +220,7 @@ static void vmx_vcpu_load(struct vcpu *v)
 {
 	struct vmx *hw = vmx_use(v);
 
-	forget_branches(v->vm);
+	cpu_branches_for(v->vm->asid);
 	ASSERT(!here()->owner);
 	vmx_registers_load(hw);
 	here()->owner = hw;

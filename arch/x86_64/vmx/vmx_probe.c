@@ -12,7 +12,6 @@
 
 #include <string.h>
 
-#include "lib/log.h"
 
 struct vmx_caps vmx_caps;
 
@@ -64,27 +63,6 @@ static const struct {
 #undef CAP
 };
 
-static void add_feature(struct virt_caps *out, const char *name, bool found, bool required,
-                        const char *why)
-{
-	ASSERT(out->nfeatures < VIRT_FEATURES_MAX);
-	out->feature[out->nfeatures++] = (struct virt_feature){
-		.name = name, .found = found, .required = required, .why = found ? NULL : why };
-	out->usable &= found || !required;
-}
-
-/* Which defences this CPU needs; a mistake that nothing holds off does not make it unusable. */
-static void add_hazards(struct virt_caps *out)
-{
-	struct virt_feature says[HAZARDS];
-	struct hazard_facts facts;
-
-	cpu_hazard_facts(&facts);
-	hazards_decide(&facts, &defences, says);
-	for (unsigned i = 0; i < HAZARDS; i++)
-		add_feature(out, says[i].name, says[i].found, false, says[i].why);
-}
-
 static void read_caps(struct vmx_caps *c)
 {
 	c->basic = insn_rdmsr(MSR_VMX_BASIC);
@@ -121,23 +99,24 @@ enum err vmx_probe(struct virt_caps *out)
 	bool xsave = ecx & CPUID1_ECX_XSAVE;
 
 	*out = (struct virt_caps){ .usable = true, .present = ecx & CPUID1_ECX_VMX };
-	add_feature(out, "VT-x", out->present, true,
-	            "CPUID leaf 1, ECX bit 5: this CPU has no VT-x, or it is hidden");
+	virt_add_feature(out, "VT-x", out->present, true,
+	                 "CPUID leaf 1, ECX bit 5: this CPU has no VT-x, or it is hidden");
 	if (!out->present)
 		return OK;
 	uint64_t control = insn_rdmsr(MSR_FEATURE_CONTROL);
-	add_feature(out, "VT-x allowed by firmware", !(control & FC_LOCKED) || (control & FC_VMXON),
-	            true,
-	            "locked off in IA32_FEATURE_CONTROL: turn it on in the firmware's set-up");
-	add_feature(out, "XSAVE", xsave, true,
-	            "CPUID leaf 1, ECX bit 26: guests' FPU state is switched by it");
+	virt_add_feature(out, "VT-x allowed by firmware",
+	                 !(control & FC_LOCKED) || (control & FC_VMXON), true,
+	                 "locked off in IA32_FEATURE_CONTROL: turn it on in the firmware's set-up");
+	virt_add_feature(out, "XSAVE", xsave, true,
+	                 "CPUID leaf 1, ECX bit 26: guests' FPU state is switched by it");
 	read_caps(&vmx_caps);
 	for (unsigned i = 0; i < COUNT(features); i++) {
 		uint64_t cap = *(const uint64_t *)((const char *)&vmx_caps + features[i].where);
 		bool found = (cap & features[i].bits) == features[i].bits;
-		add_feature(out, features[i].name, found, features[i].required, features[i].why);
+		virt_add_feature(out, features[i].name, found, features[i].required,
+		                 features[i].why);
 	}
-	add_hazards(out);
+	cpu_defend(out);
 	out->ad_bits = vmx_caps.ept_vpid & EPT_CAP_AD;
 	out->large_2m = vmx_caps.ept_vpid & EPT_CAP_2M;
 	if (vmx_caps.proc2 & MAY_BE_1(PROC2_TSC_SCALING))
