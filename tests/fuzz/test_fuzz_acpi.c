@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "arch/x86_64/acpi_table.h"
+#include "tests/host/acpi_bytes.h"
 
 #define SEEDS_FILE      "tests/fuzz/seeds/acpi.hex"
 #define SEEDS_MAX       32
@@ -134,27 +135,12 @@ static bool read_world(void *ctx, uint64_t address, void *to, size_t len)
 	return true;
 }
 
-static void put(uint8_t *p, uint64_t value, unsigned bytes)
-{
-	memcpy(p, &value, bytes);
-}
-
-static void seal(uint8_t *p, size_t len, size_t at)
-{
-	uint8_t sum = 0;
-
-	p[at] = 0;
-	for (size_t i = 0; i < len; i++)
-		sum = (uint8_t)(sum + p[i]);
-	p[at] = (uint8_t)-sum;
-}
-
 static void seal_table(uint8_t *p)
 {
 	uint32_t len = acpi_u32(p + 4);
 
 	if (len <= SLOT)
-		seal(p, len, 9);
+		checksum(p, len, ACPI_CHECKSUM_AT);
 }
 
 /* AML becomes the DSDT that every FADT points to. */
@@ -204,8 +190,8 @@ static void build_world(void)
 	world.rsdp[15] = 2;
 	put(world.rsdp + 20, ACPI_RSDP_MAX, 4);
 	put(world.rsdp + 24, BASE, 8);
-	seal(world.rsdp, 20, 8);
-	seal(world.rsdp, ACPI_RSDP_MAX, 32);
+	checksum(world.rsdp, 20, 8);
+	checksum(world.rsdp, ACPI_RSDP_MAX, 32);
 }
 
 static void acpi_of_bent_sets_is_consistent(void **state)

@@ -8,26 +8,11 @@
 #include "lib/guest.h"
 #include "lib/insn.h"
 #include "lib/layout.h"
+#include "lib/state.h"
 #include "lib/trap.h"
 
 const char guest_name[] = "msr";
 const char guest_title[] = "RDMSR, WRMSR (SDM vol. 2, \"RDMSR\", \"WRMSR\"; vol. 4, tables)";
-
-struct kept { uint32_t index; uint64_t value; const char *name; };
-
-static const struct kept kept[] = {
-	{ 0x174, 0x0000000000000008, "IA32_SYSENTER_CS" },
-	{ 0x175, 0x00000000deadb000, "IA32_SYSENTER_ESP" },
-	{ 0x176, 0x00000000feedc000, "IA32_SYSENTER_EIP" },
-	{ 0x277, 0x0007040600010406, "IA32_PAT" },
-	{ 0xc0000081, 0x0023001000000000, "IA32_STAR" },
-	{ 0xc0000082, 0xffffffff81234560, "IA32_LSTAR" },
-	{ 0xc0000083, 0xffffffff81234570, "IA32_CSTAR" },
-	{ 0xc0000084, 0x0000000000047700, "IA32_FMASK" },
-	{ 0xc0000100, 0x00007f0012345678, "IA32_FS_BASE" },
-	{ 0xc0000101, 0xffff888012345678, "IA32_GS_BASE" },
-	{ 0xc0000102, 0xffff888087654321, "IA32_KERNEL_GS_BASE" },
-};
 
 /* Linear addresses: #GP when bits 63:47 differ, with four levels of tables. */
 static const uint32_t linear[] = { 0x175, 0x176, 0xc0000082, 0xc0000083, 0xc0000100, 0xc0000101,
@@ -64,18 +49,18 @@ static void expect_gp(int vector, const char *what, uint32_t index)
 
 void guest_main(void)
 {
-	uint64_t before[COUNT(kept)];
+	uint64_t before[KEPT_MSRS];
 
-	for (unsigned i = 0; i < COUNT(kept); i++) {
-		before[i] = insn_rdmsr(kept[i].index);
-		insn_wrmsr(kept[i].index, kept[i].value);
+	for (unsigned i = 0; i < KEPT_MSRS; i++) {
+		before[i] = insn_rdmsr(kept_msrs[i].index);
+		insn_wrmsr(kept_msrs[i].index, kept_msrs[i].value);
 	}
 	insn_cpuid(0, 0);                        /* an exit in between, under a hypervisor */
-	for (unsigned i = 0; i < COUNT(kept); i++) {
-		uint64_t value = insn_rdmsr(kept[i].index);
-		insn_wrmsr(kept[i].index, before[i]);
-		CHECK(value == kept[i].value, "%s holds %lx, not %lx", kept[i].name, value,
-		      kept[i].value);
+	for (unsigned i = 0; i < KEPT_MSRS; i++) {
+		uint64_t value = insn_rdmsr(kept_msrs[i].index);
+		insn_wrmsr(kept_msrs[i].index, before[i]);
+		CHECK(value == kept_msrs[i].value, "%s holds %lx, not %lx", kept_msrs[i].name,
+		      value, kept_msrs[i].value);
 	}
 	for (unsigned i = 0; i < COUNT(unknown); i++) {
 		/* QEMU without a hypervisor ignores unknown MSRs. */

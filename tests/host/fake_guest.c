@@ -363,3 +363,17 @@ void fake_guest_end(void)
 	assert_int_equal(pages_stats().frames_free, frames_at_start);
 	assert_int_equal(pages_stats().pages_used, pages_at_start);
 }
+
+int fake_fresh(void **state)
+{
+	(void)state;
+	fake_guest_reset();
+	return 0;
+}
+
+int fake_done(void **state)
+{
+	(void)state;
+	fake_guest_end();
+	return 0;
+}

@@ -76,4 +76,8 @@ void fake_run(struct vm *vm, unsigned id);
 /* End all VMs: their tasks run to their ends, and all memory must be back. */
 void fake_guest_end(void);
 
+/* The same two, as a test's set-up and tear-down. */
+int fake_fresh(void **state);
+int fake_done(void **state);
+
 #endif

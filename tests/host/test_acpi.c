@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "arch/x86_64/acpi.h"
+#include "tests/host/acpi_bytes.h"
 
 #define MEMORY_BASE     0x7fe0000ull
 #define XSDT_AT         0x000
@@ -31,21 +32,6 @@ static bool read_world(void *ctx, uint64_t address, void *to, size_t len)
 	return true;
 }
 
-static void put(uint8_t *p, uint64_t value, unsigned bytes)
-{
-	memcpy(p, &value, bytes);
-}
-
-static void checksum(uint8_t *p, size_t len, size_t at)
-{
-	uint8_t sum = 0;
-
-	p[at] = 0;
-	for (size_t i = 0; i < len; i++)
-		sum = (uint8_t)(sum + p[i]);
-	p[at] = (uint8_t)-sum;
-}
-
 static uint8_t *table(struct world *w, size_t at, const char *signature, uint32_t len)
 {
 	uint8_t *p = w->memory + at;
@@ -60,7 +46,7 @@ static void seal(uint8_t *p)
 	uint32_t len;
 
 	memcpy(&len, p + 4, 4);
-	checksum(p, len, 9);
+	checksum(p, len, ACPI_CHECKSUM_AT);
 }
 
 static void build_madt(struct world *w)

@@ -10,11 +10,7 @@
 #include <string.h>
 
 #include "arch/x86_64/acpi_table.h"
-
-static void put(uint8_t *p, uint64_t value, unsigned bytes)
-{
-	memcpy(p, &value, bytes);
-}
+#include "tests/host/acpi_bytes.h"
 
 static void put_gas(uint8_t *p, uint8_t space, uint64_t address)
 {

@@ -14,20 +14,6 @@
 #include "tests/host/fake_guest.h"
 #include "vmm/image.h"
 
-static int fresh(void **state)
-{
-	(void)state;
-	fake_guest_reset();
-	return 0;
-}
-
-static int done(void **state)
-{
-	(void)state;
-	fake_guest_end();
-	return 0;
-}
-
 /* --- Making ----------------------------------------------------------------------------------- */
 
 static void bad_configurations_name_the_field(void **state)
@@ -501,7 +487,7 @@ static void bad_multiboot_files_are_refused(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, fresh, done)
+#define T(f) cmocka_unit_test_setup_teardown(f, fake_fresh, fake_done)
 	const struct CMUnitTest tests[] = {
 		T(bad_configurations_name_the_field),
 		T(a_failure_at_any_step_leaves_nothing),

@@ -11,20 +11,6 @@
 #include "tests/host/fake_guest.h"
 #include "vmm/image.h"
 
-static int fresh(void **state)
-{
-	(void)state;
-	fake_guest_reset();
-	return 0;
-}
-
-static int done(void **state)
-{
-	(void)state;
-	fake_guest_end();
-	return 0;
-}
-
 static struct vm *the_vm;
 static unsigned meanwhile;
 
@@ -174,7 +160,7 @@ static void long_copies_let_others_run(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, fresh, done)
+#define T(f) cmocka_unit_test_setup_teardown(f, fake_fresh, fake_done)
 	const struct CMUnitTest tests[] = {
 		T(a_vm_that_is_being_made_cannot_be_found_or_made_twice),
 		T(memory_that_others_take_meanwhile_leaves_nothing_half_made),

@@ -15,7 +15,6 @@ somebody else's DHCP is not in that answer: then the server's address is built i
 """
 
 import ipaddress
-import json
 import os
 import re
 import shutil
@@ -23,7 +22,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass, field
 
-from . import vmdef
+from . import jsonfile, vmdef
 from .iso import GRUB_BIOS, GRUB_UEFI, HEAD, check_files, place_payloads, portable_cfg
 from .proc import LabError
 
@@ -59,13 +58,7 @@ def read_host(entry, where, folder):
 
 def read_hosts(path):
     """The hosts that the file `path` lists."""
-    try:
-        with open(path, encoding="utf-8") as f:
-            entries = json.load(f)
-    except OSError as e:
-        raise LabError(f"{path}: {e.strerror}") from None
-    except ValueError as e:
-        raise LabError(f"{path}: not JSON: {e}") from None
+    entries = jsonfile.read(path)
     if not isinstance(entries, list):
         raise LabError(f"{path}: not a list of hosts")
     folder = os.path.dirname(os.path.abspath(path))

@@ -9,6 +9,7 @@ under the last part of that path, and a definition that says so.
 import json
 import os
 
+from . import jsonfile
 from .iso import Module
 from .proc import LabError
 
@@ -49,13 +50,7 @@ def with_image_names(definition):
 
 def read(path):
     """A definition: (name, {image name: file}, the text for the hypervisor)."""
-    try:
-        with open(path, encoding="utf-8") as f:
-            definition = json.load(f)
-    except OSError as e:
-        raise LabError(f"{path}: {e.strerror}") from None
-    except ValueError as e:
-        raise LabError(f"{path}: not JSON: {e}") from None
+    definition = jsonfile.read(path)
     payloads = {}
     for payload in payload_names(definition, path):
         file = os.path.join(os.path.dirname(os.path.abspath(path)), payload)

@@ -7,6 +7,7 @@
  * to Real-Address Mode".  GDTR and CR3 stay; IDTR is saved and restored.  Clobbers what C allows.
  */
 #include "lib/layout.h"
+#include "lib/long_mode.h"
 #include "lib/real.h"
 
 #define LOW(label)   (REAL_CODE + label - real_blob)
@@ -48,13 +49,7 @@ enter_protected:
 	mov	%eax, %ds
 	mov	%eax, %es
 	mov	%eax, %ss
-	mov	$MSR_EFER, %ecx
-	rdmsr
-	or	$EFER_LME, %eax
-	wrmsr
-	mov	%cr0, %eax
-	or	$CR0_PG, %eax
-	mov	%eax, %cr0
+	activate_long_mode
 	ljmp	$SEL_CODE64, $enter_long
 
 	.code64

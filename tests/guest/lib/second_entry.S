@@ -6,6 +6,7 @@
  * off.  The first CPU has made the page tables and the GDT, and copied second_blob to SECOND_CODE.
  */
 #include "lib/layout.h"
+#include "lib/long_mode.h"
 #include "lib/second.h"
 
 #define LOW(label)  (SECOND_CODE + label - second_blob)
@@ -35,18 +36,8 @@ second_protected:
 	mov	%eax, %ds
 	mov	%eax, %es
 	mov	%eax, %ss
-	mov	%cr4, %eax
-	or	$CR4_PAE, %eax
-	mov	%eax, %cr4
-	mov	$page_pml4, %eax
-	mov	%eax, %cr3
-	mov	$MSR_EFER, %ecx
-	rdmsr
-	or	$EFER_LME, %eax
-	wrmsr
-	mov	%cr0, %eax
-	or	$CR0_PG, %eax
-	mov	%eax, %cr0
+	use_page_tables
+	activate_long_mode
 	ljmp	$SEL_CODE64, $second_long
 
 	.code64

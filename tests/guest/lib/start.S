@@ -8,6 +8,7 @@
  * stack, guest_start(magic, info) called.  Selectors below are those of lib/trap.h.
  */
 #include "lib/layout.h"
+#include "lib/long_mode.h"
 
 #define MULTIBOOT_MAGIC  0x1badb002
 /* page-aligned modules; memory information wanted */
@@ -45,18 +46,8 @@ start:
 	cmp	$2048, %ecx
 	jne	2b
 
-	mov	%cr4, %eax
-	or	$CR4_PAE, %eax
-	mov	%eax, %cr4
-	mov	$page_pml4, %eax
-	mov	%eax, %cr3
-	mov	$MSR_EFER, %ecx
-	rdmsr
-	or	$EFER_LME, %eax
-	wrmsr
-	mov	%cr0, %eax
-	or	$CR0_PG, %eax
-	mov	%eax, %cr0
+	use_page_tables
+	activate_long_mode
 	lgdt	gdt_pointer
 	ljmp	$SEL_CODE64, $start64
 

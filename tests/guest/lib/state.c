@@ -19,9 +19,7 @@ enum {
 
 #define CR2_PATTERN  UINT64_C(0xffff8880c0dec0de)
 
-struct kept { uint32_t index; uint64_t value; const char *name; };
-
-static const struct kept msrs[] = {
+const struct kept_msr kept_msrs[KEPT_MSRS] = {
 	{ 0x174, 0x0000000000000008, "IA32_SYSENTER_CS" },
 	{ 0x175, 0x00000000deadb000, "IA32_SYSENTER_ESP" },
 	{ 0x176, 0x00000000feedc000, "IA32_SYSENTER_EIP" },
@@ -109,8 +107,8 @@ static void devices_check(void)
 
 void state_fill(void)
 {
-	for (unsigned i = 0; i < COUNT(msrs); i++)
-		insn_wrmsr(msrs[i].index, msrs[i].value);
+	for (unsigned i = 0; i < KEPT_MSRS; i++)
+		insn_wrmsr(kept_msrs[i].index, kept_msrs[i].value);
 	insn_write_cr2(CR2_PATTERN);
 	insn_write_dr0_dr3(debug_pattern);
 	extended_fill();
@@ -121,9 +119,9 @@ void state_check(void)
 {
 	uint64_t dr[4];
 
-	for (unsigned i = 0; i < COUNT(msrs); i++)
-		CHECK(insn_rdmsr(msrs[i].index) == msrs[i].value, "%s holds %lx, not %lx",
-		      msrs[i].name, insn_rdmsr(msrs[i].index), msrs[i].value);
+	for (unsigned i = 0; i < KEPT_MSRS; i++)
+		CHECK(insn_rdmsr(kept_msrs[i].index) == kept_msrs[i].value, "%s holds %lx, not %lx",
+		      kept_msrs[i].name, insn_rdmsr(kept_msrs[i].index), kept_msrs[i].value);
 	CHECK(insn_read_cr2() == CR2_PATTERN, "CR2 holds %lx", insn_read_cr2());
 	insn_read_dr0_dr3(dr);
 	CHECK(!memcmp(dr, debug_pattern, sizeof(dr)), "a debug register changed");

@@ -9,6 +9,13 @@
 #ifndef GUEST_STATE_H
 #define GUEST_STATE_H
 
+#include <stdint.h>
+
+/* Registers that keep what is written to them, each with a value that tells them apart. */
+struct kept_msr { uint32_t index; uint64_t value; const char *name; };
+#define KEPT_MSRS 11
+extern const struct kept_msr kept_msrs[KEPT_MSRS];
+
 void state_fill(void);
 void state_check(void);
 
