@@ -248,7 +248,7 @@ $(BUILD)/host/test_fuzz_%: $(BUILD)/host/obj/tests/fuzz/test_fuzz_%.o $(host-arc
 include tests/guest/guests.mk            # micro-guests for tests: build/guest/*.elf
 
 .PHONY: iso usb pxe setup linux gwctl demo demo-cross check check-firmware check-guests check-nics
-.PHONY: bench soak
+.PHONY: bench bench-peer soak
 setup:                                   ## install what is needed, on Debian 12
 	$(V)tools/setup
 
@@ -270,7 +270,7 @@ pxe: $(BUILD)/godwit.elf                 ## a TFTP folder, build/pxe; HOSTS=FILE
 	    $(HOSTS:%=--hosts %) $(SERVER:%=--server %)
 
 linux: $(BUILD)/guests/demo.json         ## the demo's guest, from Debian's packages
-$(BUILD)/guests/demo.json: $(shell find guests/linux -type f)
+$(BUILD)/guests/demo.json: $(shell find guests/linux -type f) tools/lablib/debian.py
 	$(V)guests/linux/build --output $(@D)
 	@touch $@
 
@@ -311,6 +311,10 @@ soak: setup                              ## 50 moves back and forth, each page c
 bench: setup                             ## figures: instructions, ratios; build/bench.json
 	$(V)$(MAKE) --no-print-directory all gwctl linux guests
 	$(V)tools/bench --build $(BUILD)
+
+bench-peer: setup                        ## against Linux's KVM on the same hosts: 15 minutes
+	$(V)$(MAKE) --no-print-directory all linux guests
+	$(V)tools/bench-peer --build $(BUILD)
 
 clean:                                   ## remove everything that was built
 	rm -rf $(BUILD)

@@ -3,7 +3,8 @@
  * agent.h - the demo guest's services: one small static program with two faces.
  *
  *   agent serve          7000/tcp record stream, 7001/udp echo, 7003/tcp time
- *   agent dirty MIB RATE 7002/tcp a workload that rewrites pages and checks them first
+ *   agent dirty MIB RATE BEAT_S  7002/tcp a workload that rewrites pages and checks them first;
+ *                        a line on the console every BEAT_S seconds, 0: none
  *
  * Everything sleeps in poll() without a timeout unless there is work: the guest runs on emulated
  * machines of some 50 million instructions a second, and an idle guest must be idle.
@@ -20,7 +21,7 @@ enum {
 };
 
 int agent_serve(void);                           /* never returns, or returns an exit status */
-int agent_dirty(uint64_t mib, uint64_t rate);
+int agent_dirty(uint64_t mib, uint64_t rate, uint64_t beat_s);
 
 /* Helpers of main.c.  Sockets are non-blocking; a failure at start ends the program with a line. */
 int agent_listen_tcp(uint16_t port);

@@ -7,6 +7,7 @@
  * the generation that was written last, which is kept apart.  An error is told on the console and
  * counted.  Commands on 7002/tcp, one per line, each answered by the status line:
  *   status | rate PAGES_PER_SECOND (0: rest) | size MIB
+ * With a beat, what was done so far is told on the console that often.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -22,6 +23,7 @@
 enum {
 	PAGE_BYTES = 4096, PAGE_WORDS = PAGE_BYTES / 8, PAGES_PER_MIB = 256, MIB_MAX = 4096,
 	TICK_MS = 10, CATCH_UP_MS = 100, CLIENTS = 4, REPORTED_MAX = 10,
+	BEAT_S_MAX = 3600,
 	NS_PER_MS = 1000000, NS_PER_S = 1000000000,
 };
 
@@ -32,6 +34,7 @@ struct client { char line[LINE_MAX_BYTES]; size_t have; };
 static uint64_t (*pages)[PAGE_WORDS];
 static uint32_t *generations;                    /* what each page was last filled with */
 static uint64_t page_count, next_page, rate, written, errors, paid_until_ns;
+static uint64_t beat_ns, next_beat_ns, beats;    /* 0: says nothing */
 static struct pollfd slots[1 + CLIENTS];
 static struct client clients[1 + CLIENTS];
 
@@ -183,7 +186,26 @@ static void accept_client(void)
 		close(fd);
 }
 
-int agent_dirty(uint64_t mib, uint64_t pages_per_second)
+static void beat(void)
+{
+	uint64_t now = agent_clock_ns(CLOCK_MONOTONIC);
+
+	if (!beat_ns || now < next_beat_ns)
+		return;
+	next_beat_ns = now + beat_ns;
+	agent_say("beat %llu: %llu written, %llu wrong\n", (unsigned long long)++beats,
+		  (unsigned long long)written, (unsigned long long)errors);
+}
+
+/* How long there is nothing to do unless somebody asks, in ms as poll() takes them. */
+static int rest_ms(void)
+{
+	if (rate && page_count)
+		return TICK_MS;
+	return beat_ns ? (int)(beat_ns / NS_PER_MS) : -1;
+}
+
+int agent_dirty(uint64_t mib, uint64_t pages_per_second, uint64_t beat_s)
 {
 	slots[0] = (struct pollfd){ agent_listen_tcp(PORT_DIRTY), POLLIN, 0 };
 	for (int i = 1; i <= CLIENTS; i++)
@@ -191,9 +213,10 @@ int agent_dirty(uint64_t mib, uint64_t pages_per_second)
 	if (!set_size(mib))
 		agent_say("agent: dirty: no memory for %llu MiB\n", (unsigned long long)mib);
 	set_rate(pages_per_second);
+	beat_ns = (beat_s < BEAT_S_MAX ? beat_s : BEAT_S_MAX) * NS_PER_S;
 	for (;;) {
-		bool busy = rate && page_count;
-		if (poll(slots, 1 + CLIENTS, busy ? TICK_MS : -1) < 0 && errno != EINTR)
+		beat();
+		if (poll(slots, 1 + CLIENTS, rest_ms()) < 0 && errno != EINTR)
 			return EXIT_FAILURE;
 		for (int i = 1; i <= CLIENTS; i++) {
 			if (slots[i].fd < 0 || !slots[i].revents)

@@ -87,8 +87,9 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);                /* a client that left is an error of write() */
 	if (argc == 2 && !strcmp(argv[1], "serve"))
 		return agent_serve();
-	if (argc == 4 && !strcmp(argv[1], "dirty"))
-		return agent_dirty(strtoull(argv[2], NULL, 0), strtoull(argv[3], NULL, 0));
-	agent_say("usage: agent serve | agent dirty MIB PAGES_PER_SECOND\n");
+	if (argc == 5 && !strcmp(argv[1], "dirty"))
+		return agent_dirty(strtoull(argv[2], NULL, 0), strtoull(argv[3], NULL, 0),
+				   strtoull(argv[4], NULL, 0));
+	agent_say("usage: agent serve | agent dirty MIB PAGES_PER_SECOND BEAT_SECONDS\n");
 	return EXIT_FAILURE;
 }
