@@ -73,6 +73,11 @@ class Qemu:
         return words
 
     @staticmethod
+    def _boot_from(m):
+        return ["-drive", f"file={value(m.iso)},format=raw,media=cdrom,if=ide,readonly=on",
+                "-boot", "d"]
+
+    @staticmethod
     def _com1(m):
         if m.serial == "file":
             return ["-chardev", f"file,id=com1,path={value(m.serial_log)}",
@@ -86,8 +91,7 @@ class Qemu:
                 "-m", f"{m.memory}M", "-nodefaults", "-no-user-config", "-vga", "std",
                 "-display", "none", "-no-reboot", "-rtc", f"base={began},clock=vm",
                 *(["-bios", m.bios] if m.bios else []),
-                "-drive", f"file={value(m.iso)},format=raw,media=cdrom,if=ide,readonly=on",
-                "-boot", "d", *self._com1(m), *self._nics(m),
+                *self._boot_from(m), *self._com1(m), *self._nics(m),
                 "-device", f"isa-debug-exit,iobase={SHUTDOWN_PORT:#x},iosize=1"]
 
     def prepare(self, machine):
