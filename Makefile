@@ -216,7 +216,8 @@ $(host-archive): $(addprefix $(BUILD)/host/obj/,$(pure-files:.c=.o) picohttppars
 
 # Whole migrations bring a scheduler and a toy VM layer of their own, before the archive's.
 two-hosts    := $(mig-objs) lib/task.o tests/host/two_hosts.o tests/host/chan_mem.o
-$(addprefix $(BUILD)/host/,test_mig test_mig_strangers test_mig_memory test_fuzz_stream): \
+$(addprefix $(BUILD)/host/,test_mig test_mig_strangers test_mig_peer test_mig_memory \
+    test_fuzz_stream): \
     $(addprefix $(BUILD)/host/obj/,$(two-hosts))
 
 # What sits on lwIP is tested on it: our files with lwIP's, which are compiled without our warnings.

@@ -19,6 +19,7 @@
 #include "mig/job.h"
 
 #define HASH_PATIENCE 4                 /* the peer may be so many times slower */
+#define ACKS_AT_ONCE  64                /* taken between two looks at whether to go on */
 
 void source_part(struct mig *m, enum mig_part part)
 {
@@ -67,13 +68,27 @@ static enum err take_ack(struct mig *m, struct wire_in *body)
 	uint64_t acked = wire_take_u64(body);
 	enum err e = wire_take_end(body, "record ACK");
 
-	if (e == OK && (acked < m->acked || acked > m->stream.bytes_out))
+	if (e == OK && (acked <= m->acked || acked > m->stream.bytes_out))
 		e = refuse(ERR_BAD_FORMAT, "record ACK: %llu bytes after %llu, of %llu sent",
 			   (unsigned long long)acked, (unsigned long long)m->acked,
 			   (unsigned long long)m->stream.bytes_out);
 	if (e == OK)
 		m->acked = acked;
 	return e;
+}
+
+/* A link that was fast enough when the guest was stopped may have become slow. */
+static enum err check_stop(const struct mig *m)
+{
+	uint64_t stood_ns = time_now_ns() - m->stop_ns;
+
+	if (!m->stopped || stood_ns <= m->params.downtime_max_ns + MIG_STOP_OVER_NS)
+		return OK;
+	return refuse(ERR_NOT_CONVERGED,
+		      "the guest stands still for %llu ms already (target: %llu ms): the link has "
+		      "become slow",
+		      (unsigned long long)(stood_ns / NS_PER_MS),
+		      (unsigned long long)(m->params.downtime_max_ns / NS_PER_MS));
 }
 
 enum err source_check(struct mig *m)
@@ -88,17 +103,15 @@ enum err source_check(struct mig *m)
 			      (unsigned long long)(m->params.timeout_ns / NS_PER_S));
 	if (m->vm->run != VM_RUNNING)
 		return refuse(ERR_CANCELLED, "the guest ended on the way: %s", m->vm->why);
+	enum err e = check_stop(m);
 	/* Unasked, the peer only acknowledges, or refuses. */
-	while (stream_readable(&m->stream)) {
-		enum err e = stream_recv(&m->stream, &rec, &body, time_now_ns() + MIG_GOODBYE_NS);
-
+	for (unsigned n = 0; e == OK && n < ACKS_AT_ONCE && stream_readable(&m->stream); n++) {
+		e = stream_recv(&m->stream, &rec, &body, time_now_ns() + MIG_GOODBYE_NS);
 		if (e == OK)
 			e = rec.type == WIRE_ACK ? take_ack(m, &body) :
 						   take_no(m, rec.type, &body, "ACK");
-		if (e != OK)
-			return e;
 	}
-	return OK;
+	return e;
 }
 
 /* Wait for a record that is no ACK; until GRANT has left, a cancel ends the wait. */
@@ -117,13 +130,13 @@ static enum err await(struct mig *m, struct wire_record *rec, struct wire_in *bo
 			e = take_ack(m, body);
 			if (e != OK)
 				return e;
-			continue;
 		}
 		if (m->cancel && mig_tables.src_next[m->src][SRC_EV_CANCEL])
 			return refuse(ERR_CANCELLED, "cancelled");
 		if (time_now_ns() >= deadline_ns)
 			return refuse(ERR_TIMEOUT, "%s does not answer", m->st.peer);
-		event_wait(&m->wake, MIN(deadline_ns, time_now_ns() + MIG_POLL_NS));
+		if (!stream_readable(&m->stream))
+			event_wait(&m->wake, MIN(deadline_ns, time_now_ns() + MIG_POLL_NS));
 	}
 }
 
@@ -139,10 +152,11 @@ static enum err last_words(struct mig *m, enum err e)
 	if (e != ERR_LINK_LOST || !m->stream.chan)
 		return e;
 	mig_note(m, e);
+	uint64_t until_ns = time_now_ns() + MIG_GOODBYE_NS;
 	do {
-		if (stream_recv(&m->stream, &rec, &body, time_now_ns() + MIG_GOODBYE_NS) != OK)
+		if (stream_recv(&m->stream, &rec, &body, until_ns) != OK)
 			return e;
-	} while (rec.type == WIRE_ACK);
+	} while (rec.type == WIRE_ACK && time_now_ns() < until_ns);
 	if (rec.type != WIRE_REFUSED)
 		return e;
 	m->st.result[0] = 0;
@@ -345,13 +359,17 @@ static enum err await_ready(struct mig *m)
 
 /* --- The point of no return ------------------------------------------------------------------ */
 
+/* `direct`: in answer to GRANT, so that we know how long the peer took at most. */
 static void running(struct mig *m, struct wire_in *body, uint64_t grant_ns, bool direct)
 {
-	m->peer_run_ns = wire_take_u64(body);
+	uint64_t took_ns = wire_take_u64(body);
+
 	if (!mig_src_event(m, SRC_EV_RUNNING))
 		return;
-	if (direct)
+	if (direct) {
 		source_part(m, MIG_PART_run);
+		m->peer_run_ns = MIN(took_ns, m->st.part_ns[MIG_PART_run]);
+	}
 	m->st.downtime_ns = grant_ns - m->stop_ns + m->st.part_ns[MIG_PART_run];
 }
 

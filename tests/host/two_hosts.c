@@ -361,7 +361,7 @@ static enum err connect(const char *where, uint64_t deadline_ns, struct chan **c
 		return refuse(ERR_REFUSED, "%s: the connection was refused", where);
 	chan_mem_pair(from->name, to->name, chan, &peer);
 	be(to);
-	enum err e = task_create("peer", mig_serve, peer);
+	enum err e = task_create("peer", truth.serve ? truth.serve : mig_serve, peer);
 	be(from);
 	return e;
 }

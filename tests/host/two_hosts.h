@@ -35,6 +35,7 @@ struct guest_truth {
 	bool     sparse;                        /* it writes pages that are mostly zeros    */
 	bool     any_clock;                     /* the guest's clock need not be right      */
 	bool     bend_ghost;                    /* change a page of the ghost before READY  */
+	void   (*serve)(void *chan);            /* in place of host_b: who answers host_a       */
 	bool     check_fails;                   /* the destination's section refuses        */
 	uint64_t vm_clock_ns;                   /* VM time when the guest last stopped ...  */
 	uint64_t stopped_at_ns;                 /* ... and when that was                    */
