@@ -248,6 +248,9 @@ $(BUILD)/host/test_fuzz_%: $(BUILD)/host/obj/tests/fuzz/test_fuzz_%.o $(host-arc
 
 include tests/guest/guests.mk            # micro-guests for tests: build/guest/*.elf
 
+# A target that makes others first does not say of each that there was nothing to do.
+quiet := --no-print-directory $(if $(V),-s)
+
 .PHONY: iso usb pxe setup linux gwctl demo demo-cross check check-firmware check-guests check-nics
 .PHONY: bench bench-peer soak
 setup:                                   ## install what is needed, on Debian 12
@@ -282,39 +285,39 @@ $(BUILD)/gwctl: $(gwctl-sources) $(wildcard tools/gwctl/*.h)
 	$(V)$(CC) -std=gnu11 -O2 -g $(warn) -I. $(gwctl-sources) -lcurl -ljansson -o $@
 
 demo: setup                              ## two hosts, a Linux guest, a migration: the story
-	$(V)$(MAKE) --no-print-directory all gwctl linux
+	$(V)$(MAKE) $(quiet) all gwctl linux
 	$(V)tools/demo --build $(BUILD)
 
 demo-cross: setup                        ## the same from VT-x to AMD-V and back
-	$(V)$(MAKE) --no-print-directory all gwctl linux
+	$(V)$(MAKE) $(quiet) all gwctl linux
 	$(V)tools/demo --build $(BUILD) --cross
 
 check: setup                             ## every test; ends with "N passed, N failed"
-	$(V)$(MAKE) --no-print-directory all gwctl linux guests host-tests
+	$(V)$(MAKE) $(quiet) all gwctl linux guests host-tests
 	$(V)tools/check --build $(BUILD)
 
 check-firmware: setup                    ## booting by CD, disk, USB, network; BIOS and UEFI
-	$(V)$(MAKE) --no-print-directory all
+	$(V)$(MAKE) $(quiet) all
 	$(V)tools/check --build $(BUILD) firmware
 
 check-guests: setup                      ## long tests: Linux with two CPUs moves, a DHCP lease ends
-	$(V)$(MAKE) --no-print-directory all gwctl linux guests
+	$(V)$(MAKE) $(quiet) all gwctl linux guests
 	$(V)tools/check --build $(BUILD) long
 
 check-nics: setup                        ## long test: a million frames each way for each NIC
-	$(V)$(MAKE) --no-print-directory all
+	$(V)$(MAKE) $(quiet) all
 	$(V)tools/check --build $(BUILD) nics
 
 soak: setup                              ## 50 moves back and forth, each page checked: minutes
-	$(V)$(MAKE) --no-print-directory all guests
+	$(V)$(MAKE) $(quiet) all guests
 	$(V)tools/soak --build $(BUILD)
 
 bench: setup                             ## figures: instructions, ratios; build/bench.json
-	$(V)$(MAKE) --no-print-directory all gwctl linux guests
+	$(V)$(MAKE) $(quiet) all gwctl linux guests
 	$(V)tools/bench --build $(BUILD)
 
 bench-peer: setup                        ## against Linux's KVM on the same hosts: 15 minutes
-	$(V)$(MAKE) --no-print-directory all linux guests
+	$(V)$(MAKE) $(quiet) all linux guests
 	$(V)tools/bench-peer --build $(BUILD)
 
 clean:                                   ## remove everything that was built

@@ -91,6 +91,9 @@ class Records:
             child = subprocess.Popen(argv, start_new_session=True, preexec_fn=record, **popen)
         except FileNotFoundError:
             raise LabError(f"{argv[0]} is not installed; run tools/setup") from None
+        except subprocess.SubprocessError:
+            raise LabError(f"cannot record the process \"{name}\": is /proc mounted, and "
+                           f"{self.directory} writable?") from None
         process = self.read(name)
         process.child = child
         return process
