@@ -134,7 +134,7 @@ static enum err test_exit_kinds(void)
 			{ EXIT_MSR, 2 },
 		{ EXIT_MSR, 2 }, { EXIT_WBINVD, 2 }, { EXIT_WBINVD, 2 }, { EXIT_GP, 2 },
 			{ EXIT_HYPERCALL, 3 },
-		{ EXIT_HLT, 1 },
+		{ EXIT_HYPERCALL, 3 }, { EXIT_HLT, 1 },
 	};
 	struct exit seen[COUNT(expected)];
 

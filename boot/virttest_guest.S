@@ -35,7 +35,8 @@ virttest_exits:				/* in the order of the table in virttest.c */
 	wbinvd
 	invd
 	rdpmc
-	vmcall
+	vmcall				/* the one is undefined on this CPU, */
+	vmmcall				/* the other not: both are hypercalls */
 	sti
 	hlt
 

@@ -153,9 +153,10 @@ static const struct vmx_control entry_controls = {
 
 /*
  * A guest that makes its own exception delivery fault (#AC with a misaligned stack, #DB with a
- * breakpoint on it) keeps the CPU busy for ever without an exit; and #MC is the host's.
+ * breakpoint on it) keeps the CPU busy for ever without an exit; #MC is the host's; and #UD may be
+ * an instruction of the other vendor's CPUs.
  */
-#define EXCEPTIONS_TAKEN (BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC))
+#define EXCEPTIONS_TAKEN (BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC) | BIT(VECTOR_UD))
 
 static const struct setting control_constants[] = {
 	{ VMCS_EXCEPTION_BITMAP,     EXCEPTIONS_TAKEN },

@@ -33,7 +33,8 @@ static void fill_event(const struct vmx_raw *raw, struct exit *x)
 		return;
 	case VMX_EVENT_PRIV_EXCEPTION:
 	case VMX_EVENT_EXCEPTION:
-		if (vector == VECTOR_DB || vector == VECTOR_AC || vector == VECTOR_MC)
+		if (vector == VECTOR_DB || vector == VECTOR_AC || vector == VECTOR_MC ||
+		    vector == VECTOR_UD)
 			return;                         /* ours */
 	}
 	fatal(x, "an exception that was not asked for", raw->event);

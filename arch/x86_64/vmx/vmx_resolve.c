@@ -10,6 +10,7 @@
 #include "arch/x86_64/defs/msr.h"
 #include "arch/x86_64/vmx/vmx.h"
 #include "lib/log.h"
+#include "vmm/pagewalk.h"
 
 static bool is_64bit(void)
 {
@@ -56,12 +57,27 @@ static void finish_debug(struct vcpu *v, const struct vmx *hw, uint64_t new)
 		           vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
 
+/* The other vendor's hypercall is an undefined instruction here. */
+static bool is_hypercall(struct vcpu *v, uint8_t *len)
+{
+	uint8_t bytes[INSN_LEN_MAX];
+	struct insn_exiting in;
+	struct cpu_mode mode;
+
+	vmx_get_mode(v, &mode);
+	unsigned n = pagewalk_code(&v->vm->mem, &mode, v->rip, &v->code, bytes);
+	if (insn_exiting(bytes, n, &mode, &in) != OK || !insn_is_hypercall(&in))
+		return false;
+	*len = in.len;
+	return true;
+}
+
 /*
- * An exception that exits only so that a guest cannot hang the host with it: the guest gets it
- * after all, in the place of the event during whose delivery it came, as on a bare CPU (both #DB
- * and #AC are benign, so fault_merge() would say the same).
+ * An exception that exits only to keep the host safe, or to be looked at: the guest gets it after
+ * all, in the place of the event during whose delivery it came, as on a bare CPU (#DB, #AC and #UD
+ * are benign, so fault_merge() would say the same).
  */
-static void resolve_exception(struct vcpu *v, const struct vmx *hw, const struct vmx_raw *raw)
+static void give_back(struct vcpu *v, const struct vmx *hw, const struct vmx_raw *raw)
 {
 	struct inject *again = &v->again;
 
@@ -76,6 +92,20 @@ static void resolve_exception(struct vcpu *v, const struct vmx *hw, const struct
 	}
 }
 
+static void resolve_exception(struct vcpu *v, const struct vmx *hw, const struct vmx_raw *raw,
+                              struct exit *x)
+{
+	uint64_t vector = GET(EVENT_INFO_VECTOR, raw->event);
+
+	x->kind = EXIT_SLICE;                   /* as if its time were up; see v->again */
+	if (vector == VECTOR_MC)
+		insn_int_machine_check();
+	else if (vector == VECTOR_UD && is_hypercall(v, &x->insn_len))
+		x->kind = EXIT_HYPERCALL;
+	else
+		give_back(v, hw, raw);
+}
+
 /* True: the guest goes on at once.  False: `x` says what remains to be done. */
 bool vmx_resolve(struct vcpu *v, struct vmx *hw, const struct vmx_raw *raw, struct exit *x)
 {
@@ -88,11 +118,7 @@ bool vmx_resolve(struct vcpu *v, struct vmx *hw, const struct vmx_raw *raw, stru
 		x->kind = EXIT_IRQ_WINDOW;      /* the run loop delivers it now */
 		return false;
 	case VMX_REASON_EXCEPTION_NMI:
-		if (GET(EVENT_INFO_VECTOR, raw->event) == VECTOR_MC)
-			insn_int_machine_check();
-		else
-			resolve_exception(v, hw, raw);
-		x->kind = EXIT_SLICE;           /* as if its time were up; see v->again */
+		resolve_exception(v, hw, raw, x);
 		return false;
 	}
 	panic("exit reason 0x%x is neither decoded nor resolved", raw->reason);
