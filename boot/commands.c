@@ -293,6 +293,10 @@ static enum err post_migrate(struct ctl_request *rq, struct ctl_response *rs)
 	return OK;
 }
 
+enum { MIGRATION_TEXT_MAX = 1200 };             /* one in the list, beside its result */
+_Static_assert(MIGRATIONS_MAX * (REASON_MAX + MIGRATION_TEXT_MAX) <= CTL_BODY_MAX,
+               "the list is an answer, whatever peers gave as their reasons");
+
 static enum err get_migrations(struct ctl_request *rq, struct ctl_response *rs)
 {
 	static struct mig_status s;

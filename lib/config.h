@@ -15,6 +15,7 @@
 #define TASKS_SPARE             8           /* benchmarks, the control service  */
 #define TASK_STACK_PAGES        8           /* plus one guard page below        */
 #define LOG_LINE_MAX            512
+#define REASON_MAX              2560        /* why something failed: it may list all features */
 #define LOG_RING_SIZE           (32 * KIB)
 #define HOST_RAM_MIN_BYTES      (32 * MIB)  /* less than this: refuse to start  */
 

@@ -8,7 +8,7 @@
 #include "lib/fmt.h"
 #include "lib/log.h"
 
-static char reason[LOG_LINE_MAX];
+static char reason[REASON_MAX];
 
 static const char *const names[ERR_COUNT] = {
 #define E(name) #name,
@@ -19,7 +19,7 @@ static const char *const names[ERR_COUNT] = {
 /* The arguments may point into the old sentence, so the new one is made beside it. */
 static void remember(const char *fmt, va_list args)
 {
-	char text[LOG_LINE_MAX];
+	char text[REASON_MAX];
 
 	fmt_vformat(text, sizeof(text), fmt, args);
 	fmt_format(reason, sizeof(reason), "%s", text);

@@ -12,19 +12,18 @@
 
 #include "lib/fmt.h"
 
-void reasons_add(struct reasons *r, const char *fmt, ...)
-{
-	static const char sep[] = "; ", more[] = " ...";
-	size_t limit = sizeof(r->text) - sizeof(more);
-	va_list args;
+_Static_assert(WIRE_REASON_MAX == REASON_MAX, "what a host says arrives as a whole");
 
-	if (r->n++ && r->len + sizeof(sep) < limit) {
-		memcpy(r->text + r->len, sep, sizeof(sep));
-		r->len += sizeof(sep) - 1;
-	}
-	va_start(args, fmt);
-	size_t want = (size_t)fmt_vformat(r->text + r->len, limit - r->len, fmt, args);
-	va_end(args);
+/* `sep` and the text; when there is no room for both, dots for this and all that follows. */
+static void append(struct reasons *r, const char *sep, const char *fmt, va_list args)
+{
+	static const char more[] = " ...";
+	size_t limit = sizeof(r->text) - sizeof(more);
+	size_t want = (size_t)fmt_format(r->text + r->len, limit - r->len, "%s", sep);
+
+	if (r->len + want < limit)
+		want += (size_t)fmt_vformat(r->text + r->len + want, limit - r->len - want, fmt,
+					    args);
 	if (r->len + want < limit) {
 		r->len += want;
 		return;
@@ -33,23 +32,50 @@ void reasons_add(struct reasons *r, const char *fmt, ...)
 	memcpy(r->text + r->len, more, sizeof(more));
 }
 
+void reasons_add(struct reasons *r, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	append(r, r->n++ ? "; " : "", fmt, args);
+	va_end(args);
+}
+
+/* One more of the things that the latest reason lists. */
+static void reasons_list(struct reasons *r, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	append(r, ", ", fmt, args);
+	va_end(args);
+}
+
 uint64_t compat_extra_bytes(uint64_t ram_bytes)
 {
 	/* 8 bytes of table and 3 bits of bitmaps a page, and a few frames for everything else. */
 	return ram_bytes / PAGE_SIZE * 9 + 4 * FRAME_SIZE;
 }
 
+struct lacking { struct reasons *reasons; unsigned n; };
+
 static void missing(void *ctx, const char *item)
 {
-	reasons_add(ctx, "the CPU here lacks %s", item);
+	struct lacking *l = ctx;
+
+	if (l->n++)
+		reasons_list(l->reasons, "%s", item);
+	else
+		reasons_add(l->reasons, "the CPU here lacks %s", item);
 }
 
 void compat_check(const struct hello *h, const struct compat_here *here, struct reasons *r)
 {
+	struct lacking lacking = { .reasons = r };
 	uint64_t need =
 		ALIGN_UP(h->config.ram_bytes, FRAME_SIZE) + compat_extra_bytes(h->config.ram_bytes);
 
-	cpuid_compare(&h->cpuid, &here->cpuid, missing, r);
+	cpuid_compare(&h->cpuid, &here->cpuid, missing, &lacking);
 	if (!clock_tsc_plausible(h->tsc_khz))
 		reasons_add(r, "the guest was told that its TSC runs at %llu kHz",
 			    (unsigned long long)h->tsc_khz);

@@ -41,7 +41,7 @@ struct mig_status {
 	uint64_t  epoch;                /* which attempt of this guest, over all hosts */
 	bool      outgoing, ended, ok;
 	const char *state;              /* name of the state in mig/state.c     */
-	char      result[200];          /* "ok", or why not, in a sentence      */
+	char      result[REASON_MAX];   /* "ok", or why not, in a sentence      */
 	unsigned  nrounds;              /* the last one may be still running    */
 	struct mig_round round[MIG_ROUNDS_MAX];
 	uint64_t  pages_left, rate_bytes_s, predicted_downtime_ns;

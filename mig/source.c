@@ -31,13 +31,15 @@ void source_part(struct mig *m, enum mig_part part)
 
 /* --- Hearing the peer ------------------------------------------------------------------------ */
 
-/* Text of a REFUSED or UNKNOWN, for people: printable characters only. */
+/* Text of a REFUSED or UNKNOWN, for people: printable, and no longer in JSON than it is here. */
 static void copy_reason(char *to, size_t size, const struct wire_in *body)
 {
 	size_t n = MIN(size - 1, body->size);
 
-	for (size_t i = 0; i < n; i++)
-		to[i] = body->buf[i] < ' ' || body->buf[i] == 0x7f ? '?' : (char)body->buf[i];
+	for (size_t i = 0; i < n; i++) {
+		uint8_t c = body->buf[i];
+		to[i] = c == '"' ? '\'' : c < ' ' || c > '~' || c == '\\' ? '?' : (char)c;
+	}
 	to[n] = 0;
 }
 

@@ -43,7 +43,7 @@
 
 #define WIRE_PAGES_MAX   16                      /* pages in one record                     */
 #define WIRE_RANGES_MAX  256                     /* runs of zero pages in one record        */
-#define WIRE_REASON_MAX  2048                    /* text of a refusal                       */
+#define WIRE_REASON_MAX  2560                    /* text of a refusal                       */
 #define WIRE_SECTIONS_MAX 64                     /* of one VM                               */
 #define WIRE_SECTION_MAX (64 * KIB)              /* bytes of one section's body             */
 #define WIRE_SECTION_NAME 16                     /* with the NUL                            */

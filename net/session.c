@@ -304,7 +304,7 @@ static size_t take_upload(struct session *s, const char *data, size_t len)
 
 	s->body_left -= n;
 	if (e != OK) {
-		char reason[LOG_LINE_MAX];
+		char reason[REASON_MAX];
 
 		fmt_format(reason, sizeof(reason), "%s", err_reason());
 		s->route->abort(&s->request);

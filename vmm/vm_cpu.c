@@ -10,8 +10,6 @@
 #include "lib/log.h"
 #include "lib/time.h"
 
-#define LACKING_MAX 300                 /* of a sentence, for what is missing */
-
 void vm_host_cpuid(struct cpuid_table *out, unsigned cpus, const struct cpu_baseline *baseline)
 {
 	static const struct cpu_baseline everything;
@@ -24,7 +22,7 @@ void vm_host_cpuid(struct cpuid_table *out, unsigned cpus, const struct cpu_base
 	cpuid_table_make(out, &from);
 }
 
-struct lacking { size_t len; char text[LACKING_MAX]; };
+struct lacking { size_t len; char text[REASON_MAX]; };
 
 static void add_lacking(void *ctx, const char *item)
 {

@@ -4,6 +4,7 @@
  */
 #include "tests/host/support.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "mig/compat.h"
@@ -71,6 +72,36 @@ static void all_reasons_are_given_not_only_the_first(void **state)
 	assert_non_null(strstr(why.text, "; the guest needs"));
 }
 
+static void cpu_with_everything(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
+{
+	(void)leaf;
+	(void)subleaf;
+	*out = (struct cpuid_regs){ ~0u, ~0u, ~0u, ~0u };
+}
+
+/* A host without any feature is asked for all: the longest list that there can be. */
+static void each_missing_feature_is_named(void **state)
+{
+	static const struct cpu_baseline everything;
+	const struct cpuid_source from = { .raw = cpu_with_everything, .xcr0_mask = 7, .cpus = 1,
+		                           .tsc_khz = 2500000, .baseline = &everything };
+	char item[80];
+
+	(void)state;
+	begin();
+	cpuid_table_make(&hello.cpuid, &from);
+	compat_check(&hello, &here, &why);
+	assert_int_equal(why.n, 1);
+	assert_int_equal(strncmp(why.text, "the CPU here lacks ", 19), 0);
+	for (unsigned i = 0; i < cpu_nfeatures; i++) {
+		if (cpu_feature_table[i].class == CPU_SMP)
+			continue;
+		snprintf(item, sizeof(item), ", %s (leaf ", cpu_feature_table[i].name);
+		assert_non_null(strstr(why.text, item));
+	}
+	assert_null(strstr(why.text, "..."));
+}
+
 static const struct field fields[] = { { "x", 0, 4, 1, false } };
 static const struct section vpic = { .name = "vpic", .version = 1, .fields = fields, .nfields = 1 };
 static const struct section vpit = { .name = "vpit", .version = 2, .fields = fields, .nfields = 1 };
@@ -132,6 +163,7 @@ int main(void)
 		cmocka_unit_test(too_little_memory_is_said_in_figures),
 		cmocka_unit_test(any_tsc_frequency_that_there_is_will_do),
 		cmocka_unit_test(all_reasons_are_given_not_only_the_first),
+		cmocka_unit_test(each_missing_feature_is_named),
 		cmocka_unit_test(sections_must_be_the_same_set),
 		cmocka_unit_test(other_versions_and_fields_are_named),
 		cmocka_unit_test(reasons_without_room_end_in_dots),
