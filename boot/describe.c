@@ -180,7 +180,7 @@ static void describe_networks(struct json_writer *w)
 static void describe_firmware(struct json_writer *w)
 {
 	static const char *const iommus[] = {
-		[ACPI_IOMMU_NONE] = "none", [ACPI_IOMMU_VTD] = "VT-d", [ACPI_IOMMU_AMD] = "AMD"
+		[ACPI_IOMMU_NONE] = "none", [ACPI_IOMMU_DMAR] = "VT-d", [ACPI_IOMMU_IVRS] = "AMD"
 	};
 
 	json_object(w, "firmware");

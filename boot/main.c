@@ -101,7 +101,7 @@ static bool read_physical(void *ctx, uint64_t address, void *to, size_t len)
 static void say_acpi(void)
 {
 	static const char *const iommus[] = {
-		[ACPI_IOMMU_NONE] = "", [ACPI_IOMMU_VTD] = "VT-d", [ACPI_IOMMU_AMD] = "AMD's"
+		[ACPI_IOMMU_NONE] = "", [ACPI_IOMMU_DMAR] = "VT-d", [ACPI_IOMMU_IVRS] = "AMD's"
 	};
 	const struct acpi_info *a = &acpi_info;
 

@@ -42,7 +42,8 @@ struct acpi_power {
 struct acpi_cpu_domain    { uint32_t apic_id, domain; };
 struct acpi_memory_domain { uint64_t base, len; uint32_t domain; };
 
-enum acpi_iommu_kind { ACPI_IOMMU_NONE, ACPI_IOMMU_VTD, ACPI_IOMMU_AMD };
+/* By the table that describes them. */
+enum acpi_iommu_kind { ACPI_IOMMU_NONE, ACPI_IOMMU_DMAR, ACPI_IOMMU_IVRS };
 
 struct acpi_info {
 	bool     present;                       /* false: nothing below is known                 */

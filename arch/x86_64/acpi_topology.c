@@ -159,7 +159,7 @@ void acpi_parse_dmar(const struct acpi_table *t, struct acpi_info *out)
 
 	while (acpi_next_record(t, &at, true, &r))
 		if (r.type == DMAR_DRHD && r.len >= IOMMU_RECORD_MIN)
-			add_iommu(out, ACPI_IOMMU_VTD, acpi_u64(r.p + IOMMU_BASE));
+			add_iommu(out, ACPI_IOMMU_DMAR, acpi_u64(r.p + IOMMU_BASE));
 }
 
 /* The type is one byte here, the second one flags. */
@@ -172,6 +172,6 @@ void acpi_parse_ivrs(const struct acpi_table *t, struct acpi_info *out)
 		unsigned type = r.type & UINT8_MAX;
 		if ((type == IVHD_10 || type == IVHD_11 || type == IVHD_40) &&
 		    r.len >= IOMMU_RECORD_MIN)
-			add_iommu(out, ACPI_IOMMU_AMD, acpi_u64(r.p + IOMMU_BASE));
+			add_iommu(out, ACPI_IOMMU_IVRS, acpi_u64(r.p + IOMMU_BASE));
 	}
 }

@@ -190,13 +190,6 @@ void cpu_describe(char out[CPU_NAME_MAX])
 		strcpy(out, "CPU without a name");
 }
 
-static bool is_intel(const struct cpuid *vendor)
-{
-	const uint32_t name[3] = { vendor->ebx, vendor->edx, vendor->ecx };
-
-	return !memcmp(name, "GenuineIntel", sizeof(name));
-}
-
 /* SDM vol. 2, "CPUID": version information, leaf 1. */
 void cpu_hazard_facts(struct hazard_facts *out)
 {
@@ -207,7 +200,7 @@ void cpu_hazard_facts(struct hazard_facts *out)
 	if (vendor.eax >= CPUID_FEATURES7)
 		leaf7 = insn_cpuid(CPUID_FEATURES7, 0);
 	*out = (struct hazard_facts){
-		.intel = is_intel(&vendor),
+		.vendor = { vendor.ebx, vendor.edx, vendor.ecx },
 		.family = (unsigned)(GET(CPUID1_EAX_FAMILY, version) +
 		                     (GET(CPUID1_EAX_FAMILY, version) == 0xf ?
 		                      GET(CPUID1_EAX_EXT_FAMILY, version) : 0)),

@@ -11,10 +11,17 @@
  */
 #include "arch/x86_64/hazards.h"
 
+#include <string.h>
+
 #include "arch/x86_64/defs/cpuid.h"
 #include "arch/x86_64/defs/msr.h"
 
 struct defences defences;
+
+static bool is_intel(const struct hazard_facts *f)
+{
+	return !memcmp(f->vendor, "GenuineIntel", sizeof(f->vendor));
+}
 
 /*
  * Intel's small cores and Xeon Phi before IA32_ARCH_CAPABILITIES existed: affected neither by iTLB
@@ -49,7 +56,7 @@ static struct virt_feature open_to(const char *name, const char *why)
 
 static struct virt_feature decide_multihit(const struct hazard_facts *f, struct defences *out)
 {
-	if (!f->intel || is_small_core(f) || (f->arch_caps & ARCH_CAP_PSCHANGE_MC_NO))
+	if (!is_intel(f) || is_small_core(f) || (f->arch_caps & ARCH_CAP_PSCHANGE_MC_NO))
 		return held("iTLB multihit: not affected");
 	out->small_code = true;
 	return held("iTLB multihit: guests' code by 4 KiB leaves");
@@ -58,7 +65,7 @@ static struct virt_feature decide_multihit(const struct hazard_facts *f, struct 
 /* Without RDCL_NO: page-table entries that are not present let loads hit in the L1 data cache. */
 static struct virt_feature decide_l1tf(const struct hazard_facts *f, struct defences *out)
 {
-	if (!f->intel || is_small_core(f) ||
+	if (!is_intel(f) || is_small_core(f) ||
 	    (f->arch_caps & (ARCH_CAP_RDCL_NO | ARCH_CAP_SKIP_L1D_FLUSH)))
 		return held("L1TF: not affected");
 	out->flush_l1d = f->leaf7_edx & CPUID7_EDX_L1D_FLUSH;
@@ -74,8 +81,8 @@ static struct virt_feature decide_l1tf(const struct hazard_facts *f, struct defe
  */
 static struct virt_feature decide_buffers(const struct hazard_facts *f, struct defences *out)
 {
-	bool mds = f->intel && !(f->arch_caps & ARCH_CAP_MDS_NO);
-	bool taa = f->intel && !(f->arch_caps & ARCH_CAP_TAA_NO) &&
+	bool mds = is_intel(f) && !(f->arch_caps & ARCH_CAP_MDS_NO);
+	bool taa = is_intel(f) && !(f->arch_caps & ARCH_CAP_TAA_NO) &&
 	           (f->leaf7_ebx & CPUID7_EBX_RTM);
 	bool rfds = !(f->arch_caps & ARCH_CAP_RFDS_NO) && (f->arch_caps & ARCH_CAP_RFDS_CLEAR);
 
@@ -91,7 +98,7 @@ static struct virt_feature decide_buffers(const struct hazard_facts *f, struct d
 
 static struct virt_feature decide_other_guests(const struct hazard_facts *f, struct defences *out)
 {
-	out->ibpb = f->intel ? f->leaf7_edx & CPUID7_EDX_SPEC_CTRL
+	out->ibpb = is_intel(f) ? f->leaf7_edx & CPUID7_EDX_SPEC_CTRL
 	                     : f->ext8_ebx & CPUID80000008_EBX_IBPB;
 	if (out->ibpb)
 		return held("Spectre v2, guest to guest: IBPB");
@@ -106,7 +113,7 @@ static struct virt_feature decide_other_guests(const struct hazard_facts *f, str
  */
 static struct virt_feature decide_host(const struct hazard_facts *f, struct defences *out)
 {
-	if (!f->intel || !(f->leaf7_edx & CPUID7_EDX_SPEC_CTRL))
+	if (!is_intel(f) || !(f->leaf7_edx & CPUID7_EDX_SPEC_CTRL))
 		return open_to("defence against Spectre v2, guest to host",
 		               "CPUID 7 EDX.26: no IBRS");
 	if (!(f->arch_caps & ARCH_CAP_IBRS_ALL)) {

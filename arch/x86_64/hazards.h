@@ -20,7 +20,7 @@
 #include "vmm/virt.h"
 
 struct hazard_facts {
-	bool     intel;                 /* CPUID leaf 0: GenuineIntel                      */
+	uint32_t vendor[3];             /* CPUID leaf 0: EBX, EDX, ECX                     */
 	unsigned family, model;         /* leaf 1, with their extensions                   */
 	uint32_t leaf7_ebx, leaf7_edx;
 	uint32_t leaf7_2_edx;           /* leaf 7, subleaf 2                               */

@@ -275,17 +275,17 @@ static inline bool insn_vmxon(uint64_t region)
 
 static inline void insn_vmxoff(void) { __asm__ volatile ("vmxoff" : : : "cc", "memory"); }
 
-static inline bool insn_vmclear(uint64_t vmcs)
+static inline bool insn_vmclear(uint64_t pa)
 {
 	bool failed;
-	__asm__ volatile ("vmclear %1" : "=@ccbe"(failed) : "m"(vmcs) : "memory");
+	__asm__ volatile ("vmclear %1" : "=@ccbe"(failed) : "m"(pa) : "memory");
 	return !failed;
 }
 
-static inline bool insn_vmptrld(uint64_t vmcs)
+static inline bool insn_vmptrld(uint64_t pa)
 {
 	bool failed;
-	__asm__ volatile ("vmptrld %1" : "=@ccbe"(failed) : "m"(vmcs) : "memory");
+	__asm__ volatile ("vmptrld %1" : "=@ccbe"(failed) : "m"(pa) : "memory");
 	return !failed;
 }
 
@@ -324,9 +324,9 @@ static inline bool insn_invvpid(uint64_t type, uint16_t vpid, uint64_t linear)
 /* --- Secure virtual machine (APM vol. 2, "SVM Processor and Platform Extensions") ------------ */
 
 /* FS, GS, LDTR, TR and the registers of SYSCALL and SYSENTER into a VMCB at this address. */
-static inline void insn_vmsave(uint64_t vmcb)
+static inline void insn_vmsave(uint64_t pa)
 {
-	__asm__ volatile ("vmsave %0" : : "a"(vmcb) : "memory");
+	__asm__ volatile ("vmsave %0" : : "a"(pa) : "memory");
 }
 
 /* Calls the host's own handlers: after an exit that took the event away from the host. */

@@ -201,12 +201,12 @@ static void iommus_are_counted_once(void **state)
 
 	(void)state;
 	acpi_parse_dmar(&t, &intel);
-	assert_int_equal(intel.iommu_kind, ACPI_IOMMU_VTD);
+	assert_int_equal(intel.iommu_kind, ACPI_IOMMU_DMAR);
 	assert_int_equal(intel.niommus, 2);
 	assert_int_equal(intel.iommu[1], 0xfed91000);
 	t = make(&ivrs, p);
 	acpi_parse_ivrs(&t, &amd);
-	assert_int_equal(amd.iommu_kind, ACPI_IOMMU_AMD);
+	assert_int_equal(amd.iommu_kind, ACPI_IOMMU_IVRS);
 	assert_int_equal(amd.niommus, 1);
 	assert_int_equal(amd.iommu[0], 0xfdb80000);
 }

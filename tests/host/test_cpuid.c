@@ -10,6 +10,8 @@
 #include "arch/x86_64/defs/cpuid.h"
 #include "arch/x86_64/defs/cr.h"
 #include "arch/x86_64/defs/msr.h"
+#include "arch/x86_64/defs/svm.h"
+#include "arch/x86_64/defs/vmx.h"
 #include "tests/host/fake_guest.h"
 #include "vmm/kvmclock.h"
 #include "vmm/msr.h"

@@ -11,6 +11,8 @@
 #include "arch/x86_64/defs/msr.h"
 #include "arch/x86_64/hazards.h"
 
+#define INTEL .vendor = { 0x756e6547, 0x49656e69, 0x6c65746e }    /* "GenuineIntel" */
+
 static struct defences d;
 static struct virt_feature says[HAZARDS];
 
@@ -27,7 +29,7 @@ static void decide(struct hazard_facts f)
 static void an_old_cpu_without_microcode_gets_what_needs_none(void **state)
 {
 	(void)state;
-	decide((struct hazard_facts){ .intel = true, .family = 6, .model = 0x55 });
+	decide((struct hazard_facts){ INTEL, .family = 6, .model = 0x55 });
 	assert_true(d.small_code);
 	assert_true(says[0].found);
 	assert_false(d.flush_l1d);
@@ -44,7 +46,7 @@ static void an_old_cpu_without_microcode_gets_what_needs_none(void **state)
 static void skylake_gets_everything(void **state)
 {
 	(void)state;
-	decide((struct hazard_facts){ .intel = true, .family = 6, .model = 0x55,
+	decide((struct hazard_facts){ INTEL, .family = 6, .model = 0x55,
 	                              .leaf7_ebx = CPUID7_EBX_RTM, .leaf7_edx = MITIGATED });
 	assert_true(d.small_code);
 	assert_true(d.flush_l1d);
@@ -58,7 +60,7 @@ static void skylake_gets_everything(void **state)
 /* Not Meltdown, L1TF, MDS; still iTLB multihit, and TAA where TSX is on. */
 static void cascade_lake_is_between(void **state)
 {
-	struct hazard_facts f = { .intel = true, .family = 6, .model = 0x55,
+	struct hazard_facts f = { INTEL, .family = 6, .model = 0x55,
 	                          .leaf7_ebx = CPUID7_EBX_RTM,
 	                          .leaf7_edx = MITIGATED | CPUID7_EDX_ARCH_CAP,
 	                          .arch_caps = ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL |
@@ -77,7 +79,7 @@ static void cascade_lake_is_between(void **state)
 
 static void a_new_cpu_pays_for_nothing_but_ibpb(void **state)
 {
-	struct hazard_facts f = { .intel = true, .family = 6, .model = 0x8f,
+	struct hazard_facts f = { INTEL, .family = 6, .model = 0x8f,
 	                          .leaf7_ebx = CPUID7_EBX_RTM,
 	                          .leaf7_edx = MITIGATED | CPUID7_EDX_ARCH_CAP,
 	                          .leaf7_2_edx = CPUID7_2_EDX_BHI_CTRL,
@@ -101,7 +103,7 @@ static void a_new_cpu_pays_for_nothing_but_ibpb(void **state)
 /* Register file data sampling: small cores that are MDS_NO, with microcode of 2024. */
 static void small_cores_have_hazards_of_their_own(void **state)
 {
-	struct hazard_facts f = { .intel = true, .family = 6, .model = 0x5f,
+	struct hazard_facts f = { INTEL, .family = 6, .model = 0x5f,
 	                          .leaf7_edx = CPUID7_EDX_ARCH_CAP,
 	                          .arch_caps = ARCH_CAP_RDCL_NO | ARCH_CAP_MDS_NO |
 	                                       ARCH_CAP_RFDS_CLEAR };
@@ -115,10 +117,10 @@ static void small_cores_have_hazards_of_their_own(void **state)
 	f.arch_caps |= ARCH_CAP_RFDS_NO;
 	decide(f);
 	assert_int_equal(d.entry, 0);
-	decide((struct hazard_facts){ .intel = true, .family = 6, .model = 0x37 });
+	decide((struct hazard_facts){ INTEL, .family = 6, .model = 0x37 });
 	assert_false(d.small_code);
 	assert_true(says[1].found);
-	decide((struct hazard_facts){ .intel = true, .family = 15, .model = 0x37 });
+	decide((struct hazard_facts){ INTEL, .family = 15, .model = 0x37 });
 	assert_true(d.small_code);                      /* a model number of another family */
 }
 

@@ -93,6 +93,16 @@ def test_layers_see_an_instruction_through_a_header(layers):
     assert "through.h" in layers("boot/mbinfo.c", '"boot/through.h"')[0]
 
 
+@pytest.mark.parametrize("line, named", [
+    ("int vmcs_size;", True), ("#define MSR_VMX_X 1", True), ("bool intel;", True),
+    ('if (!strcmp(name, "AuthenticAMD"))', True), ('#include "arch/x86_64/svm/svm.h"', True),
+    ("int accept, kept; /* as an AMD-V of the EPT kind does */", False),
+    ('log_line("neither VT-x nor AMD-V");', False), ("uint64_t cr4_vmxe;", False)])
+def test_layers_let_no_vendor_be_named_outside_its_folder(layers, line, named):
+    module = script("check-layers")
+    assert bool(module.vendor_named(module.without_comments(line))) == named
+
+
 def test_docs_find_names_that_are_gone(tmp_path):
     module = script("check-docs")
     module.TOP = str(tmp_path)

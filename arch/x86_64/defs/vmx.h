@@ -8,6 +8,8 @@
 
 #include "lib/types.h"
 
+#define CPUID1_ECX_VMX          BIT(5)          /* SDM vol. 2, "CPUID", leaf 1 */
+
 /* --- Capability MSRs: SDM vol. 3, appendix "VMX Capability Reporting Facility" -------------- */
 
 #define MSR_VMX_BASIC           0x480
