@@ -251,8 +251,8 @@ include tests/guest/guests.mk            # micro-guests for tests: build/guest/*
 # A target that makes others first does not say of each that there was nothing to do.
 quiet := --no-print-directory $(if $(V),-s)
 
-.PHONY: iso usb pxe setup linux gwctl demo demo-cross check check-firmware check-guests check-nics
-.PHONY: bench bench-peer soak
+.PHONY: iso usb pxe setup linux gwctl demo demo-cross check check-cross check-firmware check-guests
+.PHONY: check-nics bench bench-peer soak
 setup:                                   ## install what is needed, on Debian 12
 	$(V)tools/setup
 
@@ -295,6 +295,10 @@ demo-cross: setup                        ## the same from VT-x to AMD-V and back
 check: setup                             ## every test; ends with "N passed, N failed"
 	$(V)$(MAKE) $(quiet) all gwctl linux guests host-tests
 	$(V)tools/check --build $(BUILD)
+
+check-cross: setup                       ## long test: Linux between two vendors, ten moves under load
+	$(V)$(MAKE) $(quiet) all gwctl linux
+	$(V)tools/check --build $(BUILD) cross
 
 check-firmware: setup                    ## booting by CD, disk, USB, network; BIOS and UEFI
 	$(V)$(MAKE) $(quiet) all

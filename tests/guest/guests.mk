@@ -13,6 +13,7 @@ guest-names += virtio-hostile unsupported       # what a host must survive
 guest-names += kvmclock                         # time from the hypervisor
 guest-names += dirty exitbench migrate-pattern  # for measurements and migrations
 guest-names += migrate-pair migrate-clocks      # two CPUs, and time, for migrations
+guest-names += migrate-vendors                  # between hosts of two vendors
 
 guest-lib   := start trap_entry guest trap      # entry, exceptions, console and verdict
 guest-lib   += clock pic apic apic_check paging # PM timer; 8259, 8254; APICs; own pages

@@ -20,6 +20,19 @@ static inline struct cpuid insn_cpuid(uint32_t leaf, uint32_t subleaf)
 	return r;
 }
 
+/* The hypercalls of the two vendors: number and answer in RAX. */
+static inline uint64_t insn_vmcall(uint64_t number)
+{
+	__asm__ volatile ("vmcall" : "+a"(number) : : "memory");
+	return number;
+}
+
+static inline uint64_t insn_vmmcall(uint64_t number)
+{
+	__asm__ volatile ("vmmcall" : "+a"(number) : : "memory");
+	return number;
+}
+
 static inline uint64_t insn_rdmsr(uint32_t index)
 {
 	uint32_t lo, hi;
