@@ -296,7 +296,7 @@ check: setup                             ## every test; ends with "N passed, N f
 	$(V)$(MAKE) $(quiet) all gwctl linux guests host-tests
 	$(V)tools/check --build $(BUILD)
 
-check-cross: setup                       ## long test: Linux between two vendors, ten moves under load
+check-cross: setup                       ## long test: Linux between vendors, ten moves under load
 	$(V)$(MAKE) $(quiet) all gwctl linux
 	$(V)tools/check --build $(BUILD) cross
 
