@@ -10,6 +10,7 @@ from lablib.boot import complete
 
 BEAT = re.compile(r"beat (\d+), (\d+) pages written")
 SPEED = re.compile(r"beat (\d+), (\d+) pages written, tick \d+, TSC (\d+)")
+TROUBLE = re.compile(r"soft lockup|rcu.*stall|BUG:|Oops|Kernel panic|unstable|stuck")
 POLL_S = 0.05
 SPEED_BEATS = 3
 # Wall: an emulated host on a busy machine is slow, and only what fails waits as long.
@@ -88,6 +89,22 @@ class Hosts:
                 SPEED.findall(complete(self.api.console(node, name)[0]))}
         (before, begin), (after, end) = said[first], said[first + SPEED_BEATS]
         return (after - before) * 1e6 / (end - begin)
+
+    def shell(self, node, name, command):
+        """What `command` prints, typed on the console of a Linux guest whose shell is awake."""
+        _, at = self.api.console(node, name)
+        typed = f"{command}; echo the-'end'\n"
+        self.api.raw(node, "POST", f"/v1/vms/{name}/console", typed.encode())
+
+        def output():
+            return complete(self.api.console(node, name, at)[0])
+        self.until(lambda: "the-end" in output(), WAIT_S, f"the shell does not answer: {command}")
+        return output().partition("the-'end'")[2].partition("the-end")[0]
+
+    def trouble(self, node, name):
+        """What the kernel of a Linux guest has complained about."""
+        self.api.raw(node, "POST", f"/v1/vms/{name}/console", b"\n")      # wakes the shell
+        return TROUBLE.findall(self.shell(node, name, "dmesg"))
 
     def migrating(self, node, name):
         return self.state(node, name) and self.api.get(node, f"/v1/vms/{name}")["migrating"]
