@@ -99,7 +99,7 @@ static struct virt_feature decide_buffers(const struct hazard_facts *f, struct d
 static struct virt_feature decide_other_guests(const struct hazard_facts *f, struct defences *out)
 {
 	out->ibpb = is_intel(f) ? f->leaf7_edx & CPUID7_EDX_SPEC_CTRL
-	                     : f->ext8_ebx & CPUID80000008_EBX_IBPB;
+	                        : f->ext8_ebx & CPUID80000008_EBX_IBPB;
 	if (out->ibpb)
 		return held("Spectre v2, guest to guest: IBPB");
 	return open_to("defence against Spectre v2, guest to guest",

@@ -11,7 +11,7 @@
 
 /* --- What there is: APM vol. 3, "Function 8000_000Ah" ---------------------------------------- */
 
-#define CPUID80000001_ECX_SVM   BIT(2)
+#define CPUID80000001_ECX_SVM   BIT(2)          /* AMD-V itself                               */
 #define CPUID_SVM               0x8000000a
 #define CPUIDSVM_EDX_NP         BIT(0)          /* nested paging                              */
 #define CPUIDSVM_EDX_LBR        BIT(1)
