@@ -107,7 +107,8 @@ class Watch:
     def __init__(self, hosts):
         self.clocks = clocks.Clocks(hosts)
         self.first = self.last = self.clocks.read()
-        self.looks, self.furthest = 1, 0.0      # s: off what the host that it runs on has lost
+        self.looks = 1
+        self.furthest = 0.0     # s: off the host's own clock, beyond what reading both took
 
     def look(self, host):
         self.take(self.clocks.read(), host)
@@ -125,7 +126,8 @@ class Watch:
             assert now[clock] > before[clock], "its clock went back"
             assert least - slack < lost < most + slack, (clock, host, least, lost, most)
             if host:
-                self.furthest = max(self.furthest, abs(lost - (least + most) / 2))
+                off = abs(lost - (least + most) / 2) - before["spread"] - now["spread"]
+                self.furthest = max(self.furthest, off)
 
     def of_all(self):
         """From the first look to the last."""
@@ -135,7 +137,7 @@ class Watch:
             lost, least, most = clocks.behind(self.first, self.last, clock)
             said[clock] = {"behind_ms": round(lost * 1e3), "least_ms": round(least * 1e3),
                            "most_ms": round(most * 1e3)}
-        return {"looks": self.looks, "furthest_off_ms": round(self.furthest * 1e3), **said}
+        return {"looks": self.looks, "furthest_off_ms": round(self.furthest * 1e3, 1), **said}
 
 
 def stay(hosts, host, watch):
