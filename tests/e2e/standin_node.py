@@ -28,6 +28,7 @@ class Node:
         self.images = {}                        # name: bytes
         self.vms = {"demo": self.vm("demo", "RUNNING")}
         self.console, self.typed = b"hello\r\n", b""
+        self.accepted = None            # what the node says that it took; None: the truth
         self.polls_to_end, self.end = 3, {"state": "RELEASED", "ok": True, "result": "ok"}
         self.migrations = {}
         self.cpu = {"vendor": "GenuineIntel", "brand": "Some CPU", "phys_bits": 46, "xcr0": "0x7",
@@ -149,7 +150,7 @@ class Node:
         if what == "console":
             self.typed += body
             self.console += body.upper()
-            return 200, {"accepted": len(body)}
+            return 200, {"accepted": len(body) if self.accepted is None else self.accepted}
         if what == "trace":
             at = int(query.get("from", 0))
             return 200, {"records": self.records[at:at + 3], "next": min(at + 3, len(self.records))}

@@ -251,6 +251,15 @@ def test_console_of_a_script_types_and_prints_until_it_is_quiet(gwctl, node):
     assert done.stdout == "hello\nLS\n"          # read as text: CR LF is one newline
 
 
+@pytest.mark.parametrize("accepted", [-1, 4, 1 << 40])
+def test_console_does_not_believe_a_node_that_took_more_than_was_typed(gwctl, node, accepted):
+    node.accepted = accepted
+    done = gwctl("vm", "console", "demo", stdin="ls\n")
+    assert done.returncode == REFUSED
+    assert f"took {accepted} of 3 bytes" in done.stderr
+    assert len(node.sent("POST", "/v1/vms/demo/console")) == 1
+
+
 def test_console_in_json_says_where_to_go_on(gwctl, node):
     node.console = b"caf\xc3\xa9 \xff\n"
     first = json.loads(gwctl("--json", "vm", "console", "demo").stdout)
@@ -333,10 +342,11 @@ def await_sent(node, method, path):
 
 def test_migrate_sums_up_and_passes_its_options(gwctl, node):
     done = gwctl("migrate", "demo", "10.77.0.12", "--downtime-ms", "100", "--timeout-s", "60",
-                 "--verify")
+                 "--verify", "--no-throttle")
     assert done.returncode == 0, done.stderr
     body = json.loads(node.sent("POST", "/v1/vms/demo/migrate")[0])
-    assert body == {"to": "10.77.0.12", "downtime_ms": 100, "timeout_s": 60, "verify": True}
+    assert body == {"to": "10.77.0.12", "downtime_ms": 100, "timeout_s": 60, "verify": True,
+                    "throttle": False}
     assert "demo runs at 10.77.0.12 now" in done.stdout
     assert re.search(r"stood still +54\.1 ms:.*grant 44\.6", done.stdout)
     assert "round 0" in done.stdout

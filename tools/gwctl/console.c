@@ -103,6 +103,12 @@ static void type(struct session *s, const char *bytes, size_t len)
 		else
 			took = int_of(r.json, "accepted");
 		reply_free(&r);
+		if (took < 0 || took > (long long)len) {
+			complain("the node says that it took %lld of %zu bytes", took, len);
+			s->code = EXIT_REFUSED;
+			s->leave = true;
+			return;
+		}
 		bytes += took;
 		len -= (size_t)took;
 		if (took)

@@ -23,7 +23,7 @@ enum exit_code {
 struct options {
 	const char *node;               /* "10.77.0.11", "10.77.0.11:80", "[fe80::1]"           */
 	bool        json;               /* answers as JSON on standard output, nothing else there */
-	bool        start, verify, detach, follow, force;
+	bool        start, verify, no_throttle, detach, follow, force;
 	long long   downtime_ms, timeout_s, from, wait_ms;     /* -1: not given                 */
 };
 extern struct options options;

@@ -81,7 +81,7 @@ void complain(const char *fmt, ...)
 
 /* --- Options ---------------------------------------------------------------------------------- */
 
-enum { OPT_START = 256, OPT_DOWNTIME, OPT_TIMEOUT, OPT_VERIFY, OPT_DETACH,
+enum { OPT_START = 256, OPT_DOWNTIME, OPT_TIMEOUT, OPT_VERIFY, OPT_NO_THROTTLE, OPT_DETACH,
        OPT_FROM, OPT_WAIT, OPT_FOLLOW, OPT_FORCE };
 
 static const struct argp_option option_list[] = {
@@ -102,6 +102,8 @@ static const struct argp_option option_list[] = {
 	  "migrate: cancel when not done by then (default: never)", 3 },
 	{ "verify", OPT_VERIFY, NULL, 0,
 	  "migrate: both sides hash RAM, a difference keeps the guest here", 3 },
+	{ "no-throttle", OPT_NO_THROTTLE, NULL, 0,
+	  "migrate: never slow the guest down, however fast it writes", 3 },
 	{ "detach", OPT_DETACH, NULL, 0, "migrate: print the number and do not wait for the end",
 	  3 },
 	{ 0 }
@@ -131,6 +133,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_DOWNTIME: options.downtime_ms = number(arg, state, "downtime-ms"); break;
 	case OPT_TIMEOUT: options.timeout_s = number(arg, state, "timeout-s"); break;
 	case OPT_VERIFY: options.verify = true; break;
+	case OPT_NO_THROTTLE: options.no_throttle = true; break;
 	case OPT_DETACH: options.detach = true; break;
 	case ARGP_KEY_ARG:
 		if (nwords == WORDS_MAX)

@@ -151,6 +151,8 @@ static char *make_request(const char *to)
 		json_object_set_new(j, "timeout_s", json_integer(options.timeout_s));
 	if (options.verify)
 		json_object_set_new(j, "verify", json_true());
+	if (options.no_throttle)
+		json_object_set_new(j, "throttle", json_false());
 	char *text = json_dumps(j, JSON_COMPACT);
 	json_decref(j);
 	return text;
