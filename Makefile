@@ -150,8 +150,6 @@ $(tp-objs:.o=.c): $(tp)/.fetched ;
 $(tp-objs): %.o: %.c
 	$(V)$(CC) $(target) $(includes) -w -MMD -MP -c $< -o $@
 
-# Until every module has landed: only those whose source exists.
-objs := $(foreach o,$(objs),$(if $(wildcard $(o:.o=.c) $(o:.o=.S)),$(o)))
 image-objs := $(addprefix $(BUILD)/,$(objs))
 $(image-objs): | $(tp)/.fetched
 $(image-objs) $(tp-objs): Makefile       # other flags make other code
