@@ -405,6 +405,11 @@ static void grant(struct mig *m)
 		return;
 	}
 	mig_note(m, last_words(m, e));
+	/*
+	 * A GRANT that still waits in the channel's buffers would be sent again for as long as they
+	 * live, perhaps after the operator has said that the guest is ours.
+	 */
+	stream_abort(&m->stream);
 	mig_src_event(m, m->refused ? SRC_EV_NOT_RUN : SRC_EV_LOST);
 }
 

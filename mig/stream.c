@@ -28,6 +28,13 @@ void stream_close(struct stream *s)
 	s->chan = NULL;
 }
 
+void stream_abort(struct stream *s)
+{
+	if (s->chan)
+		s->chan->ops->hang_up(s->chan);
+	stream_close(s);
+}
+
 static enum err send_bytes(struct stream *s, const void *data, size_t len, uint64_t deadline_ns)
 {
 	enum err e = s->chan->ops->send(s->chan, data, len, deadline_ns);

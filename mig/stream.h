@@ -21,6 +21,8 @@ struct stream {
 /* Takes over `give_chan`.  The peer's stream header must arrive before its first record. */
 void     stream_init(struct stream *s, struct chan *give_chan, uint8_t *out, uint8_t *in);
 void     stream_close(struct stream *s);
+/* The same, but what the peer has not received yet never arrives. */
+void     stream_abort(struct stream *s);
 
 enum err stream_send_open(struct stream *s, uint64_t deadline_ns);
 enum err stream_recv_open(struct stream *s, uint64_t deadline_ns);

@@ -26,14 +26,21 @@ struct end {
 	struct chan  chan;              /* must be first */
 	struct pair *pair;
 	unsigned     side;
+	bool         hung;              /* by its owner, and the link was dead: nobody heard */
 };
+
+#define HELD_MAX 256
 
 struct pair {
 	struct end  end[2];
 	struct pipe to[2];              /* towards each end     */
 	bool        broken;
 	unsigned    closed;
+	uint8_t     held[HELD_MAX];     /* sent by end 0, on a dead link */
+	size_t      held_len;
 };
+
+static struct pair *holder;             /* of held bytes */
 
 struct chan_mem_world chan_mem;
 
@@ -47,6 +54,11 @@ static void wake_all(struct pair *p)
 	}
 }
 
+static bool is_over(const struct end *e)
+{
+	return e->pair->broken || e->hung;
+}
+
 static enum err lost(const struct chan *c)
 {
 	return refuse(ERR_LINK_LOST, "%s: the connection broke", c->peer);
@@ -57,7 +69,7 @@ static enum err push(struct end *e, const uint8_t *data, size_t len, uint64_t de
 	struct pipe *p = &e->pair->to[!e->side];
 
 	while (len) {
-		if (e->pair->broken)
+		if (is_over(e))
 			return lost(&e->chan);
 		size_t n = MIN(len, CHAN_MEM_WINDOW - p->len);
 		if (!n) {
@@ -97,6 +109,36 @@ static enum err send_bent(struct end *e, const uint8_t *data, size_t len, uint64
 	return err;
 }
 
+/* From here on nothing arrives and nobody is told; these bytes may yet. */
+static enum err hold(struct end *e, const uint8_t *data, size_t len)
+{
+	struct pair *p = e->pair;
+
+	ASSERT(e->side == 0 && len <= HELD_MAX);
+	memcpy(p->held, data, len);
+	p->held_len = len;
+	p->to[0].silent = p->to[1].silent = true;
+	holder = p;
+	return OK;
+}
+
+bool chan_mem_heal(void)
+{
+	struct pair *p = holder;
+	bool arrives = p && p->held_len && !p->broken;
+
+	if (arrives) {
+		struct pipe *to = &p->to[1];
+
+		ASSERT(to->from + to->len + p->held_len <= sizeof(to->data));
+		memcpy(to->data + to->from + to->len, p->held, p->held_len);
+		to->len += p->held_len;
+		event_signal(&to->more);
+	}
+	holder = NULL;
+	return arrives;
+}
+
 static enum err mem_send(struct chan *c, const void *data, size_t len, uint64_t deadline_ns)
 {
 	struct end *e = of(c);
@@ -107,10 +149,12 @@ static enum err mem_send(struct chan *c, const void *data, size_t len, uint64_t 
 		memcpy(chan_mem.tap + chan_mem.tap_len, data, len);
 		chan_mem.tap_len += len;
 	}
-	if (e->pair->broken)
+	if (is_over(e))
 		return lost(c);
 	if (e->pair->to[!e->side].silent)
 		return OK;
+	if (chan_mem.holds && chan_mem.holds())
+		return hold(e, data, len);
 	switch (fault) {
 	case FAULT_CUT_BEFORE:
 		cut(e);
@@ -156,7 +200,7 @@ static enum err mem_recv(struct chan *c, void *to, size_t len, uint64_t deadline
 			event_signal(&p->less);
 		if (!len)
 			break;
-		if (e->pair->broken)
+		if (is_over(e))
 			return lost(c);
 		if (time_now_ns() >= deadline_ns)
 			return refuse(ERR_TIMEOUT, "%s: sends nothing", c->peer);
@@ -172,7 +216,7 @@ static size_t mem_readable(const struct chan *c)
 	struct end *e = of(c);
 	size_t len = e->pair->to[e->side].len;
 
-	return len ? len : e->pair->broken;
+	return len ? len : is_over(e);
 }
 
 static size_t mem_unacked(const struct chan *c)
@@ -182,7 +226,19 @@ static size_t mem_unacked(const struct chan *c)
 	return e->pair->to[!e->side].len;
 }
 
-static void mem_hang_up(struct chan *c) { cut(of(c)); }
+static void mem_hang_up(struct chan *c)
+{
+	struct end *e = of(c);
+
+	if (!e->pair->to[!e->side].silent) {
+		cut(e);
+		return;
+	}
+	e->hung = true;
+	if (e->side == 0)
+		e->pair->held_len = 0;
+	wake_all(e->pair);
+}
 
 static void mem_close(struct chan *c)
 {
@@ -193,8 +249,11 @@ static void mem_close(struct chan *c)
 	/* on a dead link nobody hears the close */
 	p->broken = p->broken || !p->to[!of(c)->side].silent;
 	wake_all(p);
-	if (++p->closed == 2)
-		free(p);
+	if (++p->closed < 2)
+		return;
+	if (holder == p)
+		holder = NULL;
+	free(p);
 }
 
 static const struct chan_ops mem_ops = {

@@ -35,8 +35,13 @@ struct chan_mem_world {
 	uint8_t *tap;                   /* what the first end of a pair sends is kept here    */
 	size_t   tap_len, tap_size;
 	unsigned open;                  /* ends not yet closed                                  */
+	/* The link dies, but this send stays in the sender's buffers, until chan_mem_heal(). */
+	bool   (*holds)(void);
 };
 extern struct chan_mem_world chan_mem;
+
+/* What was held arrives, unless its sender has hung up since; false: nothing arrived. */
+bool chan_mem_heal(void);
 
 void chan_mem_pair(const char *name_a, const char *name_b, struct chan **a, struct chan **b);
 

@@ -393,6 +393,33 @@ static void peer_that_restarted_cannot_say_and_the_operator_decides(void **state
 	two_hosts_end();
 }
 
+static bool grant_is_sent(void) { return outgoing()->src == SRC_GRANTED; }
+
+/*
+ * The link dies with GRANT in our buffers; the operator sees a ghost that does not run, and says
+ * so.  When the link comes back, that GRANT must not arrive.
+ */
+static void grant_that_is_still_on_its_way_dies_with_the_doubt(void **state)
+{
+	(void)state;
+	begin();
+	truth.unreachable = 1000;
+	truth.any_clock = true;
+	chan_mem.holds = grant_is_sent;
+	start();
+	two_hosts_run(in_doubt, ENOUGH_NS);
+	assert_true(in_doubt());
+	assert_int_equal(incoming()->dst, DST_READY);
+	mig_node = &host_a.node;
+	assert_int_equal(mig_resolve(id, true), OK);
+	two_hosts_run(NULL, NS_PER_S);
+	assert_int_equal(outgoing()->src, SRC_ABORTED);
+	assert_int_equal(host_guest(&host_b)->run, VM_GHOST);
+	assert_false(chan_mem_heal());
+	assert_ptr_equal(finish(), &host_a);
+	two_hosts_end();
+}
+
 static void operator_may_say_that_the_peer_runs_it(void **state)
 {
 	(void)state;
@@ -495,6 +522,7 @@ int main(void)
 		cmocka_unit_test(unreachable_peer_changes_nothing),
 		cmocka_unit_test(doubt_asks_until_the_peer_can_be_reached),
 		cmocka_unit_test(peer_that_restarted_cannot_say_and_the_operator_decides),
+		cmocka_unit_test(grant_that_is_still_on_its_way_dies_with_the_doubt),
 		cmocka_unit_test(operator_may_say_that_the_peer_runs_it),
 		cmocka_unit_test(requests_are_checked),
 		cmocka_unit_test(epochs_do_not_wrap),
