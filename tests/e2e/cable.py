@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A cable between a host and its bridge that can be cut at a chosen record of a migration.
+"""A cable between a host and its bridge that can be cut, or blocked, at a record of a migration.
 
 Pulling a cable by hand hits a migration in some state; a test wants to hit each.  `Cable` takes
 a host's tap off the bridge and puts a program between the two that passes every frame on, and from
-the frame on that holds the beginning of the chosen record, none: that one is the first to be lost.
-`python3 cable.py BRIDGE_SIDE HOST_SIDE` is the program: a command a line on standard input (`at
-TYPE`, `cut`, `heal`), the line `cut` on standard output when the cable was cut by a record.
+the frame on that holds the beginning of the chosen record, none: that one is the first to be lost,
+or to wait until the cable is healed.  `python3 cable.py BRIDGE_SIDE HOST_SIDE` is the program: a
+command a line on standard input (`cut at TYPE NUMBER`, `block at TYPE NUMBER`, `cut`, `heal`), the
+first word of it on standard output when such a record has come for the NUMBERth time.
 """
 
 import os
@@ -51,7 +52,11 @@ class Cable:
         self.program.stdin.flush()
 
     def cut_at(self, record):
-        self.say(f"at {record}")
+        self.say(f"cut at {record} 1")
+
+    def block_at(self, record, number):
+        """Frames wait from its `number`th on: what a test then does comes before them."""
+        self.say(f"block at {record} {number}")
 
     def cut(self):
         self.say("cut")
@@ -59,10 +64,13 @@ class Cable:
     def heal(self):
         self.say("heal")
 
-    def await_cut(self, seconds):
+    def await_cut(self, seconds, said="cut"):
         ready, _, _ = select.select([self.program.stdout], [], [], seconds)
-        assert ready, "the record at which the cable was to be cut never came"
-        assert self.program.stdout.readline() == "cut\n"
+        assert ready, f"the record at which the cable was to be {said} never came"
+        assert self.program.stdout.readline() == said + "\n"
+
+    def await_block(self, seconds):
+        self.await_cut(seconds, "block")
 
     def close(self):
         self.program.kill()
@@ -114,26 +122,39 @@ def open_port(name):
 class Relay:
     def __init__(self, one, other):
         self.to = {one: other, other: one}
-        self.whole, self.mark = True, None
+        self.state = "heal"             # the last command that was carried out
+        self.then, self.mark, self.left = "", None, 0
+        self.waiting = []               # what came while blocked: (port, frame)
 
     def frame(self, port):
         frame, address = port.recvfrom(2048)
         if address[2] == PACKET_OUTGOING:
             return
         if self.mark and has_header(tcp_payload(frame), self.mark):
-            self.whole, self.mark = False, None
-            print("cut", flush=True)
-        if self.whole:
-            try:
-                self.to[port].send(frame)
-            except OSError:
-                pass                    # the host's queue is full: what a switch does, too
+            self.left -= 1
+            if not self.left:
+                self.state, self.mark = self.then, None
+                print(self.state, flush=True)
+        if self.state == "heal":
+            self.send(port, frame)
+        elif self.state == "block":
+            self.waiting.append((port, frame))
+
+    def send(self, port, frame):
+        try:
+            self.to[port].send(frame)
+        except OSError:
+            pass                        # the host's queue is full: what a switch does, too
 
     def command(self, words):
-        if words[0] == "at":
-            self.mark = HEADER.pack(*RECORDS[words[1]])
-        else:
-            self.whole, self.mark = words[0] == "heal", None
+        if words[1:2] == ["at"]:
+            self.then, self.mark = words[0], HEADER.pack(*RECORDS[words[2]])
+            self.left = int(words[3])
+            return
+        self.state, self.mark = words[0], None
+        for port, frame in self.waiting:
+            self.send(port, frame)
+        self.waiting = []
 
     def run(self):
         while True:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Runs inside a lab's network: net_client.py ADDRESS NAME does one thing to a node and prints JSON.
 
-What curl cannot do: clients that send crumbs, break off, stay silent, or come in crowds.
+What curl cannot do: clients that send crumbs, break off, stay silent, or come in crowds, and one
+whose cable is pulled by whoever reads its lines.
 """
 
 import json
@@ -12,6 +13,7 @@ import sys
 import time
 
 WAIT_S = 120
+TIMEOUTS = 3                            # of TCP's, in a row: nobody hears us
 
 
 def connect(address):
@@ -76,6 +78,42 @@ def pipeline(address):
         while more := sock.recv(65536):
             data += more
         return data.count(b"HTTP/1.1 200 OK\r\n")
+
+
+def say(line):
+    print(line, flush=True)
+
+
+def timeouts_in_a_row(sock):
+    """How often TCP has sent again and heard nothing: tcpi_retransmits of <linux/tcp.h>."""
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 3)[2]
+
+
+def send_now(sock, data):
+    """As much of it as TCP takes without waiting; how many bytes."""
+    sock.settimeout(0)
+    try:
+        return sock.send(data)
+    except BlockingIOError:
+        return 0
+    finally:
+        sock.settimeout(WAIT_S)
+
+
+def cut_upload(address):
+    """Half of an upload, the line "half", and after a line from outside so much of the other half
+    that TCP sends in vain; then the line "lost", and what remains once somebody hears us again."""
+    half = bytes(range(256)) * 4096
+    with connect(address) as sock:
+        sock.sendall(b"PUT /v1/images/cable HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+                     % (2 * len(half)) + half)
+        say("half")
+        sys.stdin.readline()
+        sent = send_now(sock, half)
+        count = until(lambda: timeouts_in_a_row(sock), lambda count: count >= TIMEOUTS)
+        say("lost" if count >= TIMEOUTS else "heard")
+        sock.sendall(half[sent:])
+        return status(answer(sock))
 
 
 def broken_uploads(address):
@@ -144,19 +182,19 @@ def vlan(address):
     raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     raw.bind(("client", 0))
     source = raw.getsockname()[4]
-    for vid in range(1, 50):
-        raw.send(b"\xff" * 6 + source + b"\x81\x00" + struct.pack(">H", vid)
-                 + b"\x08\x06" + bytes(46))
 
     def vlans():
+        for vid in range(1, 50):        # each time: a host may lose frames
+            raw.send(b"\xff" * 6 + source + b"\x81\x00" + struct.pack(">H", vid)
+                     + b"\x08\x06" + bytes(46))
         return len({m["vlan"] for s in ask(address, "/v1/node")["switches"] for m in s["macs"]})
     return until(vlans, lambda count: count >= 20)
 
 
 def main():
     address, name = sys.argv[1:]
-    things = {f.__name__: f for f in (crumbs, pipeline, broken_uploads, crowd, refused_upload,
-                                      garbage, vlan)}
+    things = {f.__name__: f for f in (crumbs, pipeline, cut_upload, broken_uploads, crowd,
+                                      refused_upload, garbage, vlan)}
     print(json.dumps(things[name](address)))
 
 

@@ -115,17 +115,12 @@ def test_cpu_that_waits_for_its_start_is_started_where_the_guest_has_moved_to(ho
     assert all(now > then for now, then in zip(second_cpu(hosts, "a", name), arrived))
 
 
-def test_downtime_is_what_its_parts_and_the_prediction_say(hosts, guest):
-    name, honest = guest("rate=200"), []
-    for source, to in ("ab", "ba", "ab"):
-        status = hosts.move(source, name, to)
-        assert status["downtime_ms"] == pytest.approx(sum(status["downtime_parts_ms"].values()),
-                                                      abs=1)
-        assert status["predicted_downtime_ms"] <= 300
-        honest.append(status["downtime_ms"] <= 2 * max(status["predicted_downtime_ms"], 100))
-        if honest[-1]:
-            break
-    assert honest[-1]                   # a busy machine makes hosts stutter, but not each time
+def test_downtime_is_what_its_parts_say_and_was_predicted_below_the_target(hosts, guest):
+    """How near the prediction comes is a matter of time: tests/host/test_mig.c has time that a
+    busy machine does not change."""
+    status = hosts.move("a", guest("rate=200"), "b", downtime_ms=400)
+    assert status["downtime_ms"] == pytest.approx(sum(status["downtime_parts_ms"].values()), abs=1)
+    assert 0 < status["predicted_downtime_ms"] <= 400
 
 
 def test_migration_takes_its_own_network(hosts, guest):
@@ -135,8 +130,7 @@ def test_migration_takes_its_own_network(hosts, guest):
     before = frames("b")
     status = hosts.move("a", name, "b")
     main, own = (now - then for now, then in zip(frames("b"), before))
-    assert own >= status["bytes_sent"] / 1460
-    assert main < 200                   # our own questions
+    assert main < status["bytes_sent"] / 1460 <= own    # on the main one are our own questions
 
 
 # --- moves that do not happen ----------------------------------------------------------------
@@ -184,16 +178,20 @@ def test_wrong_request_is_a_400_with_a_sentence(hosts, guest, body, word):
     assert e.value.status == 400 and f'"{word}"' in e.value.sentence
 
 
-def test_cancel_in_precopy_goes_on_as_if_nothing_had_happened(hosts, guest):
+def test_cancel_in_precopy_goes_on_as_if_nothing_had_happened(hosts, guest, cable):
     def code_splits():                  # frames of code by small leaves, where the CPU needs it
         return hosts.api.get("a", f"/v1/vms/{name}")["code_splits"]
     name = guest("rate=200")
     splits = code_splits()
-    number = hosts.begin("a", name, "b", downtime_ms=1)         # in precopy for long
-    hosts.watch("a", number, lambda s: s["bytes_sent"] > 1 << 20)
+    cable.block_at("ROUND", 2)          # so it is in precopy, however quick the hosts are
+    number = hosts.begin("a", name, "b", downtime_ms=1)
+    cable.await_block(MOVE_S)
+    assert hosts.api.get("a", f"/v1/vms/{name}")["tracking"]
     hosts.api.post("a", f"/v1/migrations/{number}/cancel")
     status = hosts.watch("a", number)
     assert not status["ok"] and "cancelled" in status["result"]
+    assert status["bytes_sent"] > 1 << 20
+    cable.heal()
     assert hosts.where(name) == ["a"]
     assert not hosts.api.get("a", f"/v1/vms/{name}")["tracking"]
     hosts.await_beats("a", name, 2)
@@ -204,6 +202,15 @@ def test_cancel_in_precopy_goes_on_as_if_nothing_had_happened(hosts, guest):
 
 
 # --- a guest that writes faster than the link carries ------------------------------------------
+
+# As fast as it can; and more than the wire carries in the time that a guest may stand still.  What
+# 63 rounds carry is more than any of these tests waits for.
+BUSY = {"bochs": {"cmdline": "rate=0 pages=256"}, "qemu": {"cmdline": "rate=0", "memory": 48}}
+
+
+def busy(guest, backend):
+    return guest(**BUSY.get(backend, BUSY["qemu"]))
+
 
 def throttle(hosts, node, name):
     """The guest's throttle, and how often it has made a vCPU wait."""
@@ -220,8 +227,7 @@ def runs_unthrottled(hosts, node, name):
 
 
 def test_busy_guest_is_throttled_until_it_converges(hosts, guest, backend):
-    # As fast as it can; and more than the wire carries in the time that a guest may stand still.
-    name = guest("rate=0 pages=256") if backend == "bochs" else guest("rate=0", memory=48)
+    name = busy(guest, backend)
     exact = backend == "bochs"          # elsewhere a guest's speed is what the machine has left
     full, seen = hosts.speed("a", name) if exact else 0, []
     assert throttle(hosts, "a", name) == (0, 0)
@@ -245,11 +251,11 @@ def test_busy_guest_is_throttled_until_it_converges(hosts, guest, backend):
     assert not exact or hosts.speed("b", name) > SPEED_MIN * full
 
 
-def test_busy_guest_without_throttle_stays_where_it_is(hosts, guest):
-    name = guest("rate=0")
-    status = hosts.watch("a", hosts.begin("a", name, "b", throttle=False, timeout_s=12,
+def test_busy_guest_without_throttle_stays_where_it_is(hosts, guest, backend):
+    name = busy(guest, backend)
+    status = hosts.watch("a", hosts.begin("a", name, "b", throttle=False, timeout_s=5,
                                            downtime_ms=1))
-    assert not status["ok"] and "12 s" in status["result"], status["result"]
+    assert not status["ok"] and "5 s" in status["result"], status["result"]
     assert status["throttle"] == 0
     assert hosts.where(name) == ["a"]
     hosts.await_beats("a", name, 2)

@@ -63,16 +63,29 @@ class Pause:
     seconds = 1.5
 
     def __init__(self):
-        self.done = False
+        self.over = threading.Event()
 
     def __call__(self, data, total):
-        if not self.done and total > DAMAGE_AT:
-            self.done = True
+        if not self.over.is_set() and total > DAMAGE_AT:
             time.sleep(self.seconds)
+            self.over.set()
         return data
 
 
 CASES = {"clean": None, "flip": flip_one_bit, "lose": lose_one_byte, "pause": Pause()}
+
+
+def run_client(case):
+    """A client finds damage, and ends, when it comes; the others are told when it is time."""
+    with subprocess.Popen(
+            [os.path.join(TOP, "tools/demo-client"), "127.0.0.1", "--stream-port", str(RELAY),
+             "--seconds", str(SECONDS if case == "clean" else LIMIT_S), "--length", str(LENGTH),
+             "--pace-ms", "10"], stdout=subprocess.PIPE) as client:
+        if case == "pause":
+            assert CASES[case].over.wait(LIMIT_S)
+            client.terminate()
+        report = json.loads(client.communicate(timeout=LIMIT_S)[0])
+    return {**report, "status": client.returncode}
 
 
 def connect(port):
@@ -110,13 +123,7 @@ def inside(case, agent):
                           "time": ask(TIME, "?", "?")}
             else:
                 relay(CASES[case])
-                done = subprocess.run(
-                    [os.path.join(TOP, "tools/demo-client"), "127.0.0.1",
-                     "--seconds", str(SECONDS), "--stream-port", str(RELAY),
-                     "--length", str(LENGTH), "--pace-ms", "10"],
-                    stdout=subprocess.PIPE, check=False)
-                report = json.loads(done.stdout)
-                report["status"] = done.returncode
+                report = run_client(case)
         finally:
             serve.kill()
             dirty.kill()

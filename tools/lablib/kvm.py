@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .proc import LabError
 
-PROBE_S = 10
+PROBE_S = 60
 ANSWER_PORT = 0xf4
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kvm_probe.S")
 ANSWERS = {1: "", 2: "VT-x", 3: "AMD-V"}        # of kvm_probe.S

@@ -21,6 +21,7 @@ from .proc import LabError
 
 HOLDER_READY_S = 60
 TAP_QUEUE_FRAMES = 2000                 # Bochs takes one frame a virtual millisecond
+NEIGHBOUR_TRIES = 100                   # a second each: a busy machine's hosts are slow, not gone
 
 
 def subnet(wire):
@@ -116,6 +117,8 @@ def build(holder_pid, taps):
         # Otherwise the bridge itself answers for the client's address, with a MAC of its own.
         commands += [f"link set {br} arp off"]
         commands += [f"address add {client_address(wire)}/24 dev {port}"]
+        commands += [f"ntable change name {cache} dev {port} ucast_probes {NEIGHBOUR_TRIES} "
+                     f"mcast_probes {NEIGHBOUR_TRIES}" for cache in ("arp_cache", "ndisc_cache")]
         commands += [f"link set {dev} up" for dev in [br, f"{port}-br", port, *names]]
     _ip(holder_pid, commands)
 
