@@ -16,7 +16,7 @@
 #include "lib/log.h"
 #include "vmm/image.h"
 
-#define TRACE_ANSWER_MAX 256            /* records in one answer                  */
+#define TRACE_ANSWER_MAX 32             /* records in one answer: some milliseconds */
 #define CONSOLE_CHUNK    1024
 
 static enum err find_vm(const struct ctl_request *rq, struct vm **out)

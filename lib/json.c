@@ -35,7 +35,14 @@ static void put(struct json_writer *w, const char *text, size_t len)
 	w->buf[w->len] = 0;
 }
 
-static void put_char(struct json_writer *w, char c) { put(w, &c, 1); }
+static void put_char(struct json_writer *w, char c)
+{
+	w->overflow |= w->size - w->len <= 1;
+	if (w->overflow)
+		return;
+	w->buf[w->len++] = c;
+	w->buf[w->len] = 0;
+}
 
 void json_begin(struct json_writer *w, char *buf, size_t size)
 {
@@ -70,10 +77,25 @@ static unsigned utf8_len(const uint8_t *p, size_t left)
 	return n;
 }
 
+/* How much of the text goes out as it is: nearly always all of it, so it goes in one piece. */
+static size_t plain_len(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && text[n] >= CONTROL_END && text[n] != '"' && text[n] != '\\')
+		n++;
+	return n;                               /* beyond ASCII, char is negative */
+}
+
 static void put_quoted(struct json_writer *w, const char *text, size_t len)
 {
 	put_char(w, '"');
 	for (size_t i = 0; i < len;) {
+		size_t plain = plain_len(text + i, len - i);
+
+		put(w, text + i, plain);
+		if ((i += plain) == len)
+			break;
 		uint8_t c = (uint8_t)text[i];
 		unsigned n = utf8_len((const uint8_t *)text + i, len - i);
 
@@ -100,9 +122,10 @@ static void put_key(struct json_writer *w, const char *key)
 	if (w->comma)
 		put_char(w, ',');
 	w->comma = true;
-	if (key) {
-		put_quoted(w, key, strlen(key));
-		put_char(w, ':');
+	if (key) {                              /* our own: nothing in it to be escaped */
+		put_char(w, '"');
+		put(w, key, strlen(key));
+		put(w, "\":", 2);
 	}
 }
 
@@ -146,10 +169,13 @@ static void put_plain(struct json_writer *w, const char *key, const char *text)
 
 void json_u64(struct json_writer *w, const char *key, uint64_t value)
 {
-	char text[24];
+	char digit[24], *first = digit + sizeof(digit);
 
-	fmt_format(text, sizeof(text), "%llu", (unsigned long long)value);
-	put_plain(w, key, text);
+	*--first = 0;
+	do
+		*--first = (char)('0' + value % 10);
+	while (value /= 10);
+	put_plain(w, key, first);
 }
 
 void json_bool(struct json_writer *w, const char *key, bool value)

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "lib/crc32c.h"
 #include "lib/fmt.h"
 #include "lib/log.h"
 #include "lib/pages.h"
@@ -157,7 +158,7 @@ static void unmake(struct vm *vm, unsigned nparts)
 	frames_free_run(vm->arena, vm->narena);
 }
 
-/* The VM's own memory: the struct, the vCPUs behind it, then the trace. */
+/* The VM's own memory, which comes zeroed: the struct, the vCPUs behind it, then the trace. */
 static enum err make_arena(const struct vm_config *c, struct vm **out)
 {
 	const uint64_t vm_bytes = ALIGN_UP(sizeof(struct vm), PAGE_SIZE);
@@ -171,7 +172,6 @@ static enum err make_arena(const struct vm_config *c, struct vm **out)
 	if (e != OK)
 		return e;
 	struct vm *vm = hpa_ptr(arena);
-	memset(vm, 0, total);
 	vm->arena = arena;
 	vm->narena = n;
 	for (unsigned i = 0; i < c->cpus; i++)
@@ -303,10 +303,9 @@ static enum err create(const struct vm_config *c, const struct cpuid_table *cpui
  */
 static void make_uuid(struct vm_config *c)
 {
-	uint64_t tsc = time_tsc();
+	uint64_t sources[] = { time_tsc(), crc32c(0, c, sizeof(*c)) };
 
-	random_stir(c, sizeof(*c));
-	random_stir(&tsc, sizeof(tsc));
+	random_stir(sources, sizeof(sources));
 	random_bytes(c->uuid, sizeof(c->uuid));
 	c->uuid[6] = (uint8_t)((c->uuid[6] & 0x0f) | 0x40);
 	c->uuid[8] = (uint8_t)((c->uuid[8] & 0x3f) | 0x80);
