@@ -9,6 +9,9 @@
  * Fairness: tasks take turns of a slice.  Who waits before its slice is used up goes on with the
  * rest of it, ahead of the others, when it is woken; with its slice used up, a task goes to the end
  * of the queue.  So who sleeps a lot is served soon, and nobody gets more than a slice in a round.
+ * When it is a guest's turn, that one runs which has had least of the CPUs; a guest that is ahead
+ * of one that waits at another CPU changes places with it.  So guests that never rest get the same,
+ * however many there are for so many CPUs.
  * Read next: vmm/vcpu.c.
  */
 #include "lib/task.h"
@@ -21,8 +24,10 @@
 
 #define POLLS_MAX  8
 #define SLICE_NS   NS_PER_MS                    /* a turn while others are ready */
-#define ALONE_NS   (10 * NS_PER_MS)             /* a turn while nobody is        */
+#define ALONE_NS   (4 * NS_PER_MS)              /* a turn while nobody is        */
 #define LEAST_NS   (50 * NS_PER_US)             /* a turn, whoever is late       */
+#define LATE_NS    (3 * NS_PER_MS)              /* task_breathe_late(): so much more */
+#define AHEAD_NS   (4 * NS_PER_MS)              /* of one who waits elsewhere    */
 #define WINDOW_NS  NS_PER_S                     /* the busy share is of this     */
 #define PERMILLE   1000
 
@@ -39,6 +44,8 @@ struct task {
 	struct host_cpu *cpu;                   /* where it is, or was last         */
 	bool            anywhere;               /* may move to another CPU          */
 	uint64_t        left_ns;                /* of its slice                     */
+	uint64_t        served_ns;              /* a guest's: CPU time; see level() */
+	uint64_t        ready_ns;               /* since when it waits for a CPU    */
 	struct task    *next;                   /* in the ready queue               */
 	struct event   *event;                  /* what a waiting task waits for    */
 	uint64_t        deadline_ns;            /* of a waiting task                */
@@ -49,7 +56,10 @@ static struct task *tasks_end = tasks;          /* behind the last that was ever
 static sched_poll_fn *polls[POLLS_MAX];
 static unsigned npolls;
 static struct sched_turns turns;
-static uint64_t poked_ns, poll_wait_max_ns;     /* poked_ns 0: nobody waits for a poll */
+static uint64_t poked_ns = NEVER_NS;            /* since when somebody waits for a poll */
+static uint64_t deaf_ns = NEVER_NS;             /* since when nobody could have poked   */
+static uint64_t poll_wait_max_ns;
+static uint64_t began_ns;                       /* the boot CPU came to sched_run()     */
 
 #define BOOT_CPU (&host_cpus[0])
 
@@ -81,22 +91,29 @@ static void put_last(struct host_cpu *c, struct task *t)
 	c->ready_last = t;
 }
 
-/* The first task in the queue, or the first that may move; NULL: there is none. */
-static struct task *take_ready(struct host_cpu *c, bool movable)
+static void take(struct host_cpu *c, struct task *t)
 {
-	struct task *before = NULL, *t = c->ready_first;
+	struct task *before = NULL;
 
-	for (; t && movable && !t->anywhere; t = t->next)
-		before = t;
-	if (!t)
-		return NULL;
+	for (struct task *q = c->ready_first; q != t; q = q->next)
+		before = q;
 	if (before)
 		before->next = t->next;
 	else
 		c->ready_first = t->next;
 	if (c->ready_last == t)
 		c->ready_last = before;
-	return t;
+}
+
+/* Of the guests in the queue the one that has had least; NULL: there is none. */
+static struct task *least_served(const struct host_cpu *c)
+{
+	struct task *least = NULL;
+
+	for (struct task *t = c->ready_first; t; t = t->next)
+		if (t->anywhere && (!least || t->served_ns < least->served_ns))
+			least = t;
+	return least;
 }
 
 static void place(struct task *t, struct host_cpu *c)
@@ -136,11 +153,33 @@ static struct host_cpu *emptiest_cpu(void)
 	return best;
 }
 
+/*
+ * What guests have had counts only against others that want a CPU at the same time.  Who comes back
+ * to them has no claim to what it did not use; and nobody is far ahead, so that what it had while
+ * there was enough for all is not held against it when there no longer is.
+ */
+static void level(struct task *t, bool comes_back)
+{
+	uint64_t least = NEVER_NS;
+
+	for (const struct task *o = tasks; o < tasks_end; o++)
+		if (o != t && o->anywhere && (o->state == TASK_READY || o->state == TASK_RUNNING))
+			least = MIN(least, o->served_ns);
+	if (least == NEVER_NS)
+		return;
+	t->served_ns = MIN(t->served_ns, least + 2 * AHEAD_NS);
+	if (comes_back)
+		t->served_ns = MAX(t->served_ns, least);
+}
+
 static void make_ready(struct task *t, bool woken)
 {
-	if (woken)
+	if (woken || t->cpu->ready_first)
 		place(t, cpu_for(t));
+	if (t->anywhere)
+		level(t, t->state != TASK_RUNNING);
 	t->state = TASK_READY;
+	t->ready_ns = time_now_ns();
 	if (woken && t->left_ns) {
 		put_first(t->cpu, t);
 	} else {
@@ -228,6 +267,14 @@ void task_breathe(void)
 		task_yield();
 }
 
+void task_breathe_late(void)
+{
+	const struct host_cpu *c = cpu_here();
+
+	if (c->current && time_now_ns() >= c->breath_end_ns + LATE_NS)
+		task_yield();
+}
+
 void event_signal(struct event *e)
 {
 	e->set = true;
@@ -265,7 +312,7 @@ const char *task_name(void)
 
 void sched_poke(void)
 {
-	if (!poked_ns)
+	if (poked_ns == NEVER_NS)
 		poked_ns = time_now_ns();
 	want(BOOT_CPU);
 }
@@ -291,16 +338,17 @@ uint64_t sched_poll_wait_max_ns(void)
 	return poll_wait_max_ns;
 }
 
+/* Frames that came during a turn of the host's own, with interrupts off, may be as old as that. */
 static uint64_t run_polls(uint64_t now)
 {
-	uint64_t next = NEVER_NS;
+	uint64_t next = NEVER_NS, since = MIN(poked_ns, deaf_ns);
 
-	if (poked_ns)
-		poll_wait_max_ns = MAX(poll_wait_max_ns, now - poked_ns);
-	poked_ns = 0;
+	poked_ns = deaf_ns = NEVER_NS;
 	for (unsigned i = 0; i < npolls; i++)
 		next = MIN(next, polls[i](now));
-	return next;
+	if (since != NEVER_NS)
+		poll_wait_max_ns = MAX(poll_wait_max_ns, time_now_ns() - since);
+	return poked_ns == NEVER_NS ? next : now;       /* one poll made work for another */
 }
 
 /* Wake who is due on this CPU; the nearest deadline of the others. */
@@ -319,16 +367,53 @@ static uint64_t wake_due(const struct host_cpu *c, uint64_t now)
 	return next;
 }
 
-/* Nobody is ready here: perhaps one that may move waits behind another task elsewhere. */
-static struct task *take_over(struct host_cpu *c)
+/* Of the guests that wait behind another task elsewhere the one that has had least, or NULL. */
+static struct task *waits_elsewhere(const struct host_cpu *c)
 {
-	struct task *t = NULL;
+	struct task *least = NULL;
 
-	for (unsigned i = 0; i < cpus_online && !t; i++)
-		if (host_cpus[i].current)
-			t = take_ready(&host_cpus[i], true);
-	if (t)
+	for (const struct host_cpu *o = host_cpus; o < host_cpus + cpus_online; o++) {
+		struct task *t = o != c && o->current ? least_served(o) : NULL;
+		if (t && (!least || t->served_ns < least->served_ns))
+			least = t;
+	}
+	return least;
+}
+
+/* `t` was about to run here; one that waits elsewhere and is behind it takes its place. */
+static struct task *change_places(struct host_cpu *c, struct task *t)
+{
+	struct task *other = waits_elsewhere(c);
+
+	if (!other || other->served_ns + AHEAD_NS >= t->served_ns)
+		return t;
+	struct host_cpu *from = other->cpu;
+	take(from, other);
+	place(other, c);
+	place(t, from);
+	put_last(from, t);              /* where somebody waits turns are short already */
+	return other;
+}
+
+/*
+ * Who runs next on this CPU, NULL: nobody.  The host's tasks have their turn in the order of the
+ * queue; a turn of guests goes to the one that has had least.
+ */
+static struct task *choose(struct host_cpu *c)
+{
+	struct task *t = c->ready_first;
+
+	if (t && t->anywhere)
+		t = least_served(c);
+	if (t) {
+		take(c, t);
+		return t->anywhere ? change_places(c, t) : t;
+	}
+	t = waits_elsewhere(c);
+	if (t) {
+		take(t->cpu, t);
 		place(t, c);
+	}
 	return t;
 }
 
@@ -347,8 +432,20 @@ static void count_turn(const char *name, uint64_t ns)
 	fmt_format(turns.longest, sizeof(turns.longest), "%s", name);
 }
 
+static void count_wait(const struct task *t, uint64_t now)
+{
+	uint64_t since = MAX(t->ready_ns, began_ns);
+	uint64_t ns = now > since ? now - since : 0;
+
+	if (ns <= turns.longest_wait_ns)
+		return;
+	turns.longest_wait_ns = ns;
+	fmt_format(turns.longest_wait, sizeof(turns.longest_wait), "%s", t->name);
+}
+
 static void run_one(struct host_cpu *c, struct task *t, uint64_t now, uint64_t next_ns)
 {
+	count_wait(t, now);
 	c->turn_end_ns = MIN(next_ns, now + (c->ready_first ? t->left_ns : ALONE_NS));
 	c->turn_end_ns = MAX(c->turn_end_ns, now + LEAST_NS);
 	c->breath_end_ns = MIN(c->turn_end_ns, now + SLICE_NS);
@@ -357,6 +454,9 @@ static void run_one(struct host_cpu *c, struct task *t, uint64_t now, uint64_t n
 	task_switch(&c->scheduler_stack, t->stack_pointer);
 	c->current = NULL;
 	uint64_t ran = time_now_ns() - now;
+	t->served_ns += ran;
+	if (c == BOOT_CPU && !t->anywhere)
+		deaf_ns = MIN(deaf_ns, now);
 	/* A vCPU's name goes with its VM. */
 	count_turn(t->state == TASK_ENDED ? "a task at its end" : t->name, ran);
 	if (t->state == TASK_WAITING)           /* otherwise its slice began anew */
@@ -398,6 +498,8 @@ _Noreturn void sched_run(void (*idle)(uint64_t deadline_ns))
 	struct host_cpu *c = cpu_here();
 
 	c->online_tsc = c->window_tsc = time_tsc();
+	if (c == BOOT_CPU)
+		began_ns = time_now_ns();
 	for (;;) {
 		if (host_lock_contended()) {
 			host_lock_drop();
@@ -410,9 +512,7 @@ _Noreturn void sched_run(void (*idle)(uint64_t deadline_ns))
 		uint64_t polled = time_now_ns();
 		if (c == BOOT_CPU)
 			count_turn("network", polled - now);
-		struct task *t = take_ready(c, false);
-		if (!t)
-			t = take_over(c);
+		struct task *t = choose(c);
 		if (t) {
 			c->wanted = false;
 			run_one(c, t, polled, next_ns);

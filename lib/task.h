@@ -55,6 +55,8 @@ bool task_should_yield(void);
  * nothing.  What the caller looked at before may have changed after it.
  */
 void task_breathe(void);
+/* The same for work for which a guest stands still: after some milliseconds, whoever waits. */
+void task_breathe_late(void);
 #define TASK_STEP_BYTES (64 * KIB)      /* a step of work that writes memory */
 
 /* From an interrupt handler, or from another CPU: a poll function has work. */
@@ -87,15 +89,22 @@ uint64_t sched_idle_tsc(void);
  * wait or yield, or all poll functions together.  Beyond SCHED_TURN_MAX_NS somebody broke the
  * promise that a turn is short, and the name says who.
  */
-#define SCHED_TURN_MAX_NS  (20 * NS_PER_MS)
+#define SCHED_TURN_MAX_NS  (10 * NS_PER_MS)
 #define SCHED_NAME_MAX     32
 struct sched_turns {
 	uint64_t count, too_long;
 	uint64_t longest_ns;
 	char     longest[SCHED_NAME_MAX];       /* the task's name, or "network" */
+	uint64_t longest_wait_ns;               /* that a task was ready and had no CPU */
+	char     longest_wait[SCHED_NAME_MAX];  /* its name                             */
 };
 const struct sched_turns *sched_turns(void);
-/* The longest time from a sched_poke() until the poll functions ran. */
+
+/*
+ * The longest time from a sched_poke(), or from the begin of a turn of one of the host's own tasks,
+ * in which no interrupt can tell of a frame, until the poll functions had run: a frame that came
+ * then was answered within that time, unless the request is a slow one.
+ */
 uint64_t sched_poll_wait_max_ns(void);
 
 /* The running task's name, "boot" before sched_run(), for panic screens. */

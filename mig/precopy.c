@@ -191,7 +191,9 @@ static enum err add_zero(struct mig *m, uint32_t index)
 static enum err breathe(struct mig *m)
 {
 	sample(m);
-	if (!m->stopped)
+	if (m->stopped)
+		task_breathe_late();
+	else
 		task_yield();
 	return source_check(m);
 }

@@ -147,6 +147,92 @@ static void a_turn_that_is_too_long_is_counted_by_name(void **state)
 	assert_int_equal(steps_at_other, 300);
 }
 
+/* --- Guests' shares -------------------------------------------------------------------------- */
+
+#define GUESTS      3
+#define WINDOW_NS   (600 * NS_PER_MS)
+#define UNFAIR_NS   (16 * NS_PER_MS)            /* ahead by 8, looked at after each turn of 4 */
+
+static struct guest {
+	uint64_t turn_ns;                       /* it yields by itself after so long */
+	uint64_t end_ns;
+	uint64_t ran_ns, gap_ns;                /* in all; the longest without */
+} guests[GUESTS];
+
+static void never_rests(void *arg)
+{
+	struct guest *g = arg;
+	uint64_t last = support_now_ns;
+
+	while (support_now_ns < g->end_ns) {
+		uint64_t left = sched_deadline_ns() - MIN(sched_deadline_ns(), support_now_ns);
+		uint64_t ns = MAX(MIN(left, g->turn_ns), NS_PER_US);
+
+		g->gap_ns = MAX(g->gap_ns, support_now_ns - last);
+		support_now_ns += ns;
+		last = support_now_ns;
+		g->ran_ns += ns;
+		task_yield();
+	}
+}
+
+static void create_guest(unsigned i, uint64_t turn_ns)
+{
+	guests[i] = (struct guest){ .turn_ns = turn_ns, .end_ns = support_now_ns + WINDOW_NS };
+	assert_int_equal(task_create_anywhere("guest", never_rests, &guests[i]), OK);
+}
+
+static void assert_same_shares(void)
+{
+	uint64_t least = NEVER_NS, most = 0;
+
+	for (unsigned i = 0; i < GUESTS; i++) {
+		least = MIN(least, guests[i].ran_ns);
+		most = MAX(most, guests[i].ran_ns);
+		assert_true(guests[i].gap_ns <= 2 * UNFAIR_NS);
+	}
+	assert_true(most - least <= UNFAIR_NS);
+}
+
+/* One is interrupted all the time, and does not lose by it. */
+static void guests_get_the_same_however_short_their_turns_are(void **state)
+{
+	(void)state;
+	create_guest(0, NS_PER_S);
+	create_guest(1, 30 * NS_PER_US);
+	create_guest(2, 700 * NS_PER_US);
+	run();
+	assert_same_shares();
+}
+
+/* The other CPU is busy with something else for ever: whoever waits there changes places. */
+static void guests_that_wait_elsewhere_get_the_same(void **state)
+{
+	static uint8_t somebody;
+
+	(void)state;
+	cpus_online = 2;
+	host_cpus[1] = (struct host_cpu){ .self = &host_cpus[1], .number = 1,
+	                                  .current = (struct task *)&somebody };
+	for (unsigned i = 0; i < GUESTS; i++)
+		create_guest(i, NS_PER_S);
+	run();
+	cpus_online = 1;
+	assert_same_shares();
+}
+
+/* What it had while it was alone is not held against it, and not against the others. */
+static void a_guest_that_was_alone_for_long_has_no_debt(void **state)
+{
+	(void)state;
+	create_guest(0, NS_PER_S);
+	run();
+	for (unsigned i = 0; i < GUESTS; i++)
+		create_guest(i, NS_PER_S);
+	run();
+	assert_same_shares();
+}
+
 static void breathing_outside_of_a_task_does_nothing(void **state)
 {
 	(void)state;
@@ -175,6 +261,9 @@ int main(void)
 		cmocka_unit_test(breathing_outside_of_a_task_does_nothing),
 		cmocka_unit_test(long_work_that_breathes_lets_others_run_within_a_millisecond),
 		cmocka_unit_test(long_work_alone_lets_the_network_in),
+		cmocka_unit_test(guests_get_the_same_however_short_their_turns_are),
+		cmocka_unit_test(guests_that_wait_elsewhere_get_the_same),
+		cmocka_unit_test(a_guest_that_was_alone_for_long_has_no_debt),
 		cmocka_unit_test(a_turn_that_is_too_long_is_counted_by_name),
 		cmocka_unit_test(every_vcpu_and_every_connection_has_a_task),
 	};
