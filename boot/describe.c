@@ -67,6 +67,8 @@ static void describe_turns(struct json_writer *w)
 	json_u64(w, "count", t->count);
 	json_ms(w, "longest_ms", t->longest_ns);
 	json_string(w, "longest", t->longest);
+	json_ms(w, "longest_wait_ms", t->longest_wait_ns);
+	json_string(w, "longest_wait", t->longest_wait);
 	json_u64(w, "too_long", t->too_long);
 	json_object_end(w);
 }
@@ -306,6 +308,26 @@ static void describe_vm_nics(struct json_writer *w, const struct vm *vm)
 	json_array_end(w);
 }
 
+/* CPUs that were never inside are left out. */
+static void describe_tlb(struct json_writer *w, const struct tlb *t)
+{
+	json_u64(w, "tlb_flushes", t->flushes);
+	json_u64(w, "harvests", t->harvests);
+	json_array(w, "tlb");
+	for (unsigned i = 0; i < cpus_online; i++) {
+		if (!t->flushed[i])
+			continue;
+		json_object(w, NULL);
+		json_u64(w, "cpu", i);
+		json_u64(w, "owed", t->owed[i]);
+		json_u64(w, "flushed", t->done[i]);
+		json_bool(w, "current", t->flushed[i] == t->flushes);
+		json_u64(w, "fetched", t->fetched[i]);
+		json_object_end(w);
+	}
+	json_array_end(w);
+}
+
 void describe_vm(struct json_writer *w, const struct vm *vm, bool whole)
 {
 	const uint8_t *u = vm->config.uuid;
@@ -331,7 +353,7 @@ void describe_vm(struct json_writer *w, const struct vm *vm, bool whole)
 	json_u64(w, "tsc_khz", vm->clock.tsc_khz);
 	json_string(w, "tsc_by", clock_tsc_name(&vm->clock));
 	json_u64(w, "host_bytes", vm->bytes_used);
-	json_u64(w, "tlb_flushes", vm->tlb.flushes);
+	describe_tlb(w, &vm->tlb);
 	json_bool(w, "tracking", vm->s2.tracking);
 	json_u64(w, "code_splits", vm->s2.code_splits);
 	json_u64(w, "throttle", vm->throttle);

@@ -57,5 +57,6 @@ uint64_t dirty_harvest(struct vm *vm, uint64_t *todo)
 	guest_mode_flush(vm);
 	uint64_t added = stage2_harvest_end(&vm->s2, &vm->mem, todo);
 	guest_mode_flush(vm);
+	vm->tlb.harvests++;
 	return added + harvest_soft(&vm->mem, todo);
 }

@@ -23,7 +23,6 @@ void guest_mode_catch_up(struct vm *vm, struct host_cpu *c)
 
 	virt->s2_flush(vm);
 	t->flushed[c->number] = t->flushes;
-	t->done[c->number]++;
 }
 
 /*
@@ -51,15 +50,20 @@ static void wait_until_out(const struct vm *vm, const struct host_cpu *c)
 void guest_mode_flush(struct vm *vm)
 {
 	const struct host_cpu *end = host_cpus + cpus_online;
+	struct tlb *t = &vm->tlb;
 
-	vm->tlb.flushes++;
-	for (const struct host_cpu *c = host_cpus; c < end; c++)
-		if (c->away == vm) {
-			cpu_poke(c);
-			vm->tlb.fetched[c->number]++;
-		}
+	for (const struct host_cpu *c = host_cpus; c < end; c++) {
+		t->owed[c->number] += t->flushed[c->number] == t->flushes;
+		if (c->away != vm)
+			continue;
+		cpu_poke(c);
+		t->fetched[c->number]++;
+	}
+	t->flushes++;
 	for (const struct host_cpu *c = host_cpus; c < end; c++)
 		wait_until_out(vm, c);
+	for (const struct host_cpu *c = host_cpus; c < end; c++)
+		ASSERT(c->away != vm);
 }
 
 void guest_mode_kick(const struct vcpu *v)

@@ -53,8 +53,10 @@ enum vm_run {
 struct tlb {
 	uint64_t flushes;               /* how often everybody was to forget; 1 at create         */
 	uint64_t flushed[CPUS_MAX];     /* `flushes` when this CPU flushed last                   */
-	uint64_t done[CPUS_MAX];        /* how often this CPU flushed                             */
+	uint64_t owed[CPUS_MAX];        /* how often it had something to forget by then           */
+	uint64_t done[CPUS_MAX];        /* how often it flushed: counted by virt_ops.s2_flush()   */
 	uint64_t fetched[CPUS_MAX];     /* how often this CPU was inside and was fetched out      */
+	uint64_t harvests;              /* vmm/dirty.c: two flushes each                          */
 };
 
 /*

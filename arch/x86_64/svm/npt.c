@@ -31,6 +31,7 @@ void npt_flush(struct vm *vm)
 		if (hw)
 			asid_forget(&hw->asid);
 	}
+	vm->tlb.done[cpu_here()->number]++;
 }
 
 void npt_explain(const struct vm *vm, uint64_t address)

@@ -41,6 +41,7 @@ void ept_flush(struct vm *vm)
 {
 	if (!insn_invept(INVEPT_SINGLE, ept_pointer(&vm->s2)))
 		panic("INVEPT for the tables at 0x%lx refused", vm->s2.root.v);
+	vm->tlb.done[cpu_here()->number]++;
 }
 
 /* vm->asid begins a block of VCPUS_MAX tags, so that no two vCPUs of this host share one. */
