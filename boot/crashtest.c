@@ -14,6 +14,7 @@
 #include "arch/x86_64/reset.h"
 #include "lib/log.h"
 #include "lib/task.h"
+#include "lib/time.h"
 
 static void crash_fault(void)
 {
@@ -76,6 +77,37 @@ static void crash_nullptr(void)
 	(void)*nowhere;
 }
 
+/* When all CPUs are busy: one of them fails while others are inside guests or want the lock. */
+#define GUESTS_BEGIN_NS (500 * NS_PER_MS)
+
+static void late_panic_task(void *arg)
+{
+	struct event never = { 0 };
+
+	(void)arg;
+	event_wait(&never, time_now_ns() + GUESTS_BEGIN_NS);
+	crash_panic();
+}
+
+static void crash_late(void)
+{
+	task_create("late crash test", late_panic_task, NULL);
+}
+
+/* While the boot CPU has nothing to do, who wakes up on another CPU is taken there. */
+static void busy_task(void *arg)
+{
+	(void)arg;
+	for (;;)
+		task_yield();
+}
+
+static void crash_elsewhere(void)
+{
+	task_create("busy test", busy_task, NULL);
+	task_create_anywhere("late crash test", late_panic_task, NULL);
+}
+
 /* A task that never gives the CPU back: for the watchdog. */
 static void stuck_task(void *arg)
 {
@@ -96,6 +128,7 @@ static const struct {
 } tests[] = {
 	{ "fault", crash_fault, false }, { "panic", crash_panic, false },
 	{ "guard", crash_guard, false }, { "task", crash_task, true },
+	{ "late", crash_late, true }, { "elsewhere", crash_elsewhere, true },
 	{ "stuck", crash_stuck, true }, { "reboot", reset_reboot, false },
 	{ "poweroff", reset_poweroff, false }, { "wx", crash_wx, false },
 	{ "nx", crash_nx, false }, { "nullptr", crash_nullptr, false },

@@ -135,13 +135,26 @@ static enum err clock_init(void) { return timer_init(&acpi_info); }
 static enum err wall_clock_init(void) { rtc_init(); return OK; }
 static enum err virt_init(void) { return virt->cpu_on(0); }
 
+/* test=cpu-never and its like: tests/boot expects a sentence, and a host that goes on. */
+static enum smp_fault fault_asked_for(void)
+{
+	static const char *const names[] = {
+		[SMP_NEVER] = "cpu-never", [SMP_LATE] = "cpu-late", [SMP_DIFFERS] = "cpu-differs",
+	};
+
+	for (unsigned i = SMP_NEVER; i < COUNT(names); i++)
+		if (!strcmp(boot_options.test, names[i]))
+			return (enum smp_fault)i;
+	return SMP_SOUND;
+}
+
 /* From here on the map is shared, so what maps registers comes before. */
 static enum err other_cpus_start(void)
 {
 	hpa_t page = memory_low_page();
 
 	if (page.v)
-		return smp_start(&acpi_info, boot_options.cpus, page);
+		return smp_start(&acpi_info, boot_options.cpus, page, fault_asked_for());
 	log_line("cpu: no free page below 640 KiB: the other CPUs are left off");
 	return OK;
 }

@@ -23,15 +23,18 @@
 #include "lib/fmt.h"
 #include "lib/log.h"
 #include "lib/task.h"
+#include "lib/time.h"
 
 #define BACKTRACE_MAX   12
 #define BANKS_SHOWN_MAX 32u
 
+#define JOIN_WAIT_NS    (100 * NS_PER_MS)       /* for the other CPUs to stop */
 #define STUCK_RESTART_S 10              /* a watchdog that only halts would be of no use */
 
 static unsigned depth;                  /* a panic within a panic */
 static unsigned restart_s;              /* 0: halt                */
 static struct host_cpu *panicking;      /* the first CPU that did; it alone prints */
+static volatile bool joined[CPUS_MAX];  /* CPUs that have stopped because of that  */
 
 void panic_restart_after(unsigned seconds)
 {
@@ -62,8 +65,28 @@ void panic_join(void)
 {
 	struct host_cpu *by = __atomic_load_n(&panicking, __ATOMIC_ACQUIRE);
 
-	if (by && by != cpu_here())
+	if (by && by != cpu_here()) {
+		joined[cpu_here()->number] = true;      /* again, if the NMI finds it stopped */
 		halt();
+	}
+}
+
+static unsigned count_joined(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < cpus_online; i++)
+		n += joined[i];
+	return n;
+}
+
+static void stop_others(void)
+{
+	uint64_t until = time_now_ns() + JOIN_WAIT_NS;
+
+	smp_stop_others();
+	while (count_joined() < cpus_online - 1 && time_now_ns() < until)
+		insn_pause();
 }
 
 /* Only the first CPU goes on; the others are stopped, so that they do not write into our screen. */
@@ -75,7 +98,7 @@ static void begin(void)
 	watchdog_stop();
 	if (__atomic_compare_exchange_n(&panicking, &nobody, cpu_here(), false, __ATOMIC_ACQ_REL,
 	                                __ATOMIC_ACQUIRE))
-		smp_stop_others();
+		stop_others();
 	panic_join();
 	log_urgent = true;
 	if (depth++) {                  /* what we print is itself broken: say so and end */
@@ -107,6 +130,8 @@ static void print_control_registers(void)
 	log_text("cr0 %08lx cr2 %016lx cr3 %012lx cr4 %08lx CPU %u task %s\n", insn_read_cr0(),
 	         insn_read_cr2(), insn_read_cr3(), insn_read_cr4(), cpu_here()->number,
 	         task_name());
+	if (cpus_online > 1)
+		log_text("%u of %u other CPUs have stopped\n", count_joined(), cpus_online - 1);
 }
 
 void panic(const char *fmt, ...)

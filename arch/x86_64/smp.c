@@ -53,6 +53,7 @@ static volatile enum {
 } state;
 static struct { volatile uint64_t asked, answered, tsc; } tsc_question;
 static struct smp_skew skews[CPUS_MAX];
+static enum smp_fault fault;                    /* that the CPU being started is to show */
 static bool nmi_poked[CPUS_MAX];
 
 /* What must be the same on all CPUs, because guests move between them. */
@@ -75,6 +76,14 @@ static uint32_t read_compared(unsigned i)
 	return value[compared[i].reg];
 }
 
+static void wait_ns(uint64_t ns)
+{
+	uint64_t until = time_now_ns() + ns;
+
+	while (time_now_ns() < until)
+		insn_pause();
+}
+
 /* --- On the other CPU ------------------------------------------------------------------------- */
 
 static bool same_features(const struct host_cpu *c)
@@ -83,6 +92,8 @@ static bool same_features(const struct host_cpu *c)
 
 	for (unsigned i = 0; i < COUNT(compared); i++) {
 		uint32_t value = read_compared(i);
+		if (fault == SMP_DIFFERS)
+			value ^= BIT(0);
 		if (value == of_boot_cpu[i])
 			continue;
 		log_line("cpu: APIC ID %u: CPUID leaf 0x%x %s is 0x%x, the boot CPU's 0x%x",
@@ -107,6 +118,15 @@ static void answer_tsc(void)
 	}
 }
 
+/* For tests: a CPU that is broken, or slower than we wait. */
+static void act_out(void)
+{
+	while (fault == SMP_NEVER)
+		insn_hlt();
+	if (fault == SMP_LATE)
+		wait_ns(2 * ANSWER_MAX_NS);
+}
+
 /* True: it may run guests; false: it may not, and has said why. */
 static bool take_part(struct host_cpu *c)
 {
@@ -123,6 +143,7 @@ void smp_ap_main(struct host_cpu *c)
 	cpu_load();
 	idt_load();
 	apic_init_cpu();
+	act_out();
 	state = take_part(c) ? AP_READY : AP_FAILED;
 	while (state == AP_READY)
 		insn_pause();
@@ -136,14 +157,6 @@ void smp_ap_main(struct host_cpu *c)
 }
 
 /* --- On the boot CPU -------------------------------------------------------------------------- */
-
-static void wait_ns(uint64_t ns)
-{
-	uint64_t until = time_now_ns() + ns;
-
-	while (time_now_ns() < until)
-		insn_pause();
-}
 
 /* Until the other CPU has gone on from `from`; false: it has not. */
 static bool has_left(unsigned from)
@@ -265,7 +278,7 @@ static void write_trampoline(hpa_t page)
 	fill_in(copy, ap_start_address, ap_start32);
 }
 
-enum err smp_start(const struct acpi_info *acpi, unsigned limit, hpa_t page)
+enum err smp_start(const struct acpi_info *acpi, unsigned limit, hpa_t page, enum smp_fault first)
 {
 	unsigned others = count_others(acpi, limit);
 
@@ -280,9 +293,13 @@ enum err smp_start(const struct acpi_info *acpi, unsigned limit, hpa_t page)
 		of_boot_cpu[i] = read_compared(i);
 	ap_boot.cr3 = insn_read_cr3();
 	paging_freeze();
-	for (unsigned i = 0; i < acpi->ncpus && cpus_online <= others; i++)
-		if (acpi->apic_id[i] != apic_id())
-			try_start(acpi->apic_id[i], page);
+	fault = first;
+	for (unsigned i = 0; i < acpi->ncpus && cpus_online <= others; i++) {
+		if (acpi->apic_id[i] == apic_id())
+			continue;
+		try_start(acpi->apic_id[i], page);
+		fault = SMP_SOUND;
+	}
 	log_line("cpu: %u of %u run", cpus_online, acpi->ncpus);
 	return OK;
 }
@@ -312,8 +329,10 @@ bool smp_take_nmi_poke(void)
 	return __atomic_exchange_n(&nmi_poked[cpu_here()->number], false, __ATOMIC_ACQ_REL);
 }
 
+/* Who waits for a CPU that panics, or for what it holds, would wait for ever. */
 void cpu_pause(void)
 {
+	panic_join();
 	insn_pause();
 }
 

@@ -9,13 +9,16 @@
 #include "lib/cpu.h"
 #include "lib/err.h"
 
+/* What the first of the other CPUs does, for tests: never comes, comes too late, has features. */
+enum smp_fault { SMP_SOUND, SMP_NEVER, SMP_LATE, SMP_DIFFERS };
+
 /*
  * Start the CPUs that ACPI names, so that at most `limit` run in all (0: no limit); `page` is a
  * free page below 1 MiB for their first instructions.  One that does not come, or differs from the
  * boot CPU, is left off with a sentence.  Afterwards the host's page tables are shared: nothing in
  * them changes any more.
  */
-enum err smp_start(const struct acpi_info *acpi, unsigned limit, hpa_t page);
+enum err smp_start(const struct acpi_info *acpi, unsigned limit, hpa_t page, enum smp_fault first);
 
 /* How another CPU's TSC stood against the boot CPU's when it came up, in ticks; and how exactly. */
 struct smp_skew { int64_t ticks; uint64_t within; };

@@ -11,6 +11,7 @@ guest-names += triple-fault shutdown            # ways to end
 guest-names += pci-scan virtio-rng virtio-net   # PCI and virtio
 guest-names += virtio-hostile unsupported       # what a host must survive
 guest-names += kvmclock                         # time from the hypervisor
+guest-names += spin                             # the CPU for itself
 guest-names += dirty exitbench migrate-pattern  # for measurements and migrations
 guest-names += migrate-pair migrate-clocks      # two CPUs, and time, for migrations
 guest-names += migrate-vendors                  # between hosts of two vendors
