@@ -57,7 +57,7 @@
 #define MIG_VERDICTS_MAX        256         /* (guest, epoch) pairs remembered  */
 #define MIG_CONNECT_NS          (10 * NS_PER_S)   /* TCP's handshake                   */
 #define MIG_OPEN_NS             (5 * NS_PER_S)    /* a new connection's first record   */
-#define MIG_ACCEPT_NS           (60 * NS_PER_S)   /* the peer zeroes the guest's RAM   */
+#define MIG_ACCEPT_NS           (60 * NS_PER_S)   /* the peer makes the ghost          */
 #define MIG_SILENCE_NS          (20 * NS_PER_S)   /* no byte moves: the link is lost   */
 #define MIG_STUNNED_NS          (5 * NS_PER_S)    /* ... while the guest stands still  */
 #define MIG_STOP_OVER_NS        (5 * NS_PER_S)    /* pages of a stop, beyond its target   */

@@ -170,15 +170,22 @@ static void zero(hpa_t from, uint64_t len)
 }
 _Static_assert(FRAME_SIZE % TASK_STEP_BYTES == 0, "a frame is whole steps");
 
-enum err frame_alloc(hpa_t *out)
+enum err frame_alloc_used(hpa_t *out)
 {
 	enum err e = take_run(1, USE_WHOLE, out);
 
-	if (e != OK)
-		return e;
-	stats.bytes_guest += FRAME_SIZE;
-	zero(*out, FRAME_SIZE);
-	return OK;
+	if (e == OK)
+		stats.bytes_guest += FRAME_SIZE;
+	return e;
+}
+
+enum err frame_alloc(hpa_t *out)
+{
+	enum err e = frame_alloc_used(out);
+
+	if (e == OK)
+		zero(*out, FRAME_SIZE);
+	return e;
 }
 
 void frame_free(hpa_t frame)

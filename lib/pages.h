@@ -28,6 +28,8 @@ void     page_free(hpa_t page);
 
 /* One frame, 2 MiB aligned, zeroed. */
 enum err frame_alloc(hpa_t *out);
+/* As frame_alloc(), with whatever is in it: for who writes all that will be read. */
+enum err frame_alloc_used(hpa_t *out);
 void     frame_free(hpa_t frame);
 
 /* `n` frames in one piece (staging of images, large pools); counted as the hypervisor's own. */

@@ -128,6 +128,16 @@ static enum err take_pages(struct mig *m, struct wire_in *body)
 	return OK;
 }
 
+/*
+ * A ghost's RAM begins as whatever others left there.  Often that is zeros, too: to look takes less
+ * time than to write, and leaves memory alone that nobody has used yet.
+ */
+static enum err wipe_page(struct mem *mem, uint64_t page)
+{
+	return wire_page_mask(mem_page(mem, page)) ?
+		       mem_fill(mem, mem_gpa(mem, page), 0, PAGE_SIZE) : OK;
+}
+
 static enum err take_zeroes(struct mig *m, struct wire_in *body)
 {
 	enum err e = wire_take_zeroes(body, m->vm->mem.ram_pages, m->zeroes);
@@ -136,9 +146,7 @@ static enum err take_zeroes(struct mig *m, struct wire_in *body)
 		struct wire_run run = m->zeroes->run[i];
 
 		for (uint64_t page = run.first; page < run.first + run.pages && e == OK; page++) {
-			/* A ghost's RAM begins as zeros: only what came before has to be wiped. */
-			if (bitmap_test(m->seen, page))
-				e = mem_fill(&m->vm->mem, mem_gpa(&m->vm->mem, page), 0, PAGE_SIZE);
+			e = wipe_page(&m->vm->mem, page);
 			bitmap_set(m->seen, page);
 			if (page % PAGES_PER_STEP == 0) /* a run may be all of RAM */
 				task_breathe();

@@ -33,7 +33,7 @@ static void frames_give_back(struct mem *m, uint64_t n)
 	*m = (struct mem){ 0 };
 }
 
-enum err mem_create(struct mem *m, uint64_t ram_bytes)
+static enum err create(struct mem *m, uint64_t ram_bytes, enum err (*take_frame)(hpa_t *))
 {
 	if (!ram_bytes || ram_bytes > VM_RAM_MAX_BYTES)
 		return refuse(ERR_BAD_ARGUMENT,
@@ -56,13 +56,23 @@ enum err mem_create(struct mem *m, uint64_t ram_bytes)
 	m->soft_dirty = hpa_ptr(m->tables);
 	m->frame = hpa_ptr(hpa(m->tables.v + bitmap_bytes));
 	for (uint64_t i = 0; i < m->nframes; i++) {
-		e = frame_alloc(&m->frame[i]);
+		e = take_frame(&m->frame[i]);
 		if (e != OK) {
 			frames_give_back(m, i);
 			return e;
 		}
 	}
 	return OK;
+}
+
+enum err mem_create(struct mem *m, uint64_t ram_bytes)
+{
+	return create(m, ram_bytes, frame_alloc);
+}
+
+enum err mem_create_used(struct mem *m, uint64_t ram_bytes)
+{
+	return create(m, ram_bytes, frame_alloc_used);
 }
 
 void mem_destroy(struct mem *m)

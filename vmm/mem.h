@@ -30,10 +30,15 @@ struct mem {
 };
 
 /*
- * Take frames for `ram_bytes` (rounded up to a frame) and map nothing.  All or nothing.  Others run
- * meanwhile.
+ * Take frames for `ram_bytes` (rounded up to a frame), zeroed, and map nothing.  All or nothing.
+ * Others run meanwhile.
  */
 enum err mem_create(struct mem *m, uint64_t ram_bytes);
+/*
+ * As mem_create(), but in the frames is what others left there: for who writes every byte before
+ * the guest, or anybody, reads one.
+ */
+enum err mem_create_used(struct mem *m, uint64_t ram_bytes);
 void     mem_destroy(struct mem *m);
 
 /* Whether [a, a + len) is RAM as a whole; len 0 is asked as len 1. */

@@ -77,7 +77,9 @@ static void gate(struct vm *vm, bool open)
 
 static enum err make_ram(struct vm *vm)
 {
-	return mem_create(&vm->mem, vm->config.ram_bytes);
+	/* Every page of a ghost comes from its source, which END makes sure of. */
+	return vm->run == VM_GHOST ? mem_create_used(&vm->mem, vm->config.ram_bytes) :
+				     mem_create(&vm->mem, vm->config.ram_bytes);
 }
 
 static void unmake_ram(struct vm *vm)

@@ -113,8 +113,9 @@ enum err vm_config_check(const struct vm_config *c);    /* names the field */
 enum err vm_config_payloads(const struct vm_config *c);  /* are its images all here? */
 
 /*
- * All or nothing.  A ghost has memory and devices in reset state and no payload in it.  It takes
- * long: call it from a task, and others run meanwhile.  The same holds for vm_start().
+ * All or nothing.  A ghost has devices in reset state, no payload, and in its RAM whatever others
+ * left there.  It takes long: call it from a task, and others run meanwhile.  The same holds for
+ * vm_start().
  */
 enum err vm_create(const struct vm_config *c, struct vm **out);
 enum err vm_create_ghost(const struct vm_config *c, const struct cpuid_table *cpuid,

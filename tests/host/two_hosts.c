@@ -26,6 +26,7 @@ struct guest_truth truth;
 /* --- Tasks on ucontext ----------------------------------------------------------------------- */
 
 #define STACK_BYTES (256 * KIB)
+#define LEFT_BY_OTHERS 0xa5                      /* in each byte of a ghost's RAM before it came */
 
 struct context { ucontext_t uc; uint8_t *stack; struct host *host; bool used; };
 static struct context contexts[TASKS_MAX], main_context, *current_context = &main_context;
@@ -197,11 +198,14 @@ static enum err toy_vm_create(const struct vm_config *c, enum vm_run run, struct
 		slot++;
 	t->vm.config = *c;
 	t->vm.run = run;
-	enum err e = mem_create(&t->vm.mem, c->ram_bytes);
+	enum err e = run == VM_GHOST ? mem_create_used(&t->vm.mem, c->ram_bytes) :
+				       mem_create(&t->vm.mem, c->ram_bytes);
 	if (e != OK) {
 		free(t);
 		return e;
 	}
+	for (uint64_t i = 0; run == VM_GHOST && i < t->vm.mem.nframes; i++)
+		memset(hpa_ptr(t->vm.mem.frame[i]), LEFT_BY_OTHERS, FRAME_SIZE);
 	trace_init(&t->vm.trace, ring[here == &host_b]);
 	clock_create(&t->vm.clock, 0);
 	here->vm[slot] = &t->vm;
