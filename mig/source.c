@@ -361,7 +361,12 @@ static enum err await_ready(struct mig *m)
 
 /* --- The point of no return ------------------------------------------------------------------ */
 
-/* `direct`: in answer to GRANT, so that we know how long the peer took at most. */
+/*
+ * `direct`: in answer to GRANT, so that we know how long the peer took at most.  The guest ran
+ * before RUNNING was on its way: of the time since GRANT left, what the peer did not need itself is
+ * a round trip, and only the way there belongs to the stop.  The peer moves the guest's clock by
+ * the same rule.
+ */
 static void running(struct mig *m, struct wire_in *body, uint64_t grant_ns, bool direct)
 {
 	uint64_t took_ns = wire_take_u64(body);
@@ -370,7 +375,9 @@ static void running(struct mig *m, struct wire_in *body, uint64_t grant_ns, bool
 		return;
 	if (direct) {
 		source_part(m, MIG_PART_run);
-		m->peer_run_ns = MIN(took_ns, m->st.part_ns[MIG_PART_run]);
+		uint64_t *run_ns = &m->st.part_ns[MIG_PART_run];
+		m->peer_run_ns = MIN(took_ns, *run_ns);
+		*run_ns = m->peer_run_ns + (*run_ns - m->peer_run_ns) / 2;
 	}
 	m->st.downtime_ns = grant_ns - m->stop_ns + m->st.part_ns[MIG_PART_run];
 }

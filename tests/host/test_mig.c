@@ -32,6 +32,9 @@ static void guest_moves_with_memory_devices_and_clock(void **state)
 	for (unsigned i = 0; i < MIG_NPARTS; i++)
 		parts += st->part_ns[i];
 	assert_int_equal(parts, st->downtime_ns);
+	/* The stop that is told is the one by which the guest's clock was moved forward. */
+	assert_in_range(incoming()->st.downtime_ns, st->downtime_ns - st->round_trip_ns / 8,
+			st->downtime_ns + st->round_trip_ns / 8);
 	assert_int_equal(incoming()->st.pages_sent, st->pages_sent);
 	two_hosts_end();
 }
