@@ -79,6 +79,7 @@ net-objs  := net/nic.o net/vswitch.o net/announce.o net/netif.o
 net-objs  += net/rxq.o net/endpoint.o net/chan_tcp.o
 net-objs  += net/ctl.o net/session.o net/route.o net/http.o     # the control service
 net-objs  += net/lwip_port/port.o net/lwip_port/checksum.o      # what lwIP asks of us
+net-objs  += net/lwip_port/repair.o                             # and what it does not do
 mig-objs  := mig/mig.o mig/state.o mig/memory.o                 # who owns the guest
 mig-objs  += mig/source.o mig/precopy.o                         # the side that sends
 mig-objs  += mig/visit.o mig/dest.o                             # the side that receives
@@ -220,16 +221,18 @@ $(addprefix $(BUILD)/host/,test_mig test_mig_strangers test_mig_peer test_mig_me
 
 # What sits on lwIP is tested on it: our files with lwIP's, which are compiled without our warnings.
 host-lwip    := $(addprefix $(BUILD)/host/obj/,$(notdir $(lwip-objs)) ethernet.o)
-host-lwip    += $(addprefix $(BUILD)/host/obj/net/,lwip_port/port.o rxq.o)
+host-lwip    += $(addprefix $(BUILD)/host/obj/net/,lwip_port/port.o lwip_port/repair.o rxq.o)
 host-includes := -I$(tp)/lwip/src/include -Inet/lwip_port -include sys/types.h
 vpath %.c $(tp)/lwip/src/core $(tp)/lwip/src/core/ipv4 $(tp)/lwip/src/core/ipv6 \
     $(tp)/lwip/src/netif
-$(addprefix $(BUILD)/host/obj/,$(notdir $(lwip-objs)) ethernet.o): $(BUILD)/host/obj/%.o: %.c
+$(addprefix $(BUILD)/host/obj/,$(notdir $(lwip-objs)) ethernet.o): $(BUILD)/host/obj/%.o: %.c \
+    net/lwip_port/lwipopts.h
 	@mkdir -p $(@D)
 	$(V)$(CC) $(host-cflags) $(host-includes) -w -c $< -o $@
 
 $(addprefix $(BUILD)/host/obj/,net/netif.o net/chan_tcp.o net/rxq.o net/lwip_port/port.o \
-    tests/host/test_netif.o tests/host/test_chan_tcp.o): host-cflags += $(host-includes)
+    net/lwip_port/repair.o tests/host/test_netif.o tests/host/test_chan_tcp.o): \
+    host-cflags += $(host-includes)
 $(BUILD)/host/test_netif: $(host-lwip) $(BUILD)/host/obj/net/netif.o
 $(BUILD)/host/test_chan_tcp: $(host-lwip) $(BUILD)/host/obj/net/chan_tcp.o
 $(BUILD)/host/test_task: $(BUILD)/host/obj/lib/task.o

@@ -26,12 +26,12 @@
 #define KEEP_IDLE_MS      60000u                /* generous: an emulated clock races     */
 #define KEEP_INTERVAL_MS  75000u
 #define KEEP_COUNT        9u
-#define TCP_POLL_NS       (500 * NS_PER_MS)     /* lwIP's unit for tcp_poll()            */
-#define LINGER_NS         (60 * NS_PER_S)       /* for a peer to hear our last words     */
+#define TCP_POLL_MS       (2 * TCP_TMR_INTERVAL)        /* lwIP's unit for tcp_poll()    */
+#define LINGER_POLL_MS    10000                 /* for a peer to hear our last words:    */
+#define LINGER_POLLS      6                     /* a minute                              */
 #define LISTENERS_MAX     4
 
-_Static_assert(LINGER_NS / TCP_POLL_NS <= UINT8_MAX, "tcp_poll() takes 8 bits");
-
+_Static_assert(LINGER_POLL_MS / TCP_POLL_MS <= UINT8_MAX, "tcp_poll() takes 8 bits");
 _Static_assert(WRITE_MAX <= UINT16_MAX, "tcp_write() takes 16 bits");
 _Static_assert(SEND_RESUME >= WRITE_MAX, "a woken sender has room for a whole write");
 
@@ -189,9 +189,15 @@ static err_t on_late_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t 
 	return ERR_OK;
 }
 
+/* `arg`: how often it was called before. */
 static err_t on_late_poll(void *arg, struct tcp_pcb *pcb)
 {
-	(void)arg;
+	uintptr_t polls = (uintptr_t)arg + 1;
+
+	if (polls < LINGER_POLLS) {
+		tcp_arg(pcb, (void *)polls);
+		return ERR_OK;
+	}
 	tcp_abort(pcb);
 	return ERR_ABRT;
 }
@@ -200,7 +206,7 @@ static err_t on_late_poll(void *arg, struct tcp_pcb *pcb)
  * Ends the sending direction after everything that was accepted: lwIP goes on to deliver it, with
  * retransmissions, when the channel is gone.  Only that direction: a connection that is closed as a
  * whole answers whatever still comes, or waits in lwIP because we did not take it, with a reset,
- * which takes our last bytes with it.  It ends when the peer says no more, or after LINGER_NS.
+ * which takes our last bytes with it.  It ends when the peer says no more, or after a minute.
  */
 static void chan_tcp_close(struct chan *chan)
 {
@@ -215,7 +221,7 @@ static void chan_tcp_close(struct chan *chan)
 	rxq_opened(pcb, untaken);
 	tcp_setprio(pcb, TCP_PRIO_MIN);
 	tcp_recv(pcb, on_late_recv);
-	tcp_poll(pcb, on_late_poll, LINGER_NS / TCP_POLL_NS);
+	tcp_poll(pcb, on_late_poll, LINGER_POLL_MS / TCP_POLL_MS);
 	if (tcp_shutdown(pcb, 0, 1) != ERR_OK)
 		tcp_abort(pcb);
 }

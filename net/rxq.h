@@ -10,7 +10,12 @@
 #include "lib/types.h"
 #include "net/lwip_port/lwip.h"
 
-#define RXQ_PBUFS_MAX 256               /* a peer that sends crumbs gets no more of the pool */
+/*
+ * A window of whole segments, and as many short ones between them: whoever keeps to the window we
+ * announced is never refused.  A peer that sends crumbs gets no more of the pool.
+ */
+#define RXQ_CRUMBS_MAX 128
+#define RXQ_PBUFS_MAX  (TCP_WND / TCP_MSS + RXQ_CRUMBS_MAX)
 
 struct rxq {
 	struct pbuf *first, *last;

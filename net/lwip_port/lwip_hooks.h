@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * net/lwip_port/lwip_hooks.h - included by lwIP where it uses LWIP_HOOK_* macros; arch/cc.h
- * declares the function behind them.  Initial sequence numbers are random, so that nobody off the
- * path can guess them (RFC 6528).
+ * declares the functions behind them.  Initial sequence numbers are random, so that nobody off the
+ * path can guess them (RFC 6528); each segment of a connection is looked at by repair.c first.
  */
 #ifndef LWIP_PORT_LWIP_HOOKS_H
 #define LWIP_PORT_LWIP_HOOKS_H

@@ -3,7 +3,7 @@
  * net/lwip_port/lwipopts.h - how lwIP 2.1.3 is configured (lwIP, "opt.h"), and why.
  *
  * Raw API only, one CPU, no threads.  The sizes below are all the memory that lwIP has: about
- * 3 MiB, enough for a full window in each direction and some more connections beside it.
+ * 3.5 MiB, enough for a full window in each direction and some more connections beside it.
  */
 #ifndef LWIP_PORT_LWIPOPTS_H
 #define LWIP_PORT_LWIPOPTS_H
@@ -48,15 +48,19 @@
 #define LWIP_TCP_KEEPALIVE            1
 #define TCP_LISTEN_BACKLOG            1
 #define TCP_DEFAULT_LISTEN_BACKLOG    16
+#define TCP_TMR_INTERVAL              50      /* ms: so a lost segment is missed after 200 to 300 */
+#define LWIP_TCP_PCB_NUM_EXT_ARGS     2       /* repair.c's */
 #define LWIP_HOOK_FILENAME            "lwip_hooks.h"
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) lwip_port_random()
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) \
+	lwip_port_tcp_input(pcb, hdr, optlen, opt1len, opt2)
 
 /* --- Memory: fixed pools; PBUF_RAM comes from the pools in lwippools.h --- */
 #define MEM_ALIGNMENT                 8
 #define MEM_USE_POOLS                 1
 #define MEMP_USE_CUSTOM_POOLS         1
 #define MEM_USE_POOLS_TRY_BIGGER_POOL 1
-#define PBUF_POOL_SIZE                640
+#define PBUF_POOL_SIZE                1024    /* a full window, and one out of order */
 #define PBUF_POOL_BUFSIZE             1536    /* a whole frame with a VLAN tag */
 #define MEMP_NUM_PBUF                 1024    /* PBUF_ROM: answers sent by reference */
 #define MEMP_NUM_TCP_SEG              2048

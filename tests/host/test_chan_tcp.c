@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tests/host/test_chan_tcp.c - channels on the real lwIP: how a connection ends when the peer has
- * said more than anybody took.
+ * said more than anybody took, and what a burst that was lost costs.
  *
  * Both ends live in one lwIP with an interface that leads back to itself.  The far end is lwIP's
  * raw API and looks at what arrives.
  */
 #include "tests/host/support.h"
 
+#include <lwip/prot/tcp.h>
 #include <string.h>
 
 #include "lib/config.h"
@@ -20,12 +21,15 @@
 #define PORT            7700
 #define TCP_FLAGS_AT    13              /* RFC 9293, "Header Format" */
 #define TCP_FLAG_RST    4
+#define DATA_LEN_MIN    1000            /* whole segments, not ACKs   */
 
 /* --- A wire from and to ourselves ------------------------------------------------------------ */
 
 static struct netif wire;
 static struct pbuf *on_wire[4096];
 static unsigned first, last, resets;
+static unsigned ndata, nlost;                   /* segments with data; lost of them */
+static bool (*lose)(unsigned nth);              /* of these: is it lost?            */
 
 static err_t send_packet(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
 {
@@ -34,6 +38,10 @@ static err_t send_packet(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
 	const uint8_t *ip = p->payload, *tcp = ip + (ip[0] & 0xf) * 4;
 
 	resets += (tcp[TCP_FLAGS_AT] & TCP_FLAG_RST) != 0;
+	if (p->tot_len > DATA_LEN_MIN && lose && lose(ndata++)) {
+		nlost++;
+		return ERR_OK;
+	}
 	on_wire[last++ % COUNT(on_wire)] = pbuf_clone(PBUF_RAW, PBUF_POOL, p);
 	return ERR_OK;
 }
@@ -277,6 +285,133 @@ static void a_port_takes_no_more_than_its_share(void **state)
 	pass(70 * NS_PER_S);
 }
 
+/* --- Losses ---------------------------------------------------------------------------------- */
+
+/* The task takes what is there. */
+static size_t take(void)
+{
+	static uint8_t bytes[64 * KIB];
+	size_t all = 0, n;
+
+	while ((n = MIN(served->ops->readable(served), sizeof(bytes))) > 0) {
+		assert_int_equal(served->ops->recv(served, bytes, n, NEVER_NS), OK);
+		all += n;
+		deliver();
+	}
+	return all;
+}
+
+/* A connection that has run for a while, so that it sends a window at once. */
+static void connect_fast(void)
+{
+	lose = NULL;
+	connect_far();
+	for (unsigned i = 0; i < 20; i++) {
+		far_says(100, TCP_MSS);
+		take();
+	}
+	pass(NS_PER_S);
+	take();
+	assert_true(far.pcb->cwnd >= TCP_WND / 2);
+}
+
+/* `n` segments, all on their way before the first arrives. */
+static void far_bursts(unsigned n)
+{
+	static uint8_t bytes[TCP_MSS];
+
+	ndata = nlost = 0;
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(tcp_write(far.pcb, bytes, TCP_MSS, TCP_WRITE_FLAG_COPY), ERR_OK);
+	tcp_output(far.pcb);
+	deliver();
+}
+
+static void hang_up(void)
+{
+	lose = NULL;
+	served->ops->hang_up(served);
+	served->ops->close(served);
+	pass(NS_PER_S);
+	assert_true(far.broken);
+}
+
+/* What we said we would take is taken, however long the task is about it. */
+static void a_full_window_waits_for_its_task(void **state)
+{
+	(void)state;
+	connect_fast();
+	far_bursts(TCP_WND / TCP_MSS);
+	assert_int_equal(served->ops->readable(served), TCP_WND / TCP_MSS * TCP_MSS);
+	hang_up();
+}
+
+static bool lose_one(unsigned nth)     { return nth == 20; }
+static bool lose_burst(unsigned nth)   { return nth >= 20 && nth < 60; }
+static bool lose_bursts(unsigned nth)  { return nth < 150 && nth % 50 >= 10 && nth % 50 < 40; }
+static bool lose_every_3rd(unsigned nth) { return nth < 100 && nth % 3 == 1; }
+
+/* Everything arrives before any timer has run: no time passes here. */
+static void lost_segments_come_again_within_round_trips(void **state)
+{
+	static bool (*const losses[])(unsigned) = { lose_one, lose_burst, lose_bursts,
+						    lose_every_3rd };
+	(void)state;
+	for (unsigned i = 0; i < COUNT(losses); i++) {
+		connect_fast();
+		lose = losses[i];
+		far_bursts(200);
+		assert_true(nlost >= 1);
+		assert_int_equal(take(), 200 * TCP_MSS);
+		/* An ACK names four blocks only: of many small holes some is sent twice. */
+		assert_true(ndata <= 200 + 3 * nlost);
+		hang_up();
+	}
+}
+
+/* Lost twice, or at the very end: only the timer knows. */
+static bool lose_twice(unsigned nth)   { return nth == 20 || nth == 100; }
+static bool lose_the_end(unsigned nth) { return nth == 99; }
+
+static void what_only_the_timer_can_know_is_known_soon(void **state)
+{
+	static bool (*const losses[])(unsigned) = { lose_twice, lose_the_end };
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(losses); i++) {
+		connect_fast();
+		lose = losses[i];
+		far_bursts(100);
+		pass(400 * NS_PER_MS);
+		assert_int_equal(take(), 100 * TCP_MSS);
+		hang_up();
+	}
+}
+
+/* Blocks that make no sense are no reason to send anything, nor to read beyond the options. */
+static void nonsense_in_options_is_survived(void **state)
+{
+	static const uint8_t options[][12] = {
+		{ 5 }, { 5, 0 }, { 5, 1 }, { 5, 40, 0xff }, { 1, 1, 5, 2 }, { 1, 5, 10, 0, 0, 0 },
+		{ 1, 1, 5, 10, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0 }, { 8, 255 }, { 0, 5, 10 },
+	};
+	(void)state;
+	connect_fast();
+	struct tcp_pcb *pcb = far.pcb;
+	pcb->flags |= TF_INFR;
+	for (unsigned i = 0; i < COUNT(options); i++) {
+		struct { struct tcp_hdr hdr; uint8_t option[12]; } s = { 0 };
+
+		s.hdr.ackno = pcb->lastack;
+		TCPH_HDRLEN_FLAGS_SET(&s.hdr, sizeof(s) / 4, TCP_ACK);
+		memcpy(s.option, options[i], sizeof(s.option));
+		for (uint16_t cut = 0; cut <= sizeof(s.option); cut++)
+			lwip_port_tcp_input(pcb, &s.hdr, sizeof(s.option), cut, s.option + cut);
+	}
+	assert_null(pcb->unsent);
+	hang_up();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +421,10 @@ int main(void)
 		cmocka_unit_test(a_peer_that_never_hangs_up_is_cut_off),
 		cmocka_unit_test(hanging_up_ends_both_directions_at_once),
 		cmocka_unit_test(a_port_takes_no_more_than_its_share),
+		cmocka_unit_test(a_full_window_waits_for_its_task),
+		cmocka_unit_test(lost_segments_come_again_within_round_trips),
+		cmocka_unit_test(what_only_the_timer_can_know_is_known_soon),
+		cmocka_unit_test(nonsense_in_options_is_survived),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -29,6 +29,11 @@ uint32_t lwip_port_random(void);
 uint16_t lwip_port_checksum(const void *data, int len);
 void     lwip_port_refused(const char *message);
 
+struct tcp_pcb;
+struct tcp_hdr;
+signed char lwip_port_tcp_input(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, uint16_t optlen,
+                                uint16_t opt1len, const uint8_t *opt2);
+
 #define LWIP_RAND()              lwip_port_random()
 #define LWIP_CHKSUM              lwip_port_checksum
 #define LWIP_PLATFORM_DIAG(x)    do { log_text x; } while (0)
