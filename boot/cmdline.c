@@ -5,7 +5,8 @@
  *   node=NAME  mgmt=NIC,ADDRESS[,gw=IPV4]  mig=NIC[,ADDRESS[,gw=IPV4]]  guest=NIC  test=NAME
  *   irq=msi|line|poll  virt=on|off  cpus=N
  *   panic=SECONDS  watchdog=SECONDS
- *   NIC: nicN or a MAC address.  ADDRESS: dhcp, or IPV4/PREFIX.
+ *   NIC: nicN or a MAC address, with .VLAN for one VLAN of that card.
+ *   ADDRESS: dhcp, or IPV4/PREFIX.
  *
  * Words are separated by spaces, each at most once.  A word that is not understood is refused by
  * name: a host with half of its configuration is worse than one that says what is wrong.  Called by
@@ -111,12 +112,25 @@ static enum err take_name(const char *word, const char *value, char *to, size_t 
 	return OK;
 }
 
-static enum err take_nic(const char *word, const char *value, char *to)
+/* NIC[.VLAN]; `value` is cut at the dot. */
+static enum err take_nic(const char *word, char *value, struct boot_nic *to)
 {
-	if (!is_nic(value) || !copy(to, CMDLINE_NIC_MAX, value))
+	char *dot = strchr(value, '.');
+	const char *number = dot ? dot + 1 : "";
+	unsigned vlan = VLAN_UNTAGGED;
+
+	if (dot) {
+		*dot = '\0';
+		if (!take_number(&number, VLAN_MAX, &vlan) || *number || !vlan)
+			return fail(ERR_BAD_ARGUMENT,
+				    "command line: %s: '%s' is not a VLAN, 1 to %d", word, dot + 1,
+				    VLAN_MAX);
+	}
+	if (!is_nic(value) || !copy(to->name, sizeof(to->name), value))
 		return fail(ERR_BAD_ARGUMENT,
 		            "command line: %s: '%s' is neither nic0 to nic%d nor a MAC address",
 		            word, value, NICS_MAX - 1);
+	to->vlan = (uint16_t)vlan;
 	return OK;
 }
 
@@ -156,7 +170,8 @@ static enum err take_net(const char *word, char *value, struct boot_net *net)
 		if (gateway)
 			*gateway++ = '\0';
 	}
-	enum err e = take_nic(word, value, net->nic);
+	enum err e = take_nic(word, value, &net->nic);
+	net->ip.vlan = net->nic.vlan;
 	if (e == OK && address)
 		e = take_address(word, address, net);
 	if (e == OK && gateway)
@@ -225,7 +240,7 @@ static enum err take_word(char *word, char *value, struct boot_options *out)
 	if (!strcmp(word, "watchdog"))
 		return take_seconds(word, value, &out->watchdog_s);
 	if (!strcmp(word, "guest"))
-		return take_nic(word, value, out->guest_nic);
+		return take_nic(word, value, &out->guest);
 	if (!strcmp(word, "irq"))
 		return take_irq(word, value, out);
 	if (!strcmp(word, "virt"))
@@ -259,18 +274,19 @@ static enum err complete(struct boot_options *out)
 {
 	if (!out->node[0])
 		copy(out->node, sizeof(out->node), "godwit");
-	if (!out->mgmt.nic[0] && (out->mig.nic[0] || out->guest_nic[0]))
+	if (!out->mgmt.nic.name[0] && (out->mig.nic.name[0] || out->guest.name[0]))
 		return fail(ERR_BAD_ARGUMENT, "command line: mig and guest need mgmt");
-	if (!out->mig.nic[0]) {
+	if (!out->mig.nic.name[0]) {
 		out->mig = out->mgmt;
 	} else if (!out->mig.has_address) {
-		if (strcmp(out->mig.nic, out->mgmt.nic))
+		if (strcmp(out->mig.nic.name, out->mgmt.nic.name) ||
+		    out->mig.nic.vlan != out->mgmt.nic.vlan)
 			return fail(ERR_BAD_ARGUMENT,
-			            "command line: mig: a NIC of its own needs an address");
+			            "command line: mig: a NIC or VLAN of its own needs an address");
 		out->mig = out->mgmt;
 	}
-	if (!out->guest_nic[0])
-		copy(out->guest_nic, sizeof(out->guest_nic), out->mgmt.nic);
+	if (!out->guest.name[0])
+		out->guest = out->mgmt.nic;
 	return OK;
 }
 

@@ -16,8 +16,13 @@
 #define CMDLINE_SECONDS_MAX     3600
 #define CMDLINE_WATCHDOG_S      60              /* unless said otherwise                        */
 
+struct boot_nic {
+	char name[CMDLINE_NIC_MAX];             /* "": none                                     */
+	uint16_t vlan;                          /* VLAN_UNTAGGED, or the VLAN of it             */
+};
+
 struct boot_net {
-	char nic[CMDLINE_NIC_MAX];              /* "": this network is not used                 */
+	struct boot_nic nic;                    /* none: this network is not used               */
 	bool has_address;
 	struct netif_config ip;
 };
@@ -25,7 +30,7 @@ struct boot_net {
 struct boot_options {
 	char node[CMDLINE_NODE_MAX];            /* "godwit" unless given                        */
 	struct boot_net mgmt, mig;              /* mig is a copy of mgmt unless given           */
-	char guest_nic[CMDLINE_NIC_MAX];        /* mgmt's NIC unless given                      */
+	struct boot_nic guest;                  /* mgmt's unless given                          */
 	enum irq_kind irq;                       /* the best that NICs may use: MSI-X            */
 	bool virt_off;                          /* this host runs no guests                     */
 	unsigned cpus;                          /* at most so many are used; 0: all             */

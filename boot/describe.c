@@ -143,6 +143,8 @@ static void describe_switch(struct json_writer *w, const struct vswitch *s)
 		json_u64(w, "port", i);
 		json_string(w, "name", info.name);
 		json_string(w, "kind", kinds[info.kind]);
+		if (info.vlan != VLAN_TRUNK)
+			json_u64(w, "vlan", info.vlan);
 		describe_port_counts(w, &info);
 		json_object_end(w);
 	}

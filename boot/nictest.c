@@ -284,7 +284,7 @@ enum err nictest_start(void)
 	if (!nic_at(1))
 		return fail(ERR_BAD_ARGUMENT, "test=%s needs two NICs", boot_options.test);
 	nicwire_start(nic_at(0), nic_at(1));
-	if (!boot_options.mgmt.nic[0])          /* else the network does it */
+	if (!boot_options.mgmt.nic.name[0])          /* else the network does it */
 		sched_add_poll(nic_poll_all);
 	return task_create("nic test", test_all, NULL);
 }

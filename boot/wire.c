@@ -28,6 +28,7 @@
 static struct network networks[NICS_MAX];
 static unsigned nnetworks;
 static struct network *guest_network;                   /* NULL: guests have no network */
+static uint16_t guest_vlan;                             /* of their ports there         */
 
 /* A guest NIC's place on the switch. */
 struct guest_port {
@@ -81,6 +82,7 @@ static enum err attach_guest_nic(struct vm *vm, unsigned nic)
 	                              &g->port);
 	if (e != OK)
 		return e;
+	vswitch_set_vlan(guest_network->sw, g->port, guest_vlan);
 	g->vm = vm;
 	device->send = send_from_guest;
 	device->send_to = g;
@@ -186,18 +188,31 @@ static enum err network_on(const char *what, const char *nic_name, struct networ
 	return OK;
 }
 
+/* An address of the host in a VLAN of a card; mig's may be the one that mgmt has made. */
 static enum err host_on(const char *what, const struct boot_net *net)
 {
 	struct network *n;
 
-	if (!net->nic[0])
+	if (!net->nic.name[0])
 		return OK;
-	enum err e = network_on(what, net->nic, &n);
-	if (e != OK || !net->has_address || n->has_host)
+	enum err e = network_on(what, net->nic.name, &n);
+	if (e != OK || !net->has_address)
 		return e;
+	for (unsigned i = 0; i < n->nhosts; i++)
+		if (n->host_vlan[i] == net->ip.vlan)
+			return OK;
+	ASSERT(n->nhosts < COUNT(n->host_vlan));
 	e = netif_attach(n->sw, n->nic->mac, &net->ip);
-	n->has_host = e == OK;
+	if (e == OK)
+		n->host_vlan[n->nhosts++] = net->ip.vlan;
 	return e;
+}
+
+/* Guests without a VLAN are on a trunk: they may tag their frames themselves. */
+static enum err guests_on(const struct boot_nic *nic)
+{
+	guest_vlan = nic->vlan == VLAN_UNTAGGED ? VLAN_TRUNK : nic->vlan;
+	return nic->name[0] ? network_on("guest", nic->name, &guest_network) : OK;
 }
 
 static enum err mig_connect(const char *where, uint64_t deadline_ns, struct chan **out)
@@ -223,7 +238,7 @@ enum err wire_net(void)
 {
 	const struct boot_options *o = &boot_options;
 
-	if (!o->mgmt.nic[0] && !o->guest_nic[0]) {
+	if (!o->mgmt.nic.name[0] && !o->guest.name[0]) {
 		log_line("no network: the command line has no mgmt=NIC,ADDRESS");
 		return OK;
 	}
@@ -232,8 +247,8 @@ enum err wire_net(void)
 		e = host_on("mgmt", &o->mgmt);
 	if (e == OK)
 		e = host_on("mig", &o->mig);
-	if (e == OK && o->guest_nic[0])
-		e = network_on("guest", o->guest_nic, &guest_network);
+	if (e == OK)
+		e = guests_on(&o->guest);
 	if (e != OK)
 		return e;
 	sched_add_poll(netif_drain);
@@ -241,7 +256,7 @@ enum err wire_net(void)
 	sched_add_poll(netif_poll);
 	sched_add_poll(announce_poll);
 	sched_add_poll(ctl_poll);
-	return o->mgmt.nic[0] ? start_services() : OK;
+	return o->mgmt.nic.name[0] ? start_services() : OK;
 }
 
 const struct network *wire_network(unsigned i)

@@ -13,9 +13,9 @@
 struct network {
 	struct nic     *nic;
 	struct vswitch *sw;
-	unsigned        uplink;         /* port numbers */
-	unsigned        host;
-	bool            has_host;       /* lwIP has an address here */
+	unsigned        uplink;         /* its port number */
+	uint16_t        host_vlan[2];   /* where lwIP has an address: mgmt's and mig's */
+	unsigned        nhosts;
 };
 
 /* Network i in use, in order of NICs; NULL: no such. */

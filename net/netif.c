@@ -32,6 +32,7 @@ struct port {
 	struct input    input;
 	struct vswitch *sw;
 	unsigned        number;
+	char            name[24];       /* "nic0", or "nic0.100": in VLAN 100  */
 	bool            had_address;    /* so that a new address is announced once */
 	uint64_t        complain_ns;    /* without an address by then, say so      */
 };
@@ -137,10 +138,10 @@ static void on_status(struct netif *netif)
 	bool has = !ip4_addr_isany(netif_ip4_addr(netif));
 
 	if (has && !p->had_address)
-		log_line("net: %s has the address %s", vswitch_name(p->sw),
+		log_line("net: %s has the address %s", p->name,
 			 ip4addr_ntoa(netif_ip4_addr(netif)));
 	if (!has && p->had_address)
-		log_line("net: %s has lost its address: the lease is over", vswitch_name(p->sw));
+		log_line("net: %s has lost its address: the lease is over", p->name);
 	if (p->had_address != has)
 		p->complain_ns = has ? NEVER_NS : time_now_ns() + DHCP_SILENCE_S * NS_PER_S;
 	p->had_address = has;
@@ -231,6 +232,8 @@ enum err netif_attach(struct vswitch *s, const uint8_t mac[MAC_LEN], const struc
 		return e;
 	nports++;
 	p->sw = s;
+	fmt_format(p->name, sizeof(p->name), c->vlan ? "%s.%u" : "%s", vswitch_name(s), c->vlan);
+	vswitch_set_vlan(s, p->number, c->vlan);
 	memcpy(p->netif.hwaddr, mac, MAC_LEN);
 	netif_add(&p->netif, &a.own, &a.mask, &a.gateway, p, setup, netif_input);
 	vswitch_gate(s, p->number, true);
@@ -256,7 +259,7 @@ static uint64_t complain(struct port *p, uint64_t now_ns)
 {
 	if (now_ns >= p->complain_ns) {
 		log_line("net: %s: no DHCP server has answered in %u s; "
-			 "still asking, meanwhile at %s", vswitch_name(p->sw), DHCP_SILENCE_S,
+			 "still asking, meanwhile at %s", p->name, DHCP_SILENCE_S,
 			 ipv6_text(netif_ip6_addr(&p->netif, 0)));
 		p->complain_ns = NEVER_NS;
 	}
@@ -281,7 +284,7 @@ bool netif_describe(unsigned i, char *out, size_t size)
 		return false;
 
 	const struct netif *n = &ports[i].netif;
-	int len = fmt_format(out, size, "%s %s", vswitch_name(ports[i].sw),
+	int len = fmt_format(out, size, "%s %s", ports[i].name,
 			     ip4addr_ntoa(netif_ip4_addr(n)));
 	for (unsigned k = 0; k < LWIP_IPV6_NUM_ADDRESSES; k++)
 		if (ip6_addr_isvalid(netif_ip6_addr_state(n, k)) && (size_t)len < size)

@@ -9,9 +9,10 @@
 #include "net/vswitch.h"
 
 struct netif_config {
-	bool    dhcp;
-	char    address[20];            /* "10.77.0.11/24", empty with dhcp */
-	char    gateway[16];            /* may be empty                     */
+	bool     dhcp;
+	char     address[20];           /* "10.77.0.11/24", empty with dhcp */
+	char     gateway[16];           /* may be empty                     */
+	uint16_t vlan;                  /* VLAN_UNTAGGED to VLAN_MAX        */
 };
 
 /* Start lwIP; once, before netif_attach().  DHCP servers are told the name; it must outlive us. */

@@ -20,6 +20,7 @@
 #define ETH_UNTAGGED_MAX  (FRAME_LEN_MAX - ETH_TAG_LEN)
 #define ETH_TYPE_VLAN     0x8100              /* IEEE 802.1Q, "VLAN tag"                          */
 #define VLAN_ID           MASK(11, 0)
+#define VLAN_PRIORITY     MASK(15, 12)        /* and "drop eligible"                    */
 #define MAC_GROUP         BIT(40)             /* lowest bit of the first byte           */
 #define MAC_BITS          MASK(47, 0)
 #define MAC_LINK_LOCAL    0x0180c2000000ull   /* IEEE 802.1Q, "Reserved addresses" */
@@ -41,6 +42,7 @@ struct entry {
 
 struct vport {
 	bool               used, open;
+	uint16_t           vlan;              /* VLAN_TRUNK, or its only one */
 	enum vport_kind    kind;
 	char               name[VM_NAME_MAX + 8];
 	vport_deliver_fn  *deliver;
@@ -55,8 +57,13 @@ struct vswitch {
 	struct entry table[BUCKETS][BUCKET_WAYS];
 };
 
-/* What a decision needs, out of the frame's first bytes. */
-struct header { uint64_t dst, src; uint16_t vlan; };
+/* What a decision needs, out of the frame's first bytes and the port that it came from. */
+struct header {
+	uint64_t dst, src;
+	bool     tagged;
+	uint16_t tag;                         /* as it stands in the frame; 0: none  */
+	uint16_t vlan;                        /* to which it belongs                 */
+};
 
 static struct vswitch switches[NICS_MAX];
 
@@ -93,7 +100,8 @@ enum err vswitch_add_port(struct vswitch *s, enum vport_kind kind, const char *n
 
 		if (p->used)
 			continue;
-		*p = (struct vport){ .used = true, .kind = kind, .deliver = deliver, .to = to };
+		*p = (struct vport){ .used = true, .vlan = VLAN_TRUNK, .kind = kind,
+				     .deliver = deliver, .to = to };
 		fmt_format(p->name, sizeof(p->name), "%s", name);
 		*port = i;
 		return OK;
@@ -115,6 +123,13 @@ static struct vport *vport_at(struct vswitch *s, unsigned port)
 	ASSERT(port < COUNT(s->port));
 	ASSERT(s->port[port].used);
 	return &s->port[port];
+}
+
+void vswitch_set_vlan(struct vswitch *s, unsigned port, uint16_t vlan)
+{
+	ASSERT(vlan <= VLAN_MAX || vlan == VLAN_TRUNK);
+	ASSERT(!vport_at(s, port)->open);
+	vport_at(s, port)->vlan = vlan;
 }
 
 void vswitch_gate(struct vswitch *s, unsigned port, bool open)
@@ -239,13 +254,31 @@ static bool parse_header(const struct frame *f, struct header *h)
 		return false;
 	h->dst = read_mac(head);
 	h->src = read_mac(head + MAC_LEN);
-	h->vlan = 0;
-	if (read_be16(head + ETH_TYPE_AT) != ETH_TYPE_VLAN)
+	h->tag = h->vlan = 0;
+	h->tagged = read_be16(head + ETH_TYPE_AT) == ETH_TYPE_VLAN;
+	if (!h->tagged)
 		return f->len <= ETH_UNTAGGED_MAX;
 	if (n < ETH_HEAD_MAX)
 		return false;
-	h->vlan = read_be16(head + ETH_TAG_AT) & VLAN_ID;
+	h->tag = read_be16(head + ETH_TAG_AT);
+	h->vlan = h->tag & VLAN_ID;
 	return f->len <= FRAME_LEN_MAX;
+}
+
+/* Behind a port of one VLAN nobody tags, but for a priority.  False: somebody does. */
+static bool enter_vlan(const struct vport *from, struct header *h)
+{
+	if (from->vlan == VLAN_TRUNK)
+		return true;
+	if (h->vlan != 0)
+		return false;
+	h->vlan = from->vlan;
+	return true;
+}
+
+static bool is_member(const struct vport *p, uint16_t vlan)
+{
+	return p->vlan == VLAN_TRUNK || p->vlan == vlan;
 }
 
 static bool may_pass(const struct header *h)
@@ -255,11 +288,40 @@ static bool may_pass(const struct header *h)
 	return h->dst - MAC_LINK_LOCAL >= MAC_LINK_LOCAL_N;
 }
 
-static void deliver(struct vswitch *s, unsigned port, const struct frame *f)
+/* The frame without its tag, or with one that names its VLAN. */
+static bool deliver_retagged(struct vport *p, const struct frame *f, const struct header *h)
+{
+	uint8_t copy[ETH_TAG_LEN + FRAME_LEN_MAX], *at = copy + ETH_TAG_LEN;
+	bool tag = p->vlan == VLAN_TRUNK;
+	uint16_t len = f->len, value = (uint16_t)((h->tag & VLAN_PRIORITY) | h->vlan);
+
+	frame_copy(at, f);
+	if (tag && !h->tagged) {
+		at -= ETH_TAG_LEN;
+		len = (uint16_t)(len + ETH_TAG_LEN);
+		memmove(at, at + ETH_TAG_LEN, ETH_TYPE_AT);
+	} else if (!tag) {
+		at += ETH_TAG_LEN;
+		len = (uint16_t)(len - ETH_TAG_LEN);
+		memmove(at, at - ETH_TAG_LEN, ETH_TYPE_AT);
+	}
+	if (tag) {
+		at[ETH_TYPE_AT] = ETH_TYPE_VLAN >> 8;
+		at[ETH_TYPE_AT + 1] = ETH_TYPE_VLAN & 0xff;
+		at[ETH_TAG_AT] = (uint8_t)(value >> 8);
+		at[ETH_TAG_AT + 1] = (uint8_t)value;
+	}
+	struct frame changed = frame_of(at, len);
+
+	return p->deliver(p->to, &changed);
+}
+
+static void deliver(struct vswitch *s, unsigned port, const struct frame *f, const struct header *h)
 {
 	struct vport *p = &s->port[port];
+	bool as_it_is = p->vlan == VLAN_TRUNK ? (h->tag & VLAN_ID) == h->vlan : !h->tagged;
 
-	if (p->deliver(p->to, f)) {
+	if (as_it_is ? p->deliver(p->to, f) : deliver_retagged(p, f, h)) {
 		p->count.out_frames++;
 		p->count.out_bytes += f->len;
 	} else {
@@ -267,11 +329,12 @@ static void deliver(struct vswitch *s, unsigned port, const struct frame *f)
 	}
 }
 
-static void flood(struct vswitch *s, unsigned from, const struct frame *f)
+static void flood(struct vswitch *s, unsigned from, const struct frame *f, const struct header *h)
 {
 	for (unsigned i = 0; i < COUNT(s->port); i++)
-		if (i != from && s->port[i].used && s->port[i].open)
-			deliver(s, i, f);
+		if (i != from && s->port[i].used && s->port[i].open &&
+		    is_member(&s->port[i], h->vlan))
+			deliver(s, i, f, h);
 }
 
 void vswitch_input(struct vswitch *s, unsigned port, const struct frame *f, uint64_t now_ns)
@@ -283,7 +346,7 @@ void vswitch_input(struct vswitch *s, unsigned port, const struct frame *f, uint
 		from->count.dropped_closed++;
 		return;
 	}
-	if (!parse_header(f, &h) || !may_pass(&h) ||
+	if (!parse_header(f, &h) || !may_pass(&h) || !enter_vlan(from, &h) ||
 	    !learn(s, key_of(h.src, h.vlan), port, now_ns)) {
 		from->count.dropped_bad++;
 		return;
@@ -293,9 +356,9 @@ void vswitch_input(struct vswitch *s, unsigned port, const struct frame *f, uint
 
 	const struct entry *e = h.dst & MAC_GROUP ? NULL : lookup(s, key_of(h.dst, h.vlan), now_ns);
 	if (!e)
-		flood(s, port, f);
+		flood(s, port, f, &h);
 	else if (e->port != port)             /* never back where it came from */
-		deliver(s, e->port, f);
+		deliver(s, e->port, f, &h);
 }
 
 /* --- For people ------------------------------------------------------------------------------ */
@@ -306,7 +369,7 @@ bool vswitch_port_info(const struct vswitch *s, unsigned port, struct vport_info
 		return false;
 
 	const struct vport *p = &s->port[port];
-	*out = (struct vport_info){ p->name, p->kind, p->open, p->count };
+	*out = (struct vport_info){ p->name, p->kind, p->open, p->vlan, p->count };
 	return true;
 }
 

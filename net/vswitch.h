@@ -3,8 +3,10 @@
  * net/vswitch.h - a learning Ethernet switch in the hypervisor, one for each NIC in use.
  *
  * Joins the NIC (uplink), guests' virtio-net ports and the host's own port.  Unknown, broadcast and
- * multicast destinations are flooded; learned addresses age out; VLAN tags pass untouched, and an
- * address is learned for its VLAN.  A closed port neither sends nor receives and its addresses are
+ * multicast destinations are flooded; learned addresses age out; an address is learned for its
+ * VLAN.  A port is a trunk, where frames keep their tags or have none, or belongs to one VLAN
+ * (IEEE 802.1Q): behind it there are no tags, frames of other VLANs do not reach it, and its own
+ * get their tag on trunks.  A closed port neither sends nor receives and its addresses are
  * forgotten.  The host's own addresses are its own: a frame from elsewhere that claims one is
  * dropped.
  */
@@ -23,23 +25,29 @@ typedef bool vport_deliver_fn(void *to, const struct frame *f);
 /*
  * in: the switch took it from the port; out: it gave it to the port.  dropped_closed: came in while
  * closed.  dropped_full: the port did not take it.  dropped_bad: came in and was too short or too
- * long, from no or a group address, from an address of the host, or to a link-local address of
- * IEEE 802.1Q, "Reserved addresses".
+ * long, from no or a group address, from an address of the host, tagged at a port of one VLAN, or
+ * to a link-local address of IEEE 802.1Q, "Reserved addresses".
  */
 struct vport_counters {
 	uint64_t in_frames, in_bytes, out_frames, out_bytes;
 	uint64_t dropped_closed, dropped_full, dropped_bad;
 };
 
+#define VLAN_TRUNK     0xffff           /* of a port: all VLANs                     */
+#define VLAN_UNTAGGED  0                /* of a port: frames that have no VLAN      */
+#define VLAN_MAX       4094             /* IEEE 802.1Q, "VLAN tag": 4095 is reserved */
+
 enum vport_kind { VPORT_UPLINK, VPORT_HOST, VPORT_GUEST };
 
 struct vswitch *vswitch_create(const char *name); /* from a pool of NICS_MAX; NULL: none left */
 /* Back to the pool; nobody may be behind a port. */
 void            vswitch_destroy(struct vswitch *s);
-/* Port number, or ERR_NO_MEMORY.  Ports begin closed. */
+/* Port number, or ERR_NO_MEMORY.  Ports begin closed, as trunks. */
 enum err vswitch_add_port(struct vswitch *s, enum vport_kind kind, const char *name,
                           vport_deliver_fn *deliver, void *to, unsigned *port);
 void     vswitch_remove_port(struct vswitch *s, unsigned port);
+/* VLAN_TRUNK, or the one VLAN of a port: VLAN_UNTAGGED to VLAN_MAX.  Of a closed port. */
+void     vswitch_set_vlan(struct vswitch *s, unsigned port, uint16_t vlan);
 void     vswitch_gate(struct vswitch *s, unsigned port, bool open);
 
 /* A frame arrives from `port`. */
@@ -49,6 +57,7 @@ struct vport_info {
 	const char            *name;
 	enum vport_kind        kind;
 	bool                   open;
+	uint16_t               vlan;            /* VLAN_TRUNK, or its only one */
 	struct vport_counters  count;
 };
 /* False: no such port. */

@@ -14,6 +14,9 @@ import time
 
 WAIT_S = 120
 TIMEOUTS = 3                            # of TCP's, in a row: nobody hears us
+VLAN, VLAN_ADDRESS = 100, "10.79.0.11"          # as test_net.py gives them to the node
+SOL_PACKET, PACKET_AUXDATA, TP_STATUS_VLAN_VALID = 263, 8, 1 << 4       # Linux, packet(7)
+ETH_P_ALL = 3
 
 
 def connect(address):
@@ -191,10 +194,48 @@ def vlan(address):
     return until(vlans, lambda count: count >= 20)
 
 
+def arp_request(source, sender, target, tag):
+    """Who has `target`?  `tag`: a VLAN, or 0 for none."""
+    return (b"\xff" * 6 + source + (b"\x81\x00" + struct.pack(">H", tag) if tag else b"")
+            + b"\x08\x06" + bytes.fromhex("0001080006040001") + source
+            + socket.inet_aton(sender) + bytes(6) + socket.inet_aton(target) + bytes(18))
+
+
+def arp_answer(raw):
+    """The next answer to an ARP request: (address, VLAN or 0)."""
+    while True:
+        data, more, _, _ = raw.recvmsg(2048, socket.CMSG_SPACE(20))
+        tag = 0
+        for _, kind, aux in more:       # Linux takes the tag off, and says so beside the frame
+            if kind == PACKET_AUXDATA and struct.unpack_from("I", aux)[0] & TP_STATUS_VLAN_VALID:
+                tag = struct.unpack_from("H", aux, 16)[0] & 0xfff
+        if data[12:14] == b"\x81\x00":
+            tag, data = struct.unpack_from(">H", data, 14)[0] & 0xfff, data[:12] + data[16:]
+        if data[12:14] == b"\x08\x06" and data[20:22] == b"\x00\x02":
+            return socket.inet_ntoa(data[28:32]), tag
+
+
+def vlan_addresses(address):
+    """Which of the node's addresses answers in which VLAN; the last question has an answer."""
+    other, vid = VLAN_ADDRESS, VLAN
+    questions = [(other, 0), (other, vid + 1), (address, vid), (address, 0), (other, vid)]
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    raw.bind(("client", ETH_P_ALL))
+    raw.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+    raw.settimeout(WAIT_S)
+    for target, tag in questions:
+        sender = target.rpartition(".")[0] + ".1"
+        raw.send(arp_request(raw.getsockname()[4], sender, target, tag))
+    heard = []
+    while questions[-1] not in heard:
+        heard.append(arp_answer(raw))
+    return sorted(set(heard) & set(questions))
+
+
 def main():
     address, name = sys.argv[1:]
     things = {f.__name__: f for f in (crumbs, pipeline, cut_upload, broken_uploads, crowd,
-                                      refused_upload, garbage, vlan)}
+                                      refused_upload, garbage, vlan, vlan_addresses)}
     print(json.dumps(things[name](address)))
 
 

@@ -18,6 +18,7 @@ BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
 from lablib.lab import Lab, Options             # noqa: E402
 
 ADDRESS = "10.77.0.11"
+VLAN, VLAN_ADDRESS = 100, "10.79.0.11"          # net_client.py asks for them
 LIMIT_S = 300
 BENCH_S, BENCH_TRIES = 600, 5
 # Bochs's card is slower than its CPU, so TCP must fill the wire; QEMU's is faster.
@@ -29,8 +30,8 @@ CURL = ["curl", "-sS", "-m", str(LIMIT_S)]
 def host(backend):
     """One host for all of this file: a test leaves it as it found it."""
     lab = Lab(os.path.join(BUILD, f"check/files/test_net.{backend}"))
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, nodes=1, memory=128),
-           print)
+    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, nodes=1, memory=128,
+                   cmdline=f"mig=nic0.{VLAN},{VLAN_ADDRESS}/24"), print)
     yield lab
     lab.down()
 
@@ -73,8 +74,10 @@ def test_ping_over_ipv6(host):
 def test_address_of_the_host_is_learned_from_its_first_arp(host):
     entry = host.fdb("52:54:00:77:01:00")
     assert entry and entry["port"] == "a0"
-    own = [p for s in node(host)["switches"] for p in s["ports"] if p["kind"] == "host"]
-    macs = [m for s in node(host)["switches"] for m in s["macs"] if m["mac"] == "52:54:00:77:01:00"]
+    own = [p for s in node(host)["switches"] for p in s["ports"]
+           if p["kind"] == "host" and p["vlan"] == 0]
+    macs = [m for s in node(host)["switches"] for m in s["macs"]
+            if m["mac"] == "52:54:00:77:01:00" and m["vlan"] == 0]
     assert [m["port"] for m in macs] == [p["port"] for p in own]
 
 
@@ -172,6 +175,13 @@ def test_silent_clients_make_room(host):
 
 def test_vlan_tags_are_learned_apart(host):
     assert client(host, "vlan") >= 20
+
+
+def test_each_vlan_of_a_card_has_its_own_address(host):
+    assert client(host, "vlan_addresses") == [[ADDRESS, 0], [VLAN_ADDRESS, VLAN]]
+    ports = [p for s in node(host)["switches"] for p in s["ports"]]
+    assert [p.get("vlan") for p in ports] == [None, 0, VLAN]
+    assert f"nic0.{VLAN} {VLAN_ADDRESS}" in str(node(host)["addresses"])
 
 
 def rate_ratio(pair):

@@ -18,13 +18,13 @@ static void cmdline_takes_all_words(void **state)
 	                               " mig=52:54:00:00:00:0A,dhcp guest=nic2 test=wx"
 	                               " irq=line virt=off panic=10 watchdog=0", &o), OK);
 	assert_string_equal(o.node, "a-1");
-	assert_string_equal(o.mgmt.nic, "nic0");
+	assert_string_equal(o.mgmt.nic.name, "nic0");
 	assert_false(o.mgmt.ip.dhcp);
 	assert_string_equal(o.mgmt.ip.address, "10.77.0.11/24");
 	assert_string_equal(o.mgmt.ip.gateway, "10.77.0.1");
-	assert_string_equal(o.mig.nic, "52:54:00:00:00:0A");
+	assert_string_equal(o.mig.nic.name, "52:54:00:00:00:0A");
 	assert_true(o.mig.ip.dhcp);
-	assert_string_equal(o.guest_nic, "nic2");
+	assert_string_equal(o.guest.name, "nic2");
 	assert_string_equal(o.test, "wx");
 	assert_int_equal(o.irq, IRQ_LINE);
 	assert_true(o.virt_off);
@@ -43,17 +43,40 @@ static void cmdline_completes_from_mgmt(void **state)
 	assert_false(o.virt_off);
 	assert_int_equal(o.panic_s, 0);
 	assert_int_equal(o.watchdog_s, CMDLINE_WATCHDOG_S);
-	assert_string_equal(o.mgmt.nic, "");
-	assert_string_equal(o.mig.nic, "");
-	assert_string_equal(o.guest_nic, "");
+	assert_string_equal(o.mgmt.nic.name, "");
+	assert_string_equal(o.mig.nic.name, "");
+	assert_string_equal(o.guest.name, "");
 
 	assert_int_equal(cmdline_parse("mgmt=nic1,192.168.0.5/16", &o), OK);
-	assert_string_equal(o.mig.nic, "nic1");
+	assert_string_equal(o.mig.nic.name, "nic1");
 	assert_string_equal(o.mig.ip.address, "192.168.0.5/16");
-	assert_string_equal(o.guest_nic, "nic1");
+	assert_string_equal(o.guest.name, "nic1");
 
 	assert_int_equal(cmdline_parse("mig=nic1 mgmt=nic1,dhcp", &o), OK);
 	assert_true(o.mig.has_address && o.mig.ip.dhcp);
+}
+
+static void cmdline_takes_vlans_of_a_card(void **state)
+{
+	struct boot_options o;
+
+	(void)state;
+	assert_int_equal(cmdline_parse("mgmt=nic0.10,dhcp mig=52:54:00:00:00:0a.4094,10.0.0.1/8 "
+	                               "guest=nic0.1", &o), OK);
+	assert_string_equal(o.mgmt.nic.name, "nic0");
+	assert_int_equal(o.mgmt.ip.vlan, 10);
+	assert_string_equal(o.mig.nic.name, "52:54:00:00:00:0a");
+	assert_int_equal(o.mig.ip.vlan, 4094);
+	assert_string_equal(o.guest.name, "nic0");
+	assert_int_equal(o.guest.vlan, 1);
+
+	assert_int_equal(cmdline_parse("mgmt=nic0.10,dhcp", &o), OK);
+	assert_int_equal(o.mig.ip.vlan, 10);
+	assert_int_equal(o.guest.vlan, 10);
+
+	assert_int_equal(cmdline_parse("mgmt=nic0,dhcp mig=nic0.7,10.0.0.1/8", &o), OK);
+	assert_int_equal(o.mgmt.ip.vlan, VLAN_UNTAGGED);
+	assert_int_equal(o.guest.vlan, VLAN_UNTAGGED);
 }
 
 #define LONG "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
@@ -93,7 +116,15 @@ static void cmdline_refuses_by_name(void **state)
 		{ "mgmt=nic0,dhcp,gw=10.0.0.2", "comes by DHCP" },
 		{ "mig=nic0,dhcp", "need mgmt" },
 		{ "guest=nic0", "need mgmt" },
-		{ "mgmt=nic0,dhcp mig=nic1", "mig: a NIC of its own needs an address" },
+		{ "mgmt=nic0,dhcp mig=nic1", "mig: a NIC or VLAN of its own needs an" },
+		{ "mgmt=nic0.10,dhcp mig=nic0.11", "mig: a NIC or VLAN of its own" },
+		{ "mgmt=nic0.10,dhcp mig=nic0", "mig: a NIC or VLAN of its own" },
+		{ "mgmt=nic0.0,dhcp", "'0' is not a VLAN" },
+		{ "mgmt=nic0.4095,dhcp", "'4095' is not a VLAN" },
+		{ "mgmt=nic0.,dhcp", "'' is not a VLAN" },
+		{ "mgmt=nic0.1.2,dhcp", "'1.2' is not a VLAN" },
+		{ "mgmt=nic0.1x,dhcp", "'1x' is not a VLAN" },
+		{ "mgmt=nic0,dhcp guest=.5", "'' is neither" },
 		{ "mgmt=nic0,dhcp guest=nic1,dhcp", "'nic1,dhcp' is neither" },
 		{ "node=" LONG LONG, "is too long" },
 	};
@@ -112,6 +143,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cmdline_takes_all_words),
 		cmocka_unit_test(cmdline_completes_from_mgmt),
+		cmocka_unit_test(cmdline_takes_vlans_of_a_card),
 		cmocka_unit_test(cmdline_refuses_by_name),
 	};
 

@@ -185,6 +185,122 @@ static void vswitch_learns_by_vlan(void **state)     /* IEEE 802.1Q, independent
 	assert_int_equal(sinks[GUEST_C].last[15], 6);
 }
 
+/* Ports of one VLAN: the host and B in 10, C in none; the uplink and A are trunks. */
+static void split(void)
+{
+	static const struct { unsigned port; uint16_t vlan; } of[] = {
+		{ HOST, 10 }, { GUEST_B, 10 }, { GUEST_C, VLAN_UNTAGGED },
+	};
+	for (unsigned i = 0; i < COUNT(of); i++) {
+		vswitch_gate(sw, of[i].port, false);
+		vswitch_set_vlan(sw, of[i].port, of[i].vlan);
+		vswitch_gate(sw, of[i].port, true);
+	}
+}
+
+static void vswitch_keeps_vlans_apart(void **state)  /* IEEE 802.1Q, ingress and egress filtering */
+{
+	static const struct step steps[] = {
+		{ "VLAN 10: its ports, and trunks",    UPLINK,  BCAST, MAC_X, 10, 1,
+		  TO(HOST) | TO(GUEST_A) | TO(GUEST_B) },
+		{ "VLAN 11: trunks alone",             UPLINK,  BCAST, MAC_X, 11, 1, TO(GUEST_A) },
+		{ "untagged: not those of VLAN 10",    UPLINK,  BCAST, MAC_X, 0, 1,
+		  TO(GUEST_A) | TO(GUEST_C) },
+		{ "from a port of VLAN 10",            GUEST_B, BCAST, MAC_B, 0, 1,
+		  TO(HOST) | TO(GUEST_A) | TO(UPLINK) },
+		{ "B is known in VLAN 10",             HOST,    MAC_B, MAC_H, 0, 1, TO(GUEST_B) },
+		{ "from outside, too",                 UPLINK,  MAC_B, MAC_X, 10, 1, TO(GUEST_B) },
+		{ "but not elsewhere",                 UPLINK,  MAC_B, MAC_X, 0, 1,
+		  TO(GUEST_A) | TO(GUEST_C) },
+		{ "X is known in VLAN 10 behind the uplink", GUEST_B, MAC_X, MAC_B, 0, 1,
+		  TO(UPLINK) },
+		{ "a tag at a port of one VLAN",       GUEST_B, BCAST, MAC_B, 11, 1, NOBODY },
+		{ "its own VLAN's as well",            GUEST_B, BCAST, MAC_B, 10, 1, NOBODY },
+		{ "and where there is none",           GUEST_C, BCAST, MAC_B, 10, 1, NOBODY },
+		{ "the host's address in its VLAN",    GUEST_A, BCAST, MAC_H, 10, 1, NOBODY },
+	};
+	struct vport_info info;
+
+	(void)state;
+	split();
+	walk(steps, COUNT(steps));
+	assert_true(vswitch_port_info(sw, GUEST_B, &info));
+	assert_int_equal(info.count.dropped_bad, 2);
+	assert_int_equal(info.vlan, 10);
+	assert_true(vswitch_port_info(sw, UPLINK, &info));
+	assert_int_equal(info.vlan, VLAN_TRUNK);
+}
+
+/* What port `to` has got: a frame of build()'s, whole, with the tag `tag` or (0) none. */
+static void check_bytes(unsigned to, uint16_t tag, uint16_t payload_at, uint16_t len)
+{
+	const struct sink *s = &sinks[to];
+	unsigned head = tag ? 18 : 14;
+	uint8_t want[FRAME_LEN_MAX];
+
+	build(want, BCAST, MAC_A, 0, sizeof(want));
+	assert_memory_equal(s->last, want, 12);
+	if (tag) {
+		assert_int_equal(s->last[12] << 8 | s->last[13], 0x8100);
+		assert_int_equal(s->last[14] << 8 | s->last[15], tag);
+	}
+	assert_int_equal(s->len, head + len - payload_at);
+	for (unsigned i = head; i < s->len; i++)
+		assert_int_equal(s->last[i], 0x5a);
+}
+
+static void vswitch_puts_tags_on_and_takes_them_off(void **state)
+{
+	uint8_t bytes[FRAME_LEN_MAX];
+	uint16_t len = 1514;
+
+	(void)state;
+	split();
+	build(bytes, BCAST, MAC_A, 0, len);
+	bytes[12] = bytes[13] = 0x5a;
+	send_bytes(GUEST_B, bytes, len, 0);
+	assert_int_equal(sinks[UPLINK].len, 1518);
+	assert_int_equal(sinks[UPLINK].last[16] << 8 | sinks[UPLINK].last[17], 0x5a5a);
+	check_bytes(UPLINK, 10, 14, len);
+	check_bytes(GUEST_A, 10, 14, len);
+	assert_memory_equal(sinks[HOST].last, bytes, len);      /* the same VLAN: as it was */
+	assert_int_equal(sinks[HOST].len, len);
+
+	for (unsigned n = 18; n <= FRAME_LEN_MAX; n += 500) {
+		build(bytes, BCAST, MAC_A, 10, sizeof(bytes));
+		send_bytes(UPLINK, bytes, (uint16_t)n, 0);
+		assert_int_equal(sinks[GUEST_B].len, n - 4);
+		check_bytes(GUEST_B, 0, 18, (uint16_t)n);
+		assert_memory_equal(sinks[GUEST_A].last, bytes, n);     /* trunk to trunk */
+	}
+
+	/* A tag for a priority alone (VLAN 0): kept towards a trunk, with the port's VLAN. */
+	build(bytes, BCAST, MAC_A, 10, sizeof(bytes));
+	bytes[15] = 0;
+	assert_int_equal(send_bytes(GUEST_B, bytes, 100, 0), TO(UPLINK) | TO(HOST) | TO(GUEST_A));
+	check_bytes(UPLINK, 0xe00a, 18, 100);
+	check_bytes(HOST, 0, 18, 100);
+	assert_int_equal(send_bytes(UPLINK, bytes, 100, 0), TO(GUEST_A) | TO(GUEST_C));
+	assert_memory_equal(sinks[GUEST_A].last, bytes, 100);
+	check_bytes(GUEST_C, 0, 18, 100);
+}
+
+static void vswitch_retags_a_frame_in_many_pieces(void **state)
+{
+	uint8_t bytes[FRAME_PARTS_MAX];
+	struct frame f = { .len = sizeof(bytes), .nparts = FRAME_PARTS_MAX };
+
+	(void)state;
+	split();
+	build(bytes, BCAST, MAC_A, 0, sizeof(bytes));
+	for (unsigned i = 0; i < FRAME_PARTS_MAX; i++)
+		f.part[i] = (struct frame_part){ bytes + i, 1 };
+	vswitch_input(sw, GUEST_B, &f, 0);
+	assert_int_equal(sinks[UPLINK].len, sizeof(bytes) + 4);
+	assert_int_equal(sinks[UPLINK].last[15], 10);
+	assert_memory_equal(sinks[UPLINK].last + 16, bytes + 12, sizeof(bytes) - 12);
+}
+
 static void vswitch_refuses_bad_sources(void **state)
 {
 	static const struct step steps[] = {
@@ -348,6 +464,9 @@ int main(void)
 		CASE(vswitch_learns_and_forwards),
 		CASE(vswitch_ages_addresses),
 		CASE(vswitch_learns_by_vlan),
+		CASE(vswitch_keeps_vlans_apart),
+		CASE(vswitch_puts_tags_on_and_takes_them_off),
+		CASE(vswitch_retags_a_frame_in_many_pieces),
 		CASE(vswitch_refuses_bad_sources),
 		CASE(vswitch_keeps_the_hosts_addresses),
 		CASE(vswitch_closed_port_is_silent),
