@@ -30,7 +30,7 @@
 #define SLOT_SIZE           2048
 #define HEADER_LEN          VIRTIO_NET_HEADER_LEN
 #define RX_RETURN_BATCH     16          /* slots given back to the device at once        */
-#define TX_WAIT_MAX_NS      (2 * NS_PER_MS)
+#define TX_WAIT_MAX_NS      (2 * NS_PER_MS)     /* sending nothing for so long is stuck  */
 #define RESTARTS_MAX        16          /* a device that always breaks is left alone     */
 #define FEATURES_WANTED     (VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_MRG_RXBUF)
 #define CONFIG_STATUS       offsetof(struct virtio_net_config, status)
@@ -55,9 +55,12 @@ struct virtio_net {
 	struct virtio_pci      pci;
 	struct virtio_net_dma *dma;
 	struct virtq           rx, tx;
-	uint16_t               tx_free[TX_SLOTS_MAX];  /* slots that wait for a frame: a stack    */
-	unsigned               ntx_free;
-	bool                   tx_stuck;               /* waiting for a slot was in vain          */
+	uint16_t               tx_free[TX_SLOTS_MAX];  /* slots without a frame: a stack          */
+	uint16_t               tx_idle[TX_SLOTS_MAX];  /* entries of the queue, likewise          */
+	uint16_t               wait[TX_SLOTS_MAX];     /* slots that wait for an entry: a ring    */
+	uint16_t               tx_slot_of[TX_SLOTS_MAX], tx_len[TX_SLOTS_MAX];
+	unsigned               ntx_free, ntx_idle, wait_first, nwait;
+	uint64_t               tx_moved_ns;            /* when the device last gave back anything */
 	unsigned               restarts;
 	bool                   live;                   /* DRIVER_OK, and nothing is broken        */
 	volatile bool          look;                   /* the configuration may have changed      */
@@ -70,18 +73,50 @@ static unsigned ncards;
 
 static void restart(struct virtio_net *c, const char *why);
 
+static bool tx_waits(const struct virtio_net *c)
+{
+	return c->nwait > 0;
+}
+
+/* The frame in slot `i` gets an entry of the queue. */
+static void tx_give(struct virtio_net *c, unsigned i)
+{
+	unsigned entry = c->tx_idle[--c->ntx_idle];
+
+	c->tx_slot_of[entry] = (uint16_t)i;
+	virtq_buffer(&c->tx, entry, ptr_hpa(c->dma->tx_slot[i]).v, HEADER_LEN + c->tx_len[i], 0);
+	virtq_give(&c->tx, entry);
+}
+
+static void tx_publish(struct virtio_net *c)
+{
+	if (virtq_publish(&c->tx))
+		virtio_pci_notify(&c->pci, VIRTIO_NET_TX);
+}
+
+/* Take back what was sent, and let frames that wait have its place. */
 static void tx_reap(struct virtio_net *c)
 {
+	unsigned n = c->live ? virtq_waiting(&c->tx) : 0, entry;
 	uint32_t len;
-	unsigned i;
 
-	for (unsigned n = c->live ? virtq_waiting(&c->tx) : 0; n > 0; n--) {
-		if (!virtq_take(&c->tx, &i, &len)) {
+	if (n > 0)
+		c->tx_moved_ns = time_now_ns();
+	for (; n > 0; n--) {
+		if (!virtq_take(&c->tx, &entry, &len)) {
 			restart(c, "it gave back a buffer to send that it had not");
 			return;
 		}
-		c->tx_free[c->ntx_free++] = (uint16_t)i;
+		c->tx_free[c->ntx_free++] = c->tx_slot_of[entry];
+		c->tx_idle[c->ntx_idle++] = (uint16_t)entry;
 	}
+	while (tx_waits(c) && c->ntx_idle > 0) {
+		tx_give(c, c->wait[c->wait_first]);
+		c->wait_first = (c->wait_first + 1) % TX_SLOTS_MAX;
+		c->nwait--;
+	}
+	if (c->live)
+		tx_publish(c);
 }
 
 /*
@@ -104,45 +139,42 @@ static unsigned virtio_net_room(const struct nic *nic)
 	return c->live ? c->ntx_free : 0;
 }
 
-/*
- * A free slot.  A ring may be shorter than a window of TCP, so when it is full we rather wait a
- * little than lose a frame; not again while the device does not move at all.
- */
-static bool have_slot(struct virtio_net *c)
-{
-	uint64_t end_ns = time_now_ns() + TX_WAIT_MAX_NS;
-
-	virtio_net_room(&c->nic);
-	while (c->live && c->ntx_free == 0 && !c->tx_stuck) {
-		insn_pause();
-		tx_reap(c);
-		c->tx_stuck = c->ntx_free == 0 && time_now_ns() > end_ns;
-	}
-	if (c->ntx_free > 0)
-		c->tx_stuck = false;
-	return c->live && c->ntx_free > 0;
-}
-
+/* A queue may be shorter than a window of TCP: what it has no entry for waits in its slot. */
 static bool virtio_net_send(struct nic *nic, const struct frame *f)
 {
 	struct virtio_net *c = CONTAINER_OF(nic, struct virtio_net, nic);
 
 	ASSERT(f->len <= FRAME_LEN_MAX);
-	if (!nic->link || (c->ntx_free == 0 && !have_slot(c))) {
+	if (c->ntx_idle == 0)
+		tx_reap(c);
+	if (!nic->link || (c->ntx_free == 0 && virtio_net_room(nic) == 0)) {
 		nic->count.tx_full++;
 		return false;
 	}
 	unsigned i = c->tx_free[--c->ntx_free];
-	uint8_t *slot = c->dma->tx_slot[i];     /* its header stays zero: a frame as it is */
 
-	frame_copy(slot + HEADER_LEN, f);
-	virtq_buffer(&c->tx, i, ptr_hpa(slot).v, HEADER_LEN + f->len, 0);
-	virtq_give(&c->tx, i);
-	if (virtq_publish(&c->tx))
-		virtio_pci_notify(&c->pci, VIRTIO_NET_TX);
+	frame_copy(c->dma->tx_slot[i] + HEADER_LEN, f); /* its header stays zero */
+	c->tx_len[i] = f->len;
+	if (c->ntx_idle > 0) {
+		tx_give(c, i);
+		tx_publish(c);
+	} else {
+		c->wait[(c->wait_first + c->nwait++) % TX_SLOTS_MAX] = (uint16_t)i;
+		nic->work = true;       /* the host does not sleep meanwhile: virtio_net_rearm() */
+	}
 	nic->count.tx_frames++;
 	nic->count.tx_bytes += f->len;
 	return true;
+}
+
+/* Without a link nothing is kept to be sent late. */
+static void tx_forget(struct virtio_net *c)
+{
+	c->nic.count.tx_full += c->nwait;
+	for (; c->nwait > 0; c->nwait--) {
+		c->tx_free[c->ntx_free++] = c->wait[c->wait_first];
+		c->wait_first = (c->wait_first + 1) % TX_SLOTS_MAX;
+	}
 }
 
 /* --- Frames in ------------------------------------------------------------------------------- */
@@ -253,6 +285,8 @@ static void link_update(struct virtio_net *c)
 	    virtio_pci_config(&c->pci, CONFIG_STATUS, &status, sizeof(status)) != OK)
 		return;
 	nic_link(&c->nic, c->live && (status & VIRTIO_NET_LINK_UP), 0);
+	if (!c->nic.link)
+		tx_forget(c);
 }
 
 static void look(struct virtio_net *c)
@@ -272,11 +306,19 @@ static unsigned virtio_net_poll(struct nic *nic, unsigned budget)
 		return 0;
 	if (c->look)
 		look(c);
+	if (tx_waits(c))
+		tx_reap(c);
 	unsigned n = rx_poll(c, budget);
 
 	if (n == 0)
 		ring_again(c);
 	return n;
+}
+
+/* Nothing interrupts when frames were sent: while some wait, look, unless the device is stuck. */
+static bool tx_moves(const struct virtio_net *c)
+{
+	return tx_waits(c) && time_now_ns() - c->tx_moved_ns < TX_WAIT_MAX_NS;
 }
 
 static bool virtio_net_rearm(struct nic *nic)
@@ -287,11 +329,11 @@ static bool virtio_net_rearm(struct nic *nic)
 		return false;
 	if (nic->polled) {
 		c->look = true;
-		return virtq_waiting(&c->rx) > 0;
+		return virtq_waiting(&c->rx) > 0 || tx_moves(c);
 	}
 	virtq_want_interrupts(&c->rx, true);
 	virtio_pci_status(&c->pci);             /* orders more than a barrier: see ring_again() */
-	return virtq_waiting(&c->rx) > 0 || c->look;
+	return virtq_waiting(&c->rx) > 0 || c->look || tx_moves(c);
 }
 
 static void came(struct virtio_net *c)
@@ -364,8 +406,11 @@ static enum err make_queues(struct virtio_net *c)
 		virtq_buffer(&c->rx, i, ptr_hpa(c->dma->rx_slot[i]).v, SLOT_SIZE, VIRTQ_DESC_WRITE);
 		virtq_give(&c->rx, i);
 	}
-	for (c->ntx_free = 0; c->ntx_free < ntx; c->ntx_free++)
+	for (c->ntx_free = 0; c->ntx_free < TX_SLOTS_MAX; c->ntx_free++)
 		c->tx_free[c->ntx_free] = (uint16_t)c->ntx_free;
+	for (c->ntx_idle = 0; c->ntx_idle < ntx; c->ntx_idle++)
+		c->tx_idle[c->ntx_idle] = (uint16_t)c->ntx_idle;
+	c->nwait = 0;
 	virtq_want_interrupts(&c->rx, false);
 	virtq_want_interrupts(&c->tx, false);
 	return OK;
