@@ -14,7 +14,7 @@ TROUBLE = re.compile(r"soft lockup|rcu.*stall|BUG:|Oops|Kernel panic|unstable|st
 POLL_S = 0.05
 SPEED_BEATS = 3
 # Wall: an emulated host on a busy machine is slow, and only what fails waits as long.
-MOVE_S, WAIT_S = 600, 300
+MOVE_S, WAIT_S = 1800, 900
 
 
 class Hosts:

@@ -58,7 +58,7 @@ def hears_from(hosts, node):
 
 def test_moves_with_its_connection_its_memory_and_its_time(hosts, backend):
     client = hosts.lab.popen([sys.executable, os.path.join(TOP, "tools/demo-client"), GUEST,
-                              "--seconds", "900"], stdout=subprocess.PIPE)
+                              "--seconds", "3600"], stdout=subprocess.PIPE)
     asked = clocks.Clocks(hosts)
     try:
         bridge_sends_to(hosts, "a")
