@@ -60,25 +60,31 @@ static enum resume on_irq_window(struct vcpu *v, const struct exit *x)
 	return RESUME_SAME;
 }
 
-static enum resume on_cpuid(struct vcpu *v, const struct exit *x)
+/* A leaf whose answer depends on the vCPU's state. */
+static enum resume answer_cpuid(struct vcpu *v)
 {
-	const struct cpuid_table *t = &v->vm->cpuid;
-	int i = cpuid_plain(t, (uint32_t)v->gpr[GPR_RAX]);
 	struct cpuid_regs r;
 
-	(void)x;
-	if (i >= 0) {
-		v->gpr[GPR_RAX] = t->eax[i];
-		v->gpr[GPR_RBX] = t->ebx[i];
-		v->gpr[GPR_RCX] = t->ecx[i];
-		v->gpr[GPR_RDX] = t->edx[i];
-		return RESUME_NEXT;
-	}
 	cpuid_answer(v, (uint32_t)v->gpr[GPR_RAX], (uint32_t)v->gpr[GPR_RCX], &r);
 	v->gpr[GPR_RAX] = r.eax;
 	v->gpr[GPR_RBX] = r.ebx;
 	v->gpr[GPR_RCX] = r.ecx;
 	v->gpr[GPR_RDX] = r.edx;
+	return RESUME_NEXT;
+}
+
+static enum resume on_cpuid(struct vcpu *v, const struct exit *x)
+{
+	const struct cpuid_table *t = &v->vm->cpuid;
+	int i = cpuid_plain(t, (uint32_t)v->gpr[GPR_RAX]);
+
+	(void)x;
+	if (i < 0)
+		return answer_cpuid(v);
+	v->gpr[GPR_RAX] = t->eax[i];
+	v->gpr[GPR_RBX] = t->ebx[i];
+	v->gpr[GPR_RCX] = t->ecx[i];
+	v->gpr[GPR_RDX] = t->edx[i];
 	return RESUME_NEXT;
 }
 

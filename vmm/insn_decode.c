@@ -79,6 +79,7 @@ static const uint8_t group8[8] = {
 	NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS, INSN_BT, INSN_BTS, INSN_BTR, INSN_BTC,
 };
 
+#define MODE_GIVEN BIT(0)               /* struct insn_known: this place is taken */
 #define REX_W BIT(3)
 #define REX_R BIT(2)
 #define REX_B BIT(0)
@@ -90,7 +91,6 @@ enum {
 	PREFIX_ES = 0x26, PREFIX_CS = 0x2e, PREFIX_SS = 0x36, PREFIX_DS = 0x3e,
 	PREFIX_FS = 0x64, PREFIX_GS = 0x65, PREFIX_OPSIZE = 0x66, PREFIX_ADDRSIZE = 0x67,
 	PREFIX_LOCK = 0xf0, PREFIX_REPNE = 0xf2, PREFIX_REP = 0xf3,
-	ESCAPE = 0x0f,
 };
 #define NO_SEG SEG_COUNT
 
@@ -273,7 +273,7 @@ static inline bool decode_modrm(struct cursor *c, const struct opcode *o, struct
 static inline bool decode(struct cursor *c, const struct cpu_mode *mode, struct insn *out)
 {
 	uint8_t byte = take_prefixes(c, mode);
-	bool escaped = byte == ESCAPE;
+	bool escaped = byte == INSN_ESCAPE;
 	const struct opcode *o = escaped ? &two_byte[take(c)] : &one_byte[byte];
 
 	/* In 32-bit code 63 is ARPL. */
@@ -314,6 +314,25 @@ enum err insn_decode(const uint8_t *bytes, size_t n, const struct cpu_mode *mode
 	if (!known)
 		return refuse_bytes(bytes, c.n, "no instruction that is emulated");
 	out->len = (uint8_t)c.at;
+	return OK;
+}
+
+enum err insn_decode_again(struct insn_memo *memo, uint64_t where, const uint64_t bytes[2],
+                           const struct cpu_mode *mode, const struct insn **out)
+{
+	struct insn_known *k = &memo->known[where % COUNT(memo->known)];
+	uint64_t kind = (mode->efer & EFER_LMA) | (mode->cs_attr & (SEG_L | SEG_DB)) | MODE_GIVEN;
+
+	*out = &k->in;
+	if (k->bytes[0] == bytes[0] && k->bytes[1] == bytes[1] && k->mode == kind)
+		return OK;
+	k->mode = 0;
+	enum err e = insn_decode((const uint8_t *)bytes, INSN_LEN_MAX, mode, &k->in);
+	if (e != OK)
+		return e;
+	k->bytes[0] = bytes[0];
+	k->bytes[1] = bytes[1];
+	k->mode = kind;
 	return OK;
 }
 
@@ -370,7 +389,7 @@ enum err insn_exiting(const uint8_t *bytes, size_t n, const struct cpu_mode *mod
 {
 	struct cursor c = { .bytes = bytes, .n = MIN(n, INSN_LEN_MAX) };
 	uint8_t byte = take_prefixes(&c, mode), operand = 0;
-	bool escaped = byte == ESCAPE;
+	bool escaped = byte == INSN_ESCAPE;
 	int tail;
 
 	if (escaped)

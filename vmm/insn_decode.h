@@ -21,6 +21,8 @@ enum insn_op {
 	INSN_LODS,
 };
 
+#define INSN_ESCAPE 0x0f        /* first byte of the two-byte opcodes; comes after prefixes */
+
 struct insn {
 	uint8_t  op;            /* enum insn_op                                              */
 	uint8_t  len;           /* bytes                                                     */
@@ -41,6 +43,26 @@ struct insn {
  * else.
  */
 enum err insn_decode(const uint8_t *bytes, size_t n, const struct cpu_mode *mode, struct insn *out);
+
+/*
+ * Instructions decoded before.  Decoding depends on the bytes and on how long the mode's operands
+ * are, on nothing else: so the same bytes in the same mode are the same instruction, whoever wrote
+ * them wherever.  All zero: nothing is remembered.
+ */
+struct insn_memo {
+	struct insn_known {
+		uint64_t    bytes[2];   /* INSN_LEN_MAX of them, and a zero                  */
+		uint64_t    mode;       /* the parts that matter; 0: this place is empty     */
+		struct insn in;
+	} known[8];
+};
+
+/*
+ * As insn_decode() of INSN_LEN_MAX bytes and a zero; `where` (their address) chooses the place in
+ * the memo.  *out is valid until the next call.
+ */
+enum err insn_decode_again(struct insn_memo *memo, uint64_t where, const uint64_t bytes[2],
+                           const struct cpu_mode *mode, const struct insn **out);
 
 /*
  * An instruction that exits by itself (CPUID, HLT, IN, OUT, INS, OUTS, RDMSR, WRMSR, XSETBV,

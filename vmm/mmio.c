@@ -265,35 +265,42 @@ static enum resume do_string(struct vcpu *v, const struct insn *in, const struct
 	return count > 1 ? RESUME_SAME : RESUME_NEXT;
 }
 
-/* The instruction behind the fault: as the CPU gave it, else read from memory. */
+/*
+ * The instruction behind the fault: as the CPU gave it, else read from memory.  `own` is room for
+ * one that the memo is not for, because not all of its bytes can be read.
+ */
 static inline enum err decode(struct vcpu *v, const struct exit *x, const struct cpu_mode *mode,
-                              struct insn *in)
+                              struct insn *own, const struct insn **in)
 {
-	uint8_t bytes[INSN_LEN_MAX];
+	uint64_t bytes[2] = { 0 };              /* INSN_LEN_MAX, and a zero */
 
-	if (x->fault.insn_n && insn_decode(x->fault.insn, x->fault.insn_n, mode, in) == OK)
+	*in = own;
+	if (x->fault.insn_n && insn_decode(x->fault.insn, x->fault.insn_n, mode, own) == OK)
 		return OK;
-	unsigned n = pagewalk_code(&v->vm->mem, mode, v->rip, &v->code, bytes);
-	return insn_decode(bytes, n, mode, in);
+	unsigned n = pagewalk_code(&v->vm->mem, mode, v->rip, &v->code, (uint8_t *)bytes);
+	if (n == INSN_LEN_MAX)
+		return insn_decode_again(&v->insns, v->rip, bytes, mode, in);
+	return insn_decode((const uint8_t *)bytes, n, mode, own);
 }
 
 enum resume mmio_emulate(struct vcpu *v, const struct exit *x)
 {
 	struct cpu_mode mode;
-	struct insn in;
+	struct insn own;
+	const struct insn *in;
 	gpa_t at = x->fault.addr;
 
 	virt->get_mode(v, &mode);
-	if (decode(v, x, &mode, &in) != OK)
+	if (decode(v, x, &mode, &own, &in) != OK)
 		return exit_fail(v, "access to %#lx, where there is no RAM, by %s", at.v,
 		                 err_reason());
-	if ((at.v & (PAGE_SIZE - 1)) + in.size > PAGE_SIZE)
+	if ((at.v & (PAGE_SIZE - 1)) + in->size > PAGE_SIZE)
 		return exit_fail(
 			v, "access of %u bytes to %#lx, where there is no RAM, crosses a page",
-			in.size, at.v);
-	v->insn_len = in.len;
-	if (in.op == INSN_STOS || in.op == INSN_MOVS || in.op == INSN_LODS)
-		return do_string(v, &in, x, &mode);
-	do_plain(v, &in, at);
+			in->size, at.v);
+	v->insn_len = in->len;
+	if (in->op == INSN_STOS || in->op == INSN_MOVS || in->op == INSN_LODS)
+		return do_string(v, in, x, &mode);
+	do_plain(v, in, at);
 	return RESUME_NEXT;
 }

@@ -2,7 +2,7 @@
 /*
  * vmm/msr.c - what a guest may read and write of the model-specific registers: one table.
  *
- * Sorted by number and searched by halves.  A row without a function refuses with #GP: such rows
+ * Sorted by number, searched by halves, and what was found is remembered.  A row without a function refuses with #GP: such rows
  * are there for registers that kernels are known to probe, so that the log stays quiet; anything
  * not in the table is #GP and a line in the log, up to a limit.  Registers that the hardware keeps
  * for the guest (SYSCALL's, bases, PAT ...) normally do not exit; the rows for them serve vendors
@@ -19,6 +19,7 @@
 #include "vmm/vm.h"
 
 #define UNKNOWN_LOGGED_MAX  16
+#define FOUND_ROWS          64                  /* places to remember a row in */
 #define MTRR_VARIABLE       8
 #define MTRR_PHYS_LAST      (MSR_MTRR_PHYS_BASE0 + 2 * MTRR_VARIABLE - 1)
 #define MTRR_CAP_FIXED      BIT(8)
@@ -390,7 +391,7 @@ static const struct msr_row rows[] = {
 	RANGE(0xc0011020, 0xc001102f, read_zero, write_ignored), /* AMD: LS_CFG, DE_CFG ... */
 };
 
-static const struct msr_row *find(uint32_t msr)
+static const struct msr_row *search(uint32_t msr)
 {
 	unsigned lo = 0, hi = COUNT(rows);
 
@@ -402,6 +403,17 @@ static const struct msr_row *find(uint32_t msr)
 			hi = mid;
 	}
 	return lo < COUNT(rows) && rows[lo].first <= msr ? &rows[lo] : NULL;
+}
+
+/* Guests use a few MSRs again and again: where each was found last is asked first. */
+static inline const struct msr_row *find(uint32_t msr)
+{
+	static const struct msr_row *found[FOUND_ROWS];
+	const struct msr_row **last = &found[msr % FOUND_ROWS];
+
+	if (!*last || msr < (*last)->first || msr > (*last)->last)
+		*last = search(msr);
+	return *last;
 }
 
 static enum resume refuse_access(struct vcpu *v, const char *what, bool known)

@@ -188,7 +188,7 @@ static void remember(struct mem *m, const struct cpu_mode *mode, uint64_t linear
 	uint64_t table = p.root, run;
 	unsigned n = 0;
 
-	memo->n = 0;
+	memo->reach = 0;
 	if (!(mode->cr0 & CR0_PG) || p.top != COUNT(memo->at) - 1)
 		return;
 	for (unsigned level = p.top; ; level--) {
@@ -208,13 +208,15 @@ static void remember(struct mem *m, const struct cpu_mode *mode, uint64_t linear
 		}
 		table = entry & p.address;
 	}
+	for (; n < COUNT(memo->at); n++)
+		memo->at[n] = &memo->entry[n];
 	memo->cr0 = mode->cr0;
 	memo->cr3 = mode->cr3;
 	memo->cr4 = mode->cr4;
 	memo->efer = mode->efer;
 	memo->cpl = mode->cpl;
-	memo->page = linear >> PAGE_SHIFT;
-	memo->n = memo->code ? (uint8_t)n : 0;
+	memo->page = ALIGN_DOWN(linear, PAGE_SIZE);
+	memo->reach = memo->code ? PAGE_SIZE - INSN_LEN_MAX + 1 : 0;
 }
 
 /* Most instructions lie in one page, and are copied in one piece. */

@@ -37,23 +37,29 @@ bool pagewalk_write(struct mem *m, const struct cpu_mode *mode, uint64_t linear,
  * same in the same mode, a walk would end there again.  All zero: nothing is remembered.
  */
 struct pagewalk_memo {
-	uint64_t cr0, cr3, cr4, efer, page;
-	uint8_t  cpl, n;                /* how many entries; 0: none                           */
-	const volatile uint64_t *at[4]; /* in the guest's memory, where all of them stay       */
-	uint64_t entry[4];
+	uint64_t cr0, cr3, cr4, efer;
+	uint8_t  cpl;
+	uint64_t page;                  /* linear                                              */
+	uint64_t reach;                 /* its first bytes, where a whole instruction has room */
+	const volatile uint64_t *at[4]; /* in the guest's memory, where all of them stay; ...  */
+	uint64_t entry[4];              /* ... above a large page's, `at` leads to `entry`     */
 	const uint8_t *code;
 };
 
-/* Where the code at `linear` is, in 4-level paging under this CR3; NULL: a walk would tell. */
+/*
+ * Where the instruction at `linear` is, in 4-level paging under this CR3; NULL: a walk would tell.
+ * Read anew at each exit: a guest may change its tables whenever it likes.
+ */
 static inline const uint8_t *pagewalk_recall(const struct pagewalk_memo *memo, uint64_t cr3,
                                              uint64_t linear)
 {
-	if (!memo->n || memo->page != linear >> PAGE_SHIFT || memo->cr3 != cr3)
+	uint64_t offset = linear - memo->page;
+
+	if (offset >= memo->reach || memo->cr3 != cr3 || *memo->at[0] != memo->entry[0] ||
+	    *memo->at[1] != memo->entry[1] || *memo->at[2] != memo->entry[2] ||
+	    *memo->at[3] != memo->entry[3])
 		return NULL;
-	for (unsigned i = 0; i < memo->n; i++)
-		if (*memo->at[i] != memo->entry[i])
-			return NULL;
-	return memo->code + (linear & (PAGE_SIZE - 1));
+	return memo->code + offset;
 }
 
 /* The bytes at CS:rip, up to a page that cannot be read; returns how many. */

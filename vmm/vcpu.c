@@ -367,15 +367,25 @@ static bool merge_faults(struct vcpu *v)
 	return fault_merge(&first, &v->exception, &v->exception);
 }
 
-/* One event an entry; a window exit is asked for only while something must wait. */
-static void deliver(struct vcpu *v)
+/* In most turns there is nothing, so this is one test. */
+static inline bool anything_to_deliver(const struct vcpu *v)
 {
-	bool taken = v->again.type || v->exception.type || v->nmi_pending;
+	return v->again.type | v->exception.type | v->nmi_pending | v->irq_check;
+}
 
+/*
+ * One event an entry; a window exit is asked for only while something must wait.  False: a triple
+ * fault.
+ */
+static bool deliver(struct vcpu *v)
+{
+	if (v->exception.type && v->again.type && !merge_faults(v))
+		return false;
+	bool taken = v->again.type || v->exception.type || v->nmi_pending;
 	if (taken)
 		deliver_event(v);
 	if (!v->irq_check && !v->nmi_pending)
-		return;
+		return true;
 	bool waiting = irq_waiting(v);
 	if (waiting && !taken && !v->irq_blocked) {
 		inject_irq(v);
@@ -387,6 +397,7 @@ static void deliver(struct vcpu *v)
 		v->window_wanted = waiting;
 		virt->irq_window(v, waiting);
 	}
+	return true;
 }
 
 /* What the trace says besides the kind: the port, the MSR or the low bits of the address. */
@@ -410,9 +421,8 @@ enum resume vcpu_turn(struct vcpu *v)
 	if (v->slice_stale || v->slice_for_ns != vm->bus.deadline_ns)
 		set_slice(v);
 	make_current(v);                        /* a handler may have looked at another vCPU */
-	if (v->exception.type && v->again.type && !merge_faults(v))
+	if (anything_to_deliver(v) && !deliver(v))
 		return exit_fail(v, "triple fault: a fault while the double fault was delivered");
-	deliver(v);
 	virt->enter(v, &x);
 	v->exits[x.kind]++;
 	trace_add(&vm->trace, TRACE_VM_EXIT, v->id, x.kind | detail(v, &x) << 8, v->rip);

@@ -54,6 +54,7 @@ struct vcpu {
 	uint64_t      slice_for_ns;     /* o  VM deadline for which slice_tsc was computed    */
 	struct event  wake;             /* a  something changed: look again                   */
 	struct pagewalk_memo code;      /* o  where the last decoded instruction was found    */
+	struct insn_memo insns;         /* o  and what the last ones meant                    */
 	struct vlapic lapic;            /* o                                                  */
 	struct cpu_state state;         /* o  scratch for save, load and reset                */
 

@@ -313,6 +313,40 @@ static void arithmetic_is_that_of_the_cpu(void **state)
 				}
 }
 
+/* Whatever was decoded before: as if it were the first time. */
+static void what_was_decoded_before_is_decoded_again(void **state)
+{
+	static const uint8_t codes[][INSN_LEN_MAX + 1] = {
+		{ 0x89, 0x07 },                         /* mov %eax, (%rdi) */
+		{ 0x44, 0x8b, 0x8a, 0xb0 },             /* mov 0xb0(%rdx), %r9d; or inc %esp */
+		{ 0x48, 0xc7, 0x44, 0x8c, 0x08, 0xff, 0xff, 0xff, 0xff },
+		{ 0x48, 0xc7, 0x44, 0x8c, 0x08, 0xff, 0xff, 0xff, 0x7f },       /* the 9th byte */
+		{ 0 },                                  /* add %al, (%rax) */
+		{ 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+		  0x89, 0x07 },                         /* INSN_LEN_MAX bytes */
+		{ 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+		  0x89, 0x0f },                         /* and another last one */
+		{ 0x0f, 0x0b },                         /* ud2: not ours */
+	};
+	static const struct cpu_mode *const modes[] = { &mode16, &mode32, &mode64 };
+	struct insn_memo memo = { 0 };
+	uint64_t bytes[2];
+
+	(void)state;
+	for (unsigned i = 0; i < 4096; i++) {
+		const struct cpu_mode *mode = modes[i % 3];
+		const uint8_t *code = codes[i / 3 % COUNT(codes)];
+		const struct insn *got;
+		struct insn want;
+
+		memcpy(bytes, code, sizeof(bytes));
+		enum err e = insn_decode(code, INSN_LEN_MAX, mode, &want);
+		assert_int_equal(insn_decode_again(&memo, i / 64, bytes, mode, &got), e);
+		if (e == OK)
+			assert_memory_equal(got, &want, sizeof(want));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +354,7 @@ int main(void)
 		cmocka_unit_test(short_bytes_are_refused_and_not_read_past),
 		cmocka_unit_test(others_are_refused_with_their_bytes),
 		cmocka_unit_test(random_bytes_do_no_harm),
+		cmocka_unit_test(what_was_decoded_before_is_decoded_again),
 		cmocka_unit_test(lengths_of_instructions_that_exit),
 		cmocka_unit_test(an_exiting_instruction_gives_its_operands),
 		cmocka_unit_test(arithmetic_is_that_of_the_cpu),

@@ -265,12 +265,17 @@ static void remembered_code_is_never_old(void **state)
 	struct cpu_mode other = long_mode;
 
 	(void)state;
+	assert_null(pagewalk_recall(&memo, 0, 0));      /* nothing is remembered */
 	map_4k(RW);
 	put_code(0x5000, 0x11);
 	put_code(0x6000, 0x22);
 	assert_int_equal(code_at(&long_mode, &memo), 0x11);
 	assert_non_null(pagewalk_recall(&memo, long_mode.cr3, HIGH));
 	assert_null(pagewalk_recall(&memo, long_mode.cr3, HIGH + PAGE_SIZE));
+	assert_null(pagewalk_recall(&memo, long_mode.cr3, ALIGN_DOWN(HIGH, PAGE_SIZE) - 1));
+	uint64_t last = ALIGN_UP(HIGH, PAGE_SIZE) - INSN_LEN_MAX;       /* one byte more crosses */
+	assert_non_null(pagewalk_recall(&memo, long_mode.cr3, last));
+	assert_null(pagewalk_recall(&memo, long_mode.cr3, last + 1));
 	put_code(0x5000, 0x33);                         /* the code itself */
 	assert_int_equal(code_at(&long_mode, &memo), 0x33);
 	put(0x4000, 0x123, 0x6000 | RW);                /* the page */

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "arch/x86_64/defs/msr.h"
 #include "arch/x86_64/svm/svm_decode.h"
 #include "vmm/vcpu.h"
 
@@ -222,6 +223,33 @@ static void an_exception_above_31_is_an_interrupt(void **state)
 	assert_int_equal(again.vector, 0x40);
 }
 
+/*
+ * Where a CPU does not give the next RIP, an instruction without prefixes has the length that is
+ * written in the table: what the decoder says of its bytes (APM vol. 3, "Opcode Map").
+ */
+static void bare_lengths_are_those_of_the_decoder(void **state)
+{
+	static const struct cpu_mode mode64 = { .efer = EFER_LMA, .cs_attr = SEG_L };
+	static const struct { uint32_t code; uint8_t bytes[3]; } cases[] = {
+		{ SVM_EXIT_CPUID, { 0x0f, 0xa2 } }, { SVM_EXIT_MSR, { 0x0f, 0x32 } },
+		{ SVM_EXIT_MSR, { 0x0f, 0x30 } }, { SVM_EXIT_RDTSC, { 0x0f, 0x31 } },
+		{ SVM_EXIT_RDTSCP, { 0x0f, 0x01, 0xf9 } }, { SVM_EXIT_RDPMC, { 0x0f, 0x33 } },
+		{ SVM_EXIT_XSETBV, { 0x0f, 0x01, 0xd1 } }, { SVM_EXIT_INVD, { 0x0f, 0x08 } },
+		{ SVM_EXIT_VMMCALL, { 0x0f, 0x01, 0xd9 } }, { SVM_EXIT_WBINVD, { 0x0f, 0x09 } },
+	};
+	unsigned bare = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(cases); i++) {
+		uint8_t len;
+		assert_int_equal(insn_length(cases[i].bytes, 3, &mode64, &len), OK);
+		assert_int_equal(svm_decode_how(cases[i].code)->bare, len);
+	}
+	for (uint32_t code = 0; code < SVM_EXIT_COUNT; code++)
+		bare += svm_decode_how(code)->bare != 0;
+	assert_int_equal(bare, COUNT(cases) - 1);       /* two of them are SVM_EXIT_MSR */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +264,7 @@ int main(void)
 		cmocka_unit_test(events_survive_the_round_trip),
 		cmocka_unit_test(events_of_instructions_are_not_repeated),
 		cmocka_unit_test(an_exception_above_31_is_an_interrupt),
+		cmocka_unit_test(bare_lengths_are_those_of_the_decoder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

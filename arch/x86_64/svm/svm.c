@@ -304,6 +304,22 @@ static void explain_refusal(struct vcpu *v, struct svm *hw, struct exit *x)
 	x->fatal.code = hw->vmcb->exit_code;
 }
 
+/* As hw->busy says. */
+static void prepare(const struct vcpu *v, struct svm *hw)
+{
+	if (hw->unchecked) {
+		hw->unchecked = false;
+		check_vmcb(v, hw);              /* only a log line: the CPU is the judge */
+	}
+	svm_events_before(v, hw);
+}
+
+static inline void arm_timer(const struct host_cpu *c, const struct vcpu *v)
+{
+	if (v->slice_tsc != c->timer_tsc || !v->slice_tsc)
+		apic_timer_arm(v->slice_tsc);
+}
+
 /* Into the guest and back; false: it was not entered, `x` says why. */
 static bool run(struct host_cpu *c, struct vcpu *v, struct svm *hw, struct exit *x)
 {
@@ -320,19 +336,16 @@ static bool run(struct host_cpu *c, struct vcpu *v, struct svm *hw, struct exit 
 		m->asid = hw->asid.number;
 		m->clean &= (uint32_t)~CLEAN_ASID;
 	}
-	if (!hw->checked) {
-		hw->checked = true;
-		check_vmcb(v, hw);              /* only a log line: the CPU is the judge */
-	}
-	svm_events_before(v, hw);
-	apic_timer_arm(v->slice_tsc);
+	if (hw->busy)
+		prepare(v, hw);
+	arm_timer(c, v);
 	v->others_ran = false;                  /* no defence of these CPUs asks for it */
 	guest_mode_enter(v->vm, c);
 	svm_entry(v->gpr, ptr_hpa(m).v, own->host_vmcb.v);
 	guest_mode_leave(c);
 	m->clean = clean;
 	m->event_inj = 0;
-	if (hw->stepping)
+	if (hw->busy)
 		svm_events_stepped(v, hw);
 	if ((uint32_t)m->exit_code != SVM_EXIT_INVALID)
 		return true;
@@ -340,14 +353,37 @@ static bool run(struct host_cpu *c, struct vcpu *v, struct svm *hw, struct exit 
 	return false;
 }
 
+/*
+ * Does the instruction at RIP begin with its opcode, in 64-bit code on the page of the one before?
+ * Then its length follows from what it is, which the exit says.  (Which rights were needed to fetch
+ * it does not matter: the CPU has done that.)
+ */
+static inline bool is_bare(const struct vcpu *v, const struct vmcb *m)
+{
+	if (!(m->efer & EFER_LMA) || !(m->cs.attrib & VMCB_SEG_L))
+		return false;
+	const uint8_t *code = pagewalk_recall(&v->code, m->cr3, v->rip);
+	return code && *code == INSN_ESCAPE;
+}
+
 /* What the decoder must know of the instruction behind an exit, from the best source there is. */
-static bool describe_insn(struct vcpu *v, const struct svm *hw, unsigned needs,
-                          struct svm_raw *raw)
+static inline bool describe_insn(struct vcpu *v, const struct svm *hw, const struct svm_how *how,
+                                 struct svm_raw *raw)
 {
 	const struct vmcb *m = hw->vmcb;
+	unsigned needs = how->needs;
 
 	if ((needs & SVM_NEEDS_LEN) && has_nrip) {
 		raw->insn.len = (uint8_t)(m->nrip - m->rip);
+		return true;
+	}
+	if ((needs & SVM_NEEDS_LEN) && how->bare && is_bare(v, m)) {
+		raw->insn.len = how->bare;
+		return true;
+	}
+	if (needs & SVM_NEEDS_BYTES) {
+		raw->bytes = m->insn_bytes;
+		raw->nbytes = has_decode ? MIN(m->insn_bytes_n, INSN_LEN_MAX) : 0;
 		return true;
 	}
 	if ((needs & SVM_NEEDS_INSN) && has_nrip && has_decode &&
@@ -363,7 +399,7 @@ static bool describe_insn(struct vcpu *v, const struct svm *hw, unsigned needs,
 	}
 	if ((needs & SVM_NEEDS_STRING) && !(m->exit_info1 & IOIO_STRING))
 		return true;
-	return svm_resolve_insn(v, raw);
+	return svm_resolve_insn(v, &raw->insn);
 }
 
 /* Capture: what every exit needs, and what this kind needs. */
@@ -381,11 +417,9 @@ static const struct svm_how *collect(struct vcpu *v, struct svm *hw, struct svm_
 	v->gpr[GPR_RSP] = m->rsp;
 	v->again.type = EVENT_NONE;
 	v->irq_blocked = !(v->rflags & RFLAGS_IF) || (m->shadow & SHADOW_INTERRUPT);
-	if ((m->exit_int_info & EVENTINJ_VALID) || hw->irq_given || hw->nmi_ending)
+	if ((m->exit_int_info & EVENTINJ_VALID) || hw->busy)
 		svm_events_after(v, hw);
-	raw->bytes = m->insn_bytes;
-	raw->nbytes = has_decode ? MIN(m->insn_bytes_n, INSN_LEN_MAX) : 0;
-	if ((how->needs & ~SVM_LISTED) && !describe_insn(v, hw, how->needs, raw))
+	if ((how->needs & ~SVM_LISTED) && !describe_insn(v, hw, how, raw))
 		return &svm_decode_unreadable;
 	return how;
 }
@@ -399,8 +433,9 @@ static void attend(struct vcpu *v, const struct svm_raw *raw, struct exit *x)
 		if (!apic_timer_is_armed())
 			x->kind = EXIT_SLICE;   /* it was ours */
 		break;
-	case EXIT_CPUID:                /* whose answer depends on it: see svm_registers_save() */
-		v->xcr0 = insn_xgetbv(0);
+	case EXIT_CPUID:                /* one leaf depends on it: see svm_registers_save() */
+		if ((uint32_t)v->gpr[GPR_RAX] == CPUID_XSAVE)
+			v->xcr0 = insn_xgetbv(0);
 		break;
 	case EXIT_FATAL:
 		if (raw->code == SVM_EXIT_NPF)
@@ -418,7 +453,7 @@ static void svm_enter(struct vcpu *v, struct exit *x)
 	const struct svm_how *how;
 	struct svm_raw raw;                     /* collect() fills in what this exit needs */
 
-	ASSERT(here()->owner == hw);
+	ASSERT(((const struct svm_cpu *)c->vendor)->owner == hw);
 	do {
 		if (!run(c, v, hw, x))
 			return;

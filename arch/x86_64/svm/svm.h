@@ -45,21 +45,30 @@ struct svm {
 	uint64_t pending_debug;         /* #DB to come before the next instruction, as in DR6   */
 	uint64_t iret_rip;              /* of the IRET that ends the blocking, if nmi_ending    */
 	unsigned cpu;                   /* where it ran last: elsewhere the TLB knows old things */
-	bool     checked;               /* svm_check() looked since the last set()              */
 	bool     nmi_blocked;           /* from an NMI's delivery to the end of its IRET        */
-	bool     nmi_ending;            /* that IRET is about to run                            */
-	bool     nmi_waits;             /* given to inject() while NMIs were blocked            */
-	bool     window;                /* exit when the guest can take an interrupt            */
-	bool     irq_given;             /* to inject(), for the coming entry                    */
-	uint8_t  irq_vector;
-	bool     step;                  /* come back after the guest's next instruction         */
-	bool     stepping;              /* the last entry was one with `step`                   */
-	uint64_t step_dr6;              /* DR6 before it                                        */
+	uint8_t  irq_vector;            /* if irq_given                                         */
+	uint64_t step_dr6;              /* if stepping: DR6 before it                           */
+	/* What an entry, or the exit after it, must look at.  Mostly nothing: one test of `busy`. */
+	union {
+		struct {
+			bool unchecked; /* svm_check() has not looked since the last set()      */
+			bool nmi_ending; /* the IRET that ends the blocking is about to run     */
+			bool nmi_waits; /* given to inject() while NMIs were blocked            */
+			bool window;    /* exit when the guest can take an interrupt            */
+			bool irq_given; /* to inject(), for the coming entry                    */
+			bool slot_used; /* the VMCB's virtual interrupt is not at rest          */
+			bool step;      /* come back after the guest's next instruction         */
+			bool stepping;  /* the last entry was one with `step`                   */
+		};
+		uint64_t busy;
+	};
 
 	uint64_t xcr0, dr[4], tsc_aux, debugctl, xss;
 	uint8_t  xsave[XSAVE_AREA_MAX] __attribute__((aligned(64)));
 };
 _Static_assert(sizeof(struct svm) <= PAGE_SIZE, "one page each");
+_Static_assert(offsetof(struct svm, stepping) == offsetof(struct svm, busy) + sizeof(uint64_t) - 1,
+               "`busy` is true when one of the eight is");
 
 /* --- svm_probe.c ---------------------------------------------------------------------------- */
 
@@ -96,9 +105,10 @@ void svm_irq_window(struct vcpu *v, bool wanted);
 
 /* Before an entry: a #DB that must come first, as v->again; true: `x` says so, do not enter. */
 bool svm_events_trap(struct vcpu *v, struct svm *hw, struct exit *x);
+/* ... and what hw->busy is about. */
 void svm_events_before(const struct vcpu *v, struct svm *hw);
 
-/* After an exit: of an entry that stepped, before anything else is read; then of every entry. */
+/* After an exit, if hw->busy: of an entry that stepped, before anything else is read; the rest. */
 void svm_events_stepped(const struct vcpu *v, struct svm *hw);
 void svm_events_after(struct vcpu *v, struct svm *hw);
 
@@ -108,7 +118,7 @@ void svm_events_nmi(struct vcpu *v, struct svm *hw, struct exit *x);
 /* --- svm_resolve.c -------------------------------------------------------------------------- */
 
 /* The instruction behind an exit, from the guest's memory; false: it cannot be read. */
-bool svm_resolve_insn(struct vcpu *v, struct svm_raw *raw);
+bool svm_resolve_insn(struct vcpu *v, struct insn_exiting *insn);
 
 /*
  * For exits that svm_decode() calls ours.  True: the guest goes on at once; false: `x` says why

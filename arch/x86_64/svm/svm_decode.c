@@ -92,10 +92,10 @@ static void fill_unasked(const struct svm_raw *raw, struct exit *x)
 	fatal(x, svm_decode_exit_name(raw->code), raw->code);
 }
 
-#define ROW(fill, kind, needs) { fill, kind, SVM_LISTED | (needs) }
-static const struct svm_how rows[SVM_EXIT_COUNT] = {
+#define ROW(fill, kind, needs) { fill, kind, SVM_LISTED | (needs), 0 }
+#define INSN(fill, kind, bare) { fill, kind, SVM_LISTED | SVM_NEEDS_LEN, bare }
+const struct svm_how svm_decode_rows[SVM_EXIT_COUNT] = {
 #define PLAIN(kind)       ROW(NULL, kind, 0)
-#define INSN(kind)        ROW(NULL, kind, SVM_NEEDS_LEN)
 #define UNDEFINED         PLAIN(EXIT_UNDEFINED)
 	[SVM_EXIT_CR4_READ]   = ROW(NULL, SVM_EXIT_OURS, SVM_NEEDS_INSN),
 	[SVM_EXIT_CR4_WRITE]  = ROW(NULL, SVM_EXIT_OURS, SVM_NEEDS_INSN),
@@ -114,21 +114,21 @@ static const struct svm_how rows[SVM_EXIT_COUNT] = {
 	[SVM_EXIT_VINTR]      = PLAIN(EXIT_IRQ_WINDOW),
 	[SVM_EXIT_SHUTDOWN]   = PLAIN(EXIT_TRIPLE),
 
-	[SVM_EXIT_CPUID]      = INSN(EXIT_CPUID),
-	[SVM_EXIT_HLT]        = INSN(EXIT_HLT),
+	[SVM_EXIT_CPUID]      = INSN(NULL, EXIT_CPUID, 2),
+	[SVM_EXIT_HLT]        = INSN(NULL, EXIT_HLT, 0),
 	[SVM_EXIT_IOIO]       = ROW(fill_io, EXIT_IO, SVM_NEEDS_STRING),
-	[SVM_EXIT_MSR]        = ROW(fill_msr, EXIT_MSR, SVM_NEEDS_LEN),
-	[SVM_EXIT_RDTSC]      = ROW(fill_rdtsc, EXIT_RDTSC, SVM_NEEDS_LEN),
-	[SVM_EXIT_RDTSCP]     = ROW(fill_rdtsc, EXIT_RDTSC, SVM_NEEDS_LEN),
-	[SVM_EXIT_XSETBV]     = INSN(EXIT_XSETBV),
-	[SVM_EXIT_VMMCALL]    = INSN(EXIT_HYPERCALL),
+	[SVM_EXIT_MSR]        = INSN(fill_msr, EXIT_MSR, 2),
+	[SVM_EXIT_RDTSC]      = INSN(fill_rdtsc, EXIT_RDTSC, 2),
+	[SVM_EXIT_RDTSCP]     = INSN(fill_rdtsc, EXIT_RDTSC, 3),
+	[SVM_EXIT_XSETBV]     = INSN(NULL, EXIT_XSETBV, 3),
+	[SVM_EXIT_VMMCALL]    = INSN(NULL, EXIT_HYPERCALL, 3),
 	/*
 	 * The caches stay coherent without the guest's help, and INVD would throw away the host's
 	 * data.
 	 */
-	[SVM_EXIT_WBINVD]     = INSN(EXIT_WBINVD),
-	[SVM_EXIT_INVD]       = INSN(EXIT_WBINVD),
-	[SVM_EXIT_RDPMC]      = INSN(EXIT_GP),
+	[SVM_EXIT_WBINVD]     = INSN(NULL, EXIT_WBINVD, 2),
+	[SVM_EXIT_INVD]       = INSN(NULL, EXIT_WBINVD, 2),
+	[SVM_EXIT_RDPMC]      = INSN(NULL, EXIT_GP, 2),
 
 	/* Instructions that the guest's CPUID does not announce. */
 	[SVM_EXIT_RSM]        = UNDEFINED,
@@ -149,22 +149,20 @@ static const struct svm_how rows[SVM_EXIT_COUNT] = {
 	[SVM_EXIT_MCOMMIT]    = UNDEFINED,
 	[SVM_EXIT_TLBSYNC]    = UNDEFINED,
 #undef PLAIN
-#undef INSN
 #undef UNDEFINED
 };
 
 const struct svm_how svm_decode_unreadable = ROW(fill_unreadable, EXIT_FATAL, 0);
 
-const struct svm_how *svm_decode_how(uint32_t code)
+const struct svm_how *svm_decode_unlisted(uint32_t code)
 {
-	static const struct svm_how nested_fault = ROW(fill_fault, EXIT_FAULT, 0);
-	static const struct svm_how unasked = { fill_unasked, EXIT_FATAL, 0 };
+	static const struct svm_how nested_fault = ROW(fill_fault, EXIT_FAULT, SVM_NEEDS_BYTES);
+	static const struct svm_how unasked = { fill_unasked, EXIT_FATAL, 0, 0 };
 
-	if (code < SVM_EXIT_COUNT && rows[code].needs)
-		return &rows[code];
 	return code == SVM_EXIT_NPF ? &nested_fault : &unasked;
 }
 #undef ROW
+#undef INSN
 
 /* --- Events --------------------------------------------------------------------------------- */
 

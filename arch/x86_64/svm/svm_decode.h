@@ -15,7 +15,7 @@ struct svm_raw {
 	uint32_t code;
 	uint64_t info1, info2;
 	uint64_t rip;
-	const uint8_t *bytes;                   /* a fault's instruction, with decode assists   */
+	const uint8_t *bytes;                   /* a fault's instruction, with SVM_NEEDS_BYTES  */
 	uint8_t  nbytes;                        /* 0: none were given                           */
 	struct insn_exiting insn;
 };
@@ -23,6 +23,7 @@ struct svm_raw {
 #define SVM_NEEDS_LEN   BIT(0)                  /* insn.len                                     */
 #define SVM_NEEDS_INSN  BIT(1)                  /* all of insn                                  */
 #define SVM_NEEDS_STRING BIT(2)                 /* insn.addr_size and .seg, if it is a string's */
+#define SVM_NEEDS_BYTES BIT(3)                  /* what decode assists give at a fault          */
 #define SVM_LISTED      BIT(7)                  /* a row that is in the table                   */
 
 /* A row of the table: what to make of one code, and what that needs. */
@@ -30,8 +31,17 @@ typedef void svm_fill_fn(const struct svm_raw *raw, struct exit *x);
 struct svm_how {
 	svm_fill_fn *fill;                      /* NULL: the kind says everything               */
 	uint8_t      kind, needs;
+	uint8_t      bare;                      /* length without prefixes if 0F begins it, or 0 */
 };
-const struct svm_how *svm_decode_how(uint32_t code);
+extern const struct svm_how svm_decode_rows[SVM_EXIT_COUNT];
+const struct svm_how *svm_decode_unlisted(uint32_t code);
+static inline const struct svm_how *svm_decode_how(uint32_t code)
+{
+	if (code < SVM_EXIT_COUNT && svm_decode_rows[code].needs)
+		return &svm_decode_rows[code];
+	return svm_decode_unlisted(code);
+}
+
 extern const struct svm_how svm_decode_unreadable;      /* needs more than can be found out     */
 
 #define SVM_EXIT_OURS   EXIT_NKINDS             /* resolved in svm_resolve.c; never leaves here */

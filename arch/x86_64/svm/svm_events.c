@@ -37,6 +37,7 @@ static void set_vintr(struct svm *hw)
 		vintr |= VINTR_IRQ | VINTR_IGNORE_TPR;
 	if (hw->irq_given)
 		vintr |= PUT(VINTR_VECTOR, (uint64_t)hw->irq_vector);
+	hw->slot_used = vintr != VINTR_MASKING;
 	if (vintr != m->vintr) {
 		m->vintr = vintr;
 		m->clean &= (uint32_t)~CLEAN_VINTR;
@@ -158,6 +159,8 @@ void svm_events_stepped(const struct vcpu *v, struct svm *hw)
 	struct vmcb *m = hw->vmcb;
 	bool was_iret = hw->nmi_ending && v->rip == hw->iret_rip && m->rip != v->rip;
 
+	if (!hw->stepping)
+		return;
 	hw->stepping = m->exit_code == SVM_EXIT_DB && (m->dr6 & DR6_BS);
 	if (!was_iret)
 		m->rflags &= ~RFLAGS_TF;
@@ -169,7 +172,7 @@ void svm_events_stepped(const struct vcpu *v, struct svm *hw)
 
 void svm_events_before(const struct vcpu *v, struct svm *hw)
 {
-	if (hw->irq_given || hw->window || hw->vmcb->vintr != VINTR_MASKING)
+	if (hw->irq_given || hw->window || hw->slot_used)
 		set_vintr(hw);
 	if (hw->step)
 		begin_step(v, hw);

@@ -9,56 +9,20 @@
  */
 #include "arch/x86_64/svm/svm.h"
 
-#include <string.h>
-
 #include "arch/x86_64/defs/msr.h"
 #include "lib/log.h"
 #include "vmm/pagewalk.h"
 
 #define CR3_PCID MASK(11, 0)
 
-#define CPUID_BYTES  0xa20f
-#define RDMSR_BYTES  0x320f
-#define WRMSR_BYTES  0x300f
-#define OPCODE_BYTES 2
-
-/*
- * The usual case without a decoder: 64-bit code without prefixes, on the page of the instruction
- * before.  (Which rights were needed to fetch it does not matter: the CPU has done that.)
- */
-static bool is_plain(const struct vcpu *v, const struct svm_raw *raw)
+bool svm_resolve_insn(struct vcpu *v, struct insn_exiting *insn)
 {
-	const struct vmcb *m = ((const struct svm *)v->hw)->vmcb;
-	uint16_t opcode;
-
-	if (!(m->efer & EFER_LMA) || !(m->cs.attrib & VMCB_SEG_L) ||
-	    (v->rip & (PAGE_SIZE - 1)) > PAGE_SIZE - OPCODE_BYTES)
-		return false;
-	const uint8_t *code = pagewalk_recall(&v->code, m->cr3, v->rip);
-	if (!code)
-		return false;
-	memcpy(&opcode, code, sizeof(opcode));
-	return raw->code == SVM_EXIT_CPUID ? opcode == CPUID_BYTES :
-	       raw->code == SVM_EXIT_MSR && (opcode == RDMSR_BYTES || opcode == WRMSR_BYTES);
-}
-
-bool svm_resolve_insn(struct vcpu *v, struct svm_raw *raw)
-{
-	if (is_plain(v, raw)) {
-		raw->insn.len = OPCODE_BYTES;
-		return true;
-	}
 	uint8_t bytes[INSN_LEN_MAX];
 	struct cpu_mode mode;
 
 	svm_get_mode(v, &mode);
-	unsigned n = raw->nbytes;
-	const uint8_t *p = raw->bytes;
-	if (!n) {
-		n = pagewalk_code(&v->vm->mem, &mode, v->rip, &v->code, bytes);
-		p = bytes;
-	}
-	return insn_exiting(p, n, &mode, &raw->insn) == OK;
+	unsigned n = pagewalk_code(&v->vm->mem, &mode, v->rip, &v->code, bytes);
+	return insn_exiting(bytes, n, &mode, insn) == OK;
 }
 
 static bool is_64bit(const struct svm *hw)
@@ -131,11 +95,11 @@ static void give_back(struct vcpu *v, struct svm *hw, uint8_t vector, bool has_e
 /* The other vendor's hypercall is an undefined instruction here. */
 static bool is_hypercall(struct vcpu *v, uint8_t *len)
 {
-	struct svm_raw raw = { .nbytes = 0 };
+	struct insn_exiting insn;
 
-	if (!svm_resolve_insn(v, &raw) || !insn_is_hypercall(&raw.insn))
+	if (!svm_resolve_insn(v, &insn) || !insn_is_hypercall(&insn))
 		return false;
-	*len = raw.insn.len;
+	*len = insn.len;
 	return true;
 }
 

@@ -248,7 +248,7 @@ void svm_set(struct vcpu *v, const struct cpu_state *s)
 	if (svm_owns(hw))
 		svm_registers_load(hw);
 	svm_take_back_nmi(hw);
-	hw->checked = false;
+	hw->unchecked = true;
 	m->clean = 0;
 	asid_forget(&hw->asid);
 }
