@@ -2,11 +2,11 @@
 /*
  * vmm/msr.c - what a guest may read and write of the model-specific registers: one table.
  *
- * Sorted by number, searched by halves, and what was found is remembered.  A row without a function refuses with #GP: such rows
- * are there for registers that kernels are known to probe, so that the log stays quiet; anything
- * not in the table is #GP and a line in the log, up to a limit.  Registers that the hardware keeps
- * for the guest (SYSCALL's, bases, PAT ...) normally do not exit; the rows for them serve vendors
- * that let them.
+ * Sorted by number, searched by halves, and what was found is remembered.  A row without a function
+ * refuses with #GP: such rows are there for registers that kernels are known to probe, so that the
+ * log stays quiet; anything not in the table is #GP and a line in the log, up to a limit.
+ * Registers that the hardware keeps for the guest (SYSCALL's, bases, PAT ...) normally do not exit;
+ * the rows for them serve vendors that let them.
  */
 #include "vmm/msr.h"
 

@@ -413,22 +413,34 @@ static inline uint64_t detail(const struct vcpu *v, const struct exit *x)
 	}
 }
 
-enum resume vcpu_turn(struct vcpu *v)
+/* For people: counters and the trace; and whether there is now something of others in caches. */
+static inline void account(struct vcpu *v, const struct exit *x)
 {
+	v->exits[x->kind]++;
+	trace_add(&v->vm->trace, TRACE_VM_EXIT, v->id, x->kind | detail(v, x) << 8, v->rip);
+	if (!(OWN_EXITS >> x->kind & 1))
+		v->others_ran = true;
+}
+
+enum resume vcpu_turns(struct vcpu *v)
+{
+	const struct host_cpu *c = cpu_here();  /* it stays on this one: nothing here waits */
 	struct vm *vm = v->vm;
+	enum resume r;
 	struct exit x;
 
-	if (v->slice_stale || v->slice_for_ns != vm->bus.deadline_ns)
-		set_slice(v);
-	make_current(v);                        /* a handler may have looked at another vCPU */
-	if (anything_to_deliver(v) && !deliver(v))
-		return exit_fail(v, "triple fault: a fault while the double fault was delivered");
-	virt->enter(v, &x);
-	v->exits[x.kind]++;
-	trace_add(&vm->trace, TRACE_VM_EXIT, v->id, x.kind | detail(v, &x) << 8, v->rip);
-	if (!(OWN_EXITS >> x.kind & 1))
-		v->others_ran = true;
-	return exit_dispatch(v, &x);
+	do {
+		if (v->slice_stale || v->slice_for_ns != vm->bus.deadline_ns)
+			set_slice(v);
+		make_current(v);                /* a handler may have looked at another vCPU */
+		if (anything_to_deliver(v) && !deliver(v))
+			return exit_fail(v, "triple fault: a fault while the double fault was "
+			                    "delivered");
+		virt->enter(v, &x);
+		account(v, &x);
+		r = exit_dispatch(v, &x);
+	} while (r <= RESUME_SAME && !v->attention && !c->wanted);
+	return r;
 }
 
 /* --- The task --------------------------------------------------------------------------------- */
@@ -543,19 +555,14 @@ uint64_t vcpu_ran_tsc(void)
  */
 static void run(struct vcpu *v)
 {
-	const struct host_cpu *c = cpu_here();  /* it stays on this one: nothing here waits */
 	uint64_t began = time_tsc();
-	enum resume r;
 
 	v->halted = false;
 	v->attention = false;
 	v->slice_stale = v->others_ran = true;
 	v->least_ns = time_now_ns() + SLICE_LEAST_NS;
 	v->vm->inside++;
-	do
-		r = vcpu_turn(v);
-	while (r <= RESUME_SAME && !v->attention && !c->wanted);
-	v->halted = r == RESUME_WAIT;
+	v->halted = vcpu_turns(v) == RESUME_WAIT;
 	uint64_t ran = time_tsc() - began;
 	v->ran_tsc += ran;
 	all_ran_tsc += ran;

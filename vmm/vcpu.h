@@ -89,8 +89,12 @@ void vcpu_state_fetch(struct vcpu *v);
 /* VM time runs again (start, resume, arrival): the TSC offset and kvm-clock follow. */
 void vcpu_clock_changed(struct vcpu *v, bool was_stopped);
 
-/* One turn: deliver what is pending, enter, dispatch.  For vcpu_task() and tests. */
-enum resume vcpu_turn(struct vcpu *v);
+/*
+ * Turns, until something else is to be done with this vCPU (v->attention), its CPU is wanted, or
+ * the guest cannot go on; at least one.  A turn: deliver what is pending, enter, dispatch.  For
+ * vcpu_task() and tests.
+ */
+enum resume vcpu_turns(struct vcpu *v);
 
 /* The guest wrote to its local APIC: interrupts and the timer are looked at again. */
 void vcpu_lapic_changed(struct vcpu *v);

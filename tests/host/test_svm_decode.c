@@ -19,10 +19,13 @@ static struct exit x;
 
 static enum exit_kind decode(struct svm_raw raw)
 {
-	raw.insn.len = LEN;
+	const struct svm_how *how = svm_decode_how(raw.code);
+
+	if (how->needs & (SVM_NEEDS_LEN | SVM_NEEDS_INSN))      /* as svm.c gives it */
+		raw.insn.len = LEN;
 	raw.rip = RIP;
 	memset(&x, 0xee, sizeof(x));
-	return svm_decode(svm_decode_how(raw.code), &raw, &x) ? x.kind : OURS;
+	return svm_decode(how, &raw, &x) ? x.kind : OURS;
 }
 
 static void each_plain_code_has_its_kind(void **state)

@@ -40,6 +40,13 @@ static inline struct exit insn(enum exit_kind kind, uint8_t len)
 	return (struct exit){ .kind = kind, .insn_len = len };
 }
 
+/* One turn. */
+static inline enum resume vcpu_turn(struct vcpu *one)
+{
+	one->attention = true;
+	return vcpu_turns(one);
+}
+
 static inline void send(uint8_t vector)
 {
 	vcpu_apic_message(v, &(struct apic_msg){ .vector = vector });

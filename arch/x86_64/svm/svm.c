@@ -415,6 +415,7 @@ static const struct svm_how *collect(struct vcpu *v, struct svm *hw, struct svm_
 	v->rflags = m->rflags;
 	v->gpr[GPR_RAX] = m->rax;
 	v->gpr[GPR_RSP] = m->rsp;
+	raw->insn.len = 0;
 	v->again.type = EVENT_NONE;
 	v->irq_blocked = !(v->rflags & RFLAGS_IF) || (m->shadow & SHADOW_INTERRUPT);
 	if ((m->exit_int_info & EVENTINJ_VALID) || hw->busy)

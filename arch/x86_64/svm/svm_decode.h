@@ -17,7 +17,7 @@ struct svm_raw {
 	uint64_t rip;
 	const uint8_t *bytes;                   /* a fault's instruction, with SVM_NEEDS_BYTES  */
 	uint8_t  nbytes;                        /* 0: none were given                           */
-	struct insn_exiting insn;
+	struct insn_exiting insn;               /* .len: 0 where it does not matter             */
 };
 
 #define SVM_NEEDS_LEN   BIT(0)                  /* insn.len                                     */
@@ -53,7 +53,7 @@ extern const struct svm_how svm_decode_unreadable;      /* needs more than can b
 static inline bool svm_decode(const struct svm_how *how, const struct svm_raw *raw, struct exit *x)
 {
 	x->kind = how->kind;
-	x->insn_len = how->needs & (SVM_NEEDS_LEN | SVM_NEEDS_INSN) ? raw->insn.len : 0;
+	x->insn_len = raw->insn.len;
 	if (how->fill)
 		how->fill(raw, x);
 	return x->kind != SVM_EXIT_OURS;
