@@ -17,6 +17,7 @@
 #include "vmm/io.h"
 #include "vmm/mmio.h"
 #include "vmm/msr.h"
+#include "vmm/sysenter.h"
 #include "vmm/tss.h"
 #include "vmm/vm.h"
 
@@ -263,6 +264,19 @@ static enum resume on_task(struct vcpu *v, const struct exit *x)
 	return RESUME_SAME;
 }
 
+static enum resume on_sysenter(struct vcpu *v, const struct exit *x)
+{
+	struct cpu_state *s = &v->state;
+
+	vcpu_state_fetch(v);
+	if (!(x->sysenter.out ? sysenter_out(s, x->sysenter.wide) : sysenter_in(s))) {
+		vcpu_raise_error(v, VECTOR_GP, 0);
+		return RESUME_SAME;
+	}
+	vcpu_state_apply(v);
+	return RESUME_SAME;
+}
+
 static enum resume on_triple(struct vcpu *v, const struct exit *x)
 {
 	(void)x;
@@ -292,7 +306,8 @@ static exit_fn *const exit_table[EXIT_NKINDS] = {
 	[EXIT_WBINVD]     = on_nothing,
 	[EXIT_UNDEFINED]  = on_undefined,
 	[EXIT_GP]         = on_gp,
-	[EXIT_TASK]       = on_task,            /* vmm/tss.c                       */
+	[EXIT_TASK]       = on_task,            /* vmm/tss.c                               */
+	[EXIT_SYSENTER]   = on_sysenter,        /* vmm/sysenter.c                          */
 	[EXIT_TRIPLE]     = on_triple,          /* dump, stop this VM                      */
 	[EXIT_FATAL]      = on_fatal,           /* likewise; the others go on              */
 };

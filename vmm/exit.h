@@ -33,6 +33,7 @@
 	E(UNDEFINED,  "undefined")  /* an instruction this guest's CPU does not have: #UD */ \
 	E(GP,         "gp")         /* an access this guest's CPU refuses: #GP(0)       */ \
 	E(TASK,       "task-switch") /* a task switch by hardware                       */ \
+	E(SYSENTER,   "sysenter")   /* SYSENTER or SYSEXIT, which this CPU does not have */ \
 	E(TRIPLE,     "triple")     /* triple fault: shutdown                           */ \
 	E(FATAL,      "fatal")      /* cannot go on; x->fatal.why says why              */
 
@@ -83,6 +84,10 @@ struct exit {
 			uint16_t selector; /* of the new task's TSS                         */
 			enum task_cause cause;
 		} task;
+		struct {
+			bool     out;    /* SYSEXIT                                        */
+			bool     wide;   /* ... to 64-bit code                             */
+		} sysenter;
 		struct {
 			const char *why; /* static text                                    */
 			uint64_t    code;/* the vendor's exit or rule number               */

@@ -348,6 +348,7 @@ enum {
 	OP2_GROUP7 = 0x01, OP2_INVD = 0x08, OP2_WBINVD = 0x09,
 	OP2_MOV_FROM_CR = 0x20, OP2_MOV_FROM_DR = 0x21, OP2_MOV_TO_CR = 0x22, OP2_MOV_TO_DR = 0x23,
 	OP2_WRMSR = 0x30, OP2_RDTSC = 0x31, OP2_RDMSR = 0x32, OP2_RDPMC = 0x33, OP2_CPUID = 0xa2,
+	OP2_SYSENTER = 0x34, OP2_SYSEXIT = 0x35,
 };
 
 /* ModRM after OP2_GROUP7 */
@@ -375,6 +376,7 @@ static int tail_two_byte(uint8_t opcode)
 	switch (opcode) {
 	case OP2_INVD: case OP2_WBINVD: case OP2_CPUID:
 	case OP2_WRMSR: case OP2_RDTSC: case OP2_RDMSR: case OP2_RDPMC:
+	case OP2_SYSENTER: case OP2_SYSEXIT:
 		return 0;
 	case OP2_GROUP7:                                        /* VMMCALL, XSETBV ... */
 	case OP2_MOV_FROM_CR: case OP2_MOV_FROM_DR: case OP2_MOV_TO_CR: case OP2_MOV_TO_DR:
@@ -404,6 +406,7 @@ enum err insn_exiting(const uint8_t *bytes, size_t n, const struct cpu_mode *mod
 		.modrm = escaped ? operand : 0,
 		.rm = (uint8_t)(MODRM_RM(operand) + (c.rex & REX_B ? 8 : 0)),
 		.seg = c.seg == NO_SEG ? SEG_DS : c.seg, .addr_size = c.addr_size,
+		.wide = c.rex & REX_W,
 	};
 	return OK;
 }
@@ -416,6 +419,12 @@ enum err insn_length(const uint8_t *bytes, size_t n, const struct cpu_mode *mode
 	if (e == OK)
 		*len = in.len;
 	return e;
+}
+
+bool insn_is_sysenter(const struct insn_exiting *in, bool *out)
+{
+	*out = in->opcode == OP2_SYSEXIT;
+	return in->escaped && (in->opcode == OP2_SYSENTER || in->opcode == OP2_SYSEXIT);
 }
 
 bool insn_is_hypercall(const struct insn_exiting *in)

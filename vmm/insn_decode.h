@@ -66,7 +66,8 @@ enum err insn_decode_again(struct insn_memo *memo, uint64_t where, const uint64_
 
 /*
  * An instruction that exits by itself (CPUID, HLT, IN, OUT, INS, OUTS, RDMSR, WRMSR, XSETBV,
- * VMCALL, VMMCALL, PAUSE, WBINVD, MOV CR ...), for a CPU whose exits do not say it.
+ * VMCALL, VMMCALL, PAUSE, WBINVD, MOV CR ...), or because one vendor does not have it (SYSENTER,
+ * SYSEXIT), for a CPU whose exits do not say it.
  */
 struct insn_exiting {
 	uint8_t len;            /* bytes                                                     */
@@ -75,6 +76,7 @@ struct insn_exiting {
 	uint8_t rm;             /* ModRM.rm as a register: the general one of a MOV CR       */
 	uint8_t seg;            /* that OUTS reads from                                      */
 	uint8_t addr_size;      /* 2, 4 or 8                                                 */
+	bool    wide;           /* REX.W                                                     */
 };
 
 /* ERR_NOT_SUPPORTED (refused, with the bytes) for any other instruction. */
@@ -83,6 +85,9 @@ enum err insn_exiting(const uint8_t *bytes, size_t n, const struct cpu_mode *mod
 
 /* Its length only. */
 enum err insn_length(const uint8_t *bytes, size_t n, const struct cpu_mode *mode, uint8_t *len);
+
+/* SYSENTER or SYSEXIT; `*out`: which. */
+bool insn_is_sysenter(const struct insn_exiting *in, bool *out);
 
 /* VMCALL is one vendor's, VMMCALL the other's: a guest that moved may use either. */
 bool insn_is_hypercall(const struct insn_exiting *in);

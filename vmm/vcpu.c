@@ -31,7 +31,8 @@
 /* Exits that are handled among this VM's own registers and tables; the others reach devices. */
 #define OWN_EXITS (BIT(EXIT_IRQ_WINDOW) | BIT(EXIT_CPUID) | BIT(EXIT_MSR) | BIT(EXIT_CR8) | \
                    BIT(EXIT_XSETBV) | BIT(EXIT_HYPERCALL) | BIT(EXIT_PAUSE) |             \
-                   BIT(EXIT_WBINVD) | BIT(EXIT_UNDEFINED) | BIT(EXIT_GP) | BIT(EXIT_RDTSC))
+                   BIT(EXIT_WBINVD) | BIT(EXIT_UNDEFINED) | BIT(EXIT_GP) | BIT(EXIT_RDTSC) | \
+                   BIT(EXIT_SYSENTER))
 /* As firmware leaves them: on, and everything write-back. */
 #define MTRR_POWER_UP           (MTRR_DEF_ENABLE | PAT_WB)
 #define SIPI_PAGE_SHIFT         12              /* the vector is a page number      */

@@ -61,6 +61,12 @@ def test_guests_that_share_a_host_all_pass(run, cpus):
         name: f"PASS {name}" for name in TOGETHER}
 
 
+def test_a_baseline_has_sysenter_in_long_mode_whatever_the_host(run):
+    """SDM vol. 2, "SYSENTER" and "SYSEXIT": AMD's CPUs have neither."""
+    result = run("sysenter", cpu="x86-64-v1")
+    assert last_words(result, "sysenter")[0] == "PASS sysenter"
+
+
 def test_a_network_card_is_found_on_the_bus(run):
     assert last_words(run("pci-scan", **NIC), "pci-scan")[0] == "PASS pci-scan"
 

@@ -5,7 +5,7 @@
 guest-names := hello cpuid                      # alive; what the CPU says about itself
 guest-names += pit rtc uart                     # devices of the board
 guest-names += pic ioapic lapic x2apic tsc-deadline hlt   # interrupts, timers, sleep
-guest-names += msr exceptions paging realmode xsave   # what the CPU does for a guest
+guest-names += msr exceptions paging realmode xsave sysenter # what the CPU does for a guest
 guest-names += port-io mmio                     # instructions behind exits
 guest-names += triple-fault shutdown            # ways to end
 guest-names += pci-scan virtio-rng virtio-net   # PCI and virtio
@@ -19,7 +19,7 @@ guest-names += migrate-vendors                  # between hosts of two vendors
 guest-lib   := start trap_entry guest trap      # entry, exceptions, console and verdict
 guest-lib   += clock pic apic apic_check paging # PM timer; 8259, 8254; APICs; own pages
 guest-lib   += pci virtio kvmclock state        # devices; paravirtual clock; all state at once
-guest-lib   += real_entry                       # an excursion to real mode
+guest-lib   += real_entry sysenter_entry        # excursions to real mode and to ring 3
 guest-lib   += second second_entry pattern      # the second CPU; pages that are checked
 
 guest-dir   := build/guest

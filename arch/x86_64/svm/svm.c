@@ -107,6 +107,7 @@ static void build(struct vcpu *v, struct svm *hw)
 {
 	const struct cpuid_table *cpuid = &v->vm->cpuid;
 	bool tsc_aux = vmcb_offers_tsc_aux(cpuid);
+	char vendor[CPUID_VENDOR_MAX];
 
 	vmcb_build(hw->vmcb, &(struct vmcb_plan){
 		.iopm = ptr_hpa(iopm), .msrpm = ptr_hpa(msrpm[tsc_aux]),
@@ -116,6 +117,8 @@ static void build(struct vcpu *v, struct svm *hw)
 	/* CR4.MCE is on in every guest: without it a machine check would be a shutdown. */
 	hw->cr4_allowed = cpu_state_cr4_allowed(cpuid) & svm_caps.cr4_known;
 	hw->cr4_forced = insn_read_cr4() & CR4_MCE;
+	cpuid_vendor(cpuid, vendor);
+	hw->sysenter_long = strcmp(vendor, BASELINE_VENDOR) == 0;
 }
 
 static enum err svm_vcpu_init(struct vcpu *v)

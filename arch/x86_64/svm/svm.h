@@ -39,6 +39,7 @@ struct svm {
 	uint64_t cr4;                   /* as the guest sees it: the VMCB has the host's MCE too */
 	uint64_t cr4_allowed;           /* bits that the guest's CPUID announces                */
 	uint64_t cr4_forced;            /* bits that are on whatever the guest says             */
+	bool     sysenter_long;         /* the guest's CPU has SYSENTER in long mode: Intel's   */
 	uint64_t tsc_ratio;             /* for MSR_TSC_RATIO                                    */
 	uint64_t pat;                   /* as the guest sees it: the VMCB says write-back       */
 	uint64_t sysenter[3];           /* CS, ESP, EIP: a VMCB keeps 32 bits of each           */
@@ -48,7 +49,7 @@ struct svm {
 	bool     nmi_blocked;           /* from an NMI's delivery to the end of its IRET        */
 	uint8_t  irq_vector;            /* if irq_given                                         */
 	uint64_t step_dr6;              /* if stepping: DR6 before it                           */
-	/* What an entry, or the exit after it, must look at.  Mostly nothing: one test of `busy`. */
+	/* What an entry or the exit after it must look at.  Mostly nothing: one test of `busy`. */
 	union {
 		struct {
 			bool unchecked; /* svm_check() has not looked since the last set()      */

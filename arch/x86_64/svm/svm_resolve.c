@@ -92,15 +92,26 @@ static void give_back(struct vcpu *v, struct svm *hw, uint8_t vector, bool has_e
 	}
 }
 
-/* The other vendor's hypercall is an undefined instruction here. */
-static bool is_hypercall(struct vcpu *v, uint8_t *len)
+/*
+ * What only the other vendor's CPUs have is undefined here: its hypercall; and in long mode
+ * SYSENTER and SYSEXIT, which a guest uses that takes its CPU for one of those.
+ */
+static void resolve_undefined(struct vcpu *v, struct svm *hw, struct exit *x)
 {
 	struct insn_exiting insn;
 
-	if (!svm_resolve_insn(v, &insn) || !insn_is_hypercall(&insn))
-		return false;
-	*len = insn.len;
-	return true;
+	if (!svm_resolve_insn(v, &insn)) {
+		give_back(v, hw, VECTOR_UD, false, 0);
+	} else if (insn_is_hypercall(&insn)) {
+		x->kind = EXIT_HYPERCALL;
+		x->insn_len = insn.len;
+	} else if (hw->sysenter_long && (hw->vmcb->efer & EFER_LMA) &&
+	           insn_is_sysenter(&insn, &x->sysenter.out)) {
+		x->kind = EXIT_SYSENTER;
+		x->sysenter.wide = insn.wide;
+	} else {
+		give_back(v, hw, VECTOR_UD, false, 0);
+	}
 }
 
 static void resolve_exception(struct vcpu *v, struct svm *hw, const struct svm_raw *raw,
@@ -117,10 +128,7 @@ static void resolve_exception(struct vcpu *v, struct svm *hw, const struct svm_r
 		insn_int_machine_check();
 		break;
 	case SVM_EXIT_UD:
-		if (is_hypercall(v, &x->insn_len))
-			x->kind = EXIT_HYPERCALL;
-		else
-			give_back(v, hw, VECTOR_UD, false, 0);
+		resolve_undefined(v, hw, x);
 		break;
 	case SVM_EXIT_AC:
 		give_back(v, hw, VECTOR_AC, true, raw->info1);

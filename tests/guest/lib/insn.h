@@ -139,6 +139,7 @@ static inline void insn_sti(void)   { __asm__ volatile ("sti; nop" : : : "memory
 static inline void insn_hlt(void)   { __asm__ volatile ("hlt" : : : "memory"); }
 static inline void insn_pause(void) { __asm__ volatile ("pause" : : : "memory"); }
 static inline void insn_ud2(void)   { __asm__ volatile ("ud2" : : : "memory"); }
+static inline void insn_sysenter(void) { __asm__ volatile ("sysenter" : : : "memory"); }
 static inline void insn_int3(void)  { __asm__ volatile ("int3" : : : "memory"); }
 
 /* The interrupt shadow of STI covers HLT: no wake-up can be lost between the two. */
