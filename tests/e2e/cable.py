@@ -66,7 +66,7 @@ class Cable:
 
     def await_cut(self, seconds, said="cut"):
         ready, _, _ = select.select([self.program.stdout], [], [], seconds)
-        assert ready, f"the record at which the cable was to be {said} never came"
+        assert ready, f"the record that was to {said} the cable never came"
         assert self.program.stdout.readline() == said + "\n"
 
     def await_block(self, seconds):
