@@ -28,7 +28,7 @@
 #define WAIT_MAX_NS      (120 * NS_PER_S)
 #define PEER_MAX_NS      (300 * NS_PER_S)       /* the peer may still be booting     */
 #define CREDIT_EVERY     16                     /* frames, between two credits       */
-#define CREDIT_MAX_NS    (5 * NS_PER_S)        /* after this, frames were lost     */
+#define CREDIT_MAX_NS    (5 * NS_PER_S)         /* after this, frames were lost      */
 #define ETH_TYPE_BENCH   0x88b5                 /* IEEE 802, "Local Experimental"    */
 #define FRAME_BENCH_LEN  1514
 #define WINDOW           (512 * KIB / FRAME_BENCH_LEN)  /* frames on their way: as much as TCP's */
