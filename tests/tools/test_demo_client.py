@@ -115,7 +115,7 @@ def ask(port, *lines):
 def inside(case, agent):
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     with subprocess.Popen([agent, "serve"]) as serve, \
-         subprocess.Popen([agent, "dirty", "2", "2000"]) as dirty:
+         subprocess.Popen([agent, "dirty", "2", "2000", "0"]) as dirty:
         try:
             connect(TIME).close()       # the datagrams' port is open too, then
             if case == "services":
