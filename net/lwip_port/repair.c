@@ -5,10 +5,10 @@
  * lwIP 2.1.3 sends one segment again after three duplicate ACKs; when a burst lost more, it waits
  * for its timer.  But its peers say by SACK what they have, so it is known what is missing: a hole
  * ends where the lowest block begins.  Here, before lwIP looks at an ACK, the segments of the hole
- * are put back among those to be sent, each once in a recovery; lwIP then sends them as far as its
- * congestion window allows.  A recovery begins with lwIP's own and ends when everything is
- * acknowledged that was on its way then (RFC 6675, with one hole at a time).  Called by lwIP, for
- * every segment of every connection.
+ * are put back among those to be sent, each once in a recovery and as far as the congestion window
+ * allows, so that lwIP sends them at once.  A recovery begins with lwIP's own and ends when
+ * everything is acknowledged that was on its way then (RFC 6675, with one hole at a time).  Called
+ * by lwIP, for every segment of every connection.
  */
 #include <string.h>
 
@@ -80,21 +80,38 @@ static void send_again(struct tcp_pcb *pcb, struct tcp_seg *seg)
 	pcb->rttest = 0;                        /* which of the two an ACK means is not known */
 }
 
-/* Those that begin at `from` or later, and before `end`. */
-static void repair(struct tcp_pcb *pcb, u32_t from, u32_t end)
+/*
+ * Those that begin at `from` or later and before `end`, and do not end beyond `limit`; where to go
+ * on.  Beyond the limit lwIP would not send them at once, and none may stay among those to be sent:
+ * lwIP takes the last of these for the end of all data, appends more to it, or FIN, and when its
+ * timer runs out it puts what is not acknowledged in front of them, in the wrong order.
+ */
+static u32_t repair(struct tcp_pcb *pcb, u32_t from, u32_t end, u32_t limit)
 {
 	struct tcp_seg **at = &pcb->unacked;
 
 	while (*at && TCP_SEQ_LT(lwip_ntohl((*at)->tcphdr->seqno), end)) {
 		struct tcp_seg *seg = *at;
+		u32_t seq = lwip_ntohl(seg->tcphdr->seqno);
 
-		if (TCP_SEQ_LT(lwip_ntohl(seg->tcphdr->seqno), from)) {
+		if (TCP_SEQ_LT(seq, from)) {
 			at = &seg->next;
 			continue;
 		}
+		if (TCP_SEQ_GT(seq + seg->len, limit))
+			return seq;
 		*at = seg->next;
 		send_again(pcb, seg);
 	}
+	return end;
+}
+
+/* The congestion window when lwIP has taken this ACK, at least: the first ends its recovery. */
+static u32_t window_then(const struct tcp_pcb *pcb, u32_t ack)
+{
+	bool ends = (pcb->flags & TF_INFR) && TCP_SEQ_GT(ack, pcb->lastack);
+
+	return ends ? pcb->ssthresh : pcb->cwnd;
 }
 
 /* LWIP_HOOK_TCP_INPACKET_PCB: lwIP has checked the header, and turned its numbers. */
@@ -129,8 +146,9 @@ signed char lwip_port_tcp_input(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, 
 
 	pcb->dupacks = 0;               /* one recovery, one smaller window */
 	if (TCP_SEQ_GT(end, repaired)) {
-		repair(pcb, TCP_SEQ_GT(ack, repaired) ? ack : repaired, end);
-		set(pcb, EXT_REPAIRED, end);
+		u32_t from = TCP_SEQ_GT(ack, repaired) ? ack : repaired;
+
+		set(pcb, EXT_REPAIRED, repair(pcb, from, end, ack + window_then(pcb, ack)));
 	}
 	return ERR_OK;
 }

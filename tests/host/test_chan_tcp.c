@@ -8,6 +8,7 @@
  */
 #include "tests/host/support.h"
 
+#include <lwip/priv/tcp_priv.h>
 #include <lwip/prot/tcp.h>
 #include <string.h>
 
@@ -369,6 +370,40 @@ static void lost_segments_come_again_within_round_trips(void **state)
 	}
 }
 
+/* More than half of a window: the window that is left is smaller than the hole. */
+static bool lose_most(unsigned nth)    { return nth >= 10 && nth < 300; }
+
+/* lwIP appends to what waits to be sent, and goes through it in its order. */
+static void only_new_data_waits(const struct tcp_pcb *pcb)
+{
+	for (const struct tcp_seg *seg = pcb->unsent; seg; seg = seg->next)
+		assert_true(TCP_SEQ_GEQ(lwip_ntohl(seg->tcphdr->seqno), pcb->snd_nxt));
+}
+
+static void a_hole_wider_than_the_window_is_filled_piece_by_piece(void **state)
+{
+	static uint8_t bytes[TCP_MSS];
+
+	(void)state;
+	connect_fast();
+	ndata = nlost = 0;
+	lose = lose_most;
+	for (unsigned i = 0; i < 340; i++)
+		assert_int_equal(tcp_write(far.pcb, bytes, TCP_MSS, TCP_WRITE_FLAG_COPY), ERR_OK);
+	tcp_output(far.pcb);
+	while (first != last) {
+		struct pbuf *p = on_wire[first++ % COUNT(on_wire)];
+
+		if (p && wire.input(p, &wire) != ERR_OK)
+			pbuf_free(p);
+		only_new_data_waits(far.pcb);
+	}
+	assert_true(nlost > 200);
+	pass(400 * NS_PER_MS);
+	assert_int_equal(take(), 340 * TCP_MSS);
+	hang_up();
+}
+
 /* Lost twice, or at the very end: only the timer knows. */
 static bool lose_twice(unsigned nth)   { return nth == 20 || nth == 100; }
 static bool lose_the_end(unsigned nth) { return nth == 99; }
@@ -423,6 +458,7 @@ int main(void)
 		cmocka_unit_test(a_port_takes_no_more_than_its_share),
 		cmocka_unit_test(a_full_window_waits_for_its_task),
 		cmocka_unit_test(lost_segments_come_again_within_round_trips),
+		cmocka_unit_test(a_hole_wider_than_the_window_is_filled_piece_by_piece),
 		cmocka_unit_test(what_only_the_timer_can_know_is_known_soon),
 		cmocka_unit_test(nonsense_in_options_is_survived),
 	};
