@@ -100,16 +100,16 @@ def crc32c(data):
     return crc ^ 0xffffffff
 
 
-def has_header(data, begin):
-    """Does a record header that begins with `begin` stand in `data`?  Pages may look like one."""
+def find_header(data, begin):
+    """The record header that begins with `begin` in `data`, or None.  Pages may look like one."""
     at = data.find(begin)
     while at >= 0:
         header = data[at:at + HEADER_LEN]
         if len(header) == HEADER_LEN and struct.pack("<I", crc32c(header[:CRC_AT])) == \
                 header[CRC_AT:]:
-            return True
+            return header
         at = data.find(begin, at + 1)
-    return False
+    return None
 
 
 def open_port(name):
@@ -124,13 +124,16 @@ class Relay:
         self.to = {one: other, other: one}
         self.state = "heal"             # the last command that was carried out
         self.then, self.mark, self.left = "", None, 0
+        self.seen = set()               # headers: TCP may send one again
         self.waiting = []               # what came while blocked: (port, frame)
 
     def frame(self, port):
         frame, address = port.recvfrom(2048)
         if address[2] == PACKET_OUTGOING:
             return
-        if self.mark and has_header(tcp_payload(frame), self.mark):
+        header = self.mark and find_header(tcp_payload(frame), self.mark)
+        if header and header not in self.seen:
+            self.seen.add(header)
             self.left -= 1
             if not self.left:
                 self.state, self.mark = self.then, None
@@ -149,7 +152,7 @@ class Relay:
     def command(self, words):
         if words[1:2] == ["at"]:
             self.then, self.mark = words[0], HEADER.pack(*RECORDS[words[2]])
-            self.left = int(words[3])
+            self.left, self.seen = int(words[3]), set()
             return
         self.state, self.mark = words[0], None
         for port, frame in self.waiting:
