@@ -161,6 +161,7 @@ static bool virtio_net_send(struct nic *nic, const struct frame *f)
 	} else {
 		c->wait[(c->wait_first + c->nwait++) % TX_SLOTS_MAX] = (uint16_t)i;
 		nic->work = true;       /* the host does not sleep meanwhile: virtio_net_rearm() */
+		sched_poke();           /* a guest on another CPU may send while it sleeps       */
 	}
 	nic->count.tx_frames++;
 	nic->count.tx_bytes += f->len;
