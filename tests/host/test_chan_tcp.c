@@ -8,7 +8,6 @@
  */
 #include "tests/host/support.h"
 
-#include <lwip/priv/tcp_priv.h>
 #include <lwip/prot/tcp.h>
 #include <string.h>
 
@@ -17,6 +16,7 @@
 #include "lib/time.h"
 #include "net/chan_tcp.h"
 #include "net/lwip_port/lwip.h"
+#include <lwip/priv/tcp_priv.h>
 #include "net/rxq.h"
 
 #define PORT            7700
