@@ -98,8 +98,10 @@ static void crash_late(void)
 static void busy_task(void *arg)
 {
 	(void)arg;
-	for (;;)
+	for (;;) {
+		cpu_pause();            /* QEMU with -icount lets another CPU run then */
 		task_yield();
+	}
 }
 
 static void crash_elsewhere(void)
