@@ -161,6 +161,10 @@ def test_qemu_counts_instructions_unless_it_follows_the_clock(tmp_path, ips, syn
     assert ("-icount" in command) == (sync != "slowdown")
 
 
+def test_qemu_has_one_thread_for_several_cpus(tmp_path):
+    assert "thread=single" in qemu_command(tmp_path, sync="slowdown", cpus=2)
+
+
 def test_qemu_gets_nics_with_their_properties_and_paths_with_commas(tmp_path):
     folder = tmp_path / "a,b"
     folder.mkdir()
