@@ -255,8 +255,9 @@ def test_a_lab_comes_up_is_seen_and_goes_away(standin, tmp_path, backend):
         links = lab.run(["ip", "-br", "link"], capture_output=True, text=True).stdout
         assert {line.split("@")[0].split()[0] for line in links.splitlines()} >= {
             "br0", "br1", "a0", "a1", "b0", "b1", "client", "client1"}
-        with pytest.raises(LabError, match="a lab is up"):
-            Lab(lab.directory).up(small(standin()))
+        with pytest.raises(LabError, match="a lab is up"), Lab(lab.directory) as another:
+            another.up(small(standin()))
+        assert all(n["alive"] for n in lab.status()["nodes"])
         processes = lab.records.all()
     assert processes and not any(p.alive() for p in processes)
     with pytest.raises(LabError, match="no lab is up"):

@@ -87,6 +87,7 @@ class Lab:
     def __init__(self, directory):
         self.directory = os.path.abspath(directory)
         self.records = Records(self.path("pids"))
+        self.ours = False               # we began it, so its end is ours as well
 
     def path(self, *parts):
         return os.path.join(self.directory, *parts)
@@ -95,7 +96,8 @@ class Lab:
         return self
 
     def __exit__(self, *_):
-        self.down()
+        if self.ours:
+            self.down()
 
     @contextlib.contextmanager
     def _locked(self):
@@ -209,6 +211,7 @@ class Lab:
         with self._locked():
             if (self._config() or {}).get("ready") and any(p.alive() for p in self.records.all()):
                 raise LabError(f"a lab is up in {self.directory}; end it with `lab down`")
+            self.ours = True
             if self._sweep():
                 say("swept what an unfinished `up` had left running")
             try:
