@@ -4,8 +4,9 @@
  * host with one of AMD's, where both are undefined.
  *
  * Kernels choose by the vendor's name, which is Intel's in every baseline: so 32-bit programs under
- * a 64-bit Linux enter it by SYSENTER.  The other way round nothing is to be done: such a guest
- * does not use SYSCALL in compatibility mode, which only AMD's CPUs have.
+ * a 64-bit Linux enter it by SYSENTER.  The other way round, a kernel of
+ * Intel's CPUs is not prepared for SYSCALL in compatibility mode, which only AMD's CPUs have: there
+ * arch/x86_64/svm/svm_state.c says where it leads.
  * Pure.  Called by vmm/exit.c.
  */
 #include "vmm/sysenter.h"

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sysenter - a 64-bit kernel whose 64-bit and 32-bit programs enter it by SYSENTER.
+ * sysenter - a 64-bit kernel whose 64-bit and 32-bit programs enter it by SYSENTER; not by SYSCALL.
  *
  * Reason: AMD's CPUs have neither SYSENTER nor SYSEXIT in long mode, and a guest whose CPU calls
- * itself Intel's uses both: so does Linux, for 32-bit programs.
- * Verdict: PASS when each side saw the selectors, stack and flags that the manual names, and
- * SYSENTER without a selector is #GP; SKIP on a CPU of another name.
+ * itself Intel's uses both: so does Linux, for 32-bit programs.  And SYSCALL in 32-bit code, which
+ * is undefined on Intel's CPUs, leads to CSTAR on AMD's, where Linux then has left 0.
+ * Verdict: PASS when each side saw the selectors, stack and flags that the manual names, SYSENTER
+ * without a selector is #GP, and SYSCALL in 32-bit code comes to #UD or to LSTAR, but never to
+ * CSTAR; SKIP on a CPU of another name.
  */
 #include "lib/sysenter.h"
 #include "lib/guest.h"
@@ -18,6 +20,7 @@ const char guest_name[] = "sysenter";
 const char guest_title[] = "SYSENTER, SYSEXIT (SDM vol. 2, both instructions)";
 
 enum {
+	MSR_STAR = 0xc0000081, MSR_LSTAR = 0xc0000082, MSR_CSTAR = 0xc0000083,
 	MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176,
 	VENDOR_EBX      = 0x756e6547,                /* "Genu" */
 	ENTRIES         = 512,
@@ -66,6 +69,35 @@ static void check_visit(bool wide)
 	expect("RFLAGS.IF", s->rflags & RFLAGS_IF, 0);
 }
 
+/* The program's #UD: the kernel goes on, with its own segments. */
+static void undefined_syscall(struct trap_frame *frame)
+{
+	frame->rip = (uint64_t)(uintptr_t)syscall_undefined;
+	frame->cs = SEL_CODE64;
+	frame->ss = SEL_DATA;
+}
+
+/* LSTAR is written after CSTAR: where SYSCALL leads must follow it. */
+static void check_syscall(void)
+{
+	uint64_t lstar = (uint64_t)(uintptr_t)syscall_lstar;
+	uint64_t cstar = (uint64_t)(uintptr_t)syscall_cstar;
+
+	trap_handle(VECTOR_UD, undefined_syscall);
+	insn_wrmsr(MSR_EFER, insn_rdmsr(MSR_EFER) | EFER_SCE);
+	insn_wrmsr(MSR_STAR, (uint64_t)SEL_CODE64 << 32);
+	insn_wrmsr(MSR_CSTAR, cstar);
+	insn_wrmsr(MSR_LSTAR, lstar);
+	expect("LSTAR", insn_rdmsr(MSR_LSTAR), lstar);
+	expect("CSTAR", insn_rdmsr(MSR_CSTAR), cstar);
+	enum syscall_came came = syscall_visit();
+	CHECK(came != SYSCALL_CSTAR, "a program in 32-bit code came to CSTAR");
+	guest_print("sysenter: SYSCALL in 32-bit code %s\n",
+		    came == SYSCALL_LSTAR ? "came to LSTAR" : "is undefined");
+	expect("CSTAR", insn_rdmsr(MSR_CSTAR), cstar);
+	trap_handle(VECTOR_UD, NULL);
+}
+
 void guest_main(void)
 {
 	if (insn_cpuid(0, 0).ebx != VENDOR_EBX)
@@ -82,5 +114,6 @@ void guest_main(void)
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		check_visit(true);
 		check_visit(false);
+		check_syscall();
 	}
 }

@@ -118,7 +118,7 @@ static void build(struct vcpu *v, struct svm *hw)
 	hw->cr4_allowed = cpu_state_cr4_allowed(cpuid) & svm_caps.cr4_known;
 	hw->cr4_forced = insn_read_cr4() & CR4_MCE;
 	cpuid_vendor(cpuid, vendor);
-	hw->sysenter_long = strcmp(vendor, BASELINE_VENDOR) == 0;
+	hw->as_intel = strcmp(vendor, BASELINE_VENDOR) == 0;
 }
 
 static enum err svm_vcpu_init(struct vcpu *v)

@@ -39,7 +39,8 @@ struct svm {
 	uint64_t cr4;                   /* as the guest sees it: the VMCB has the host's MCE too */
 	uint64_t cr4_allowed;           /* bits that the guest's CPUID announces                */
 	uint64_t cr4_forced;            /* bits that are on whatever the guest says             */
-	bool     sysenter_long;         /* the guest's CPU has SYSENTER in long mode: Intel's   */
+	bool     as_intel;              /* the guest takes its CPU for one of Intel's           */
+	uint64_t cstar;                 /* as the guest sees it; see svm_state.c                */
 	uint64_t tsc_ratio;             /* for MSR_TSC_RATIO                                    */
 	uint64_t pat;                   /* as the guest sees it: the VMCB says write-back       */
 	uint64_t sysenter[3];           /* CS, ESP, EIP: a VMCB keeps 32 bits of each           */

@@ -105,7 +105,7 @@ static void resolve_undefined(struct vcpu *v, struct svm *hw, struct exit *x)
 	} else if (insn_is_hypercall(&insn)) {
 		x->kind = EXIT_HYPERCALL;
 		x->insn_len = insn.len;
-	} else if (hw->sysenter_long && (hw->vmcb->efer & EFER_LMA) &&
+	} else if (hw->as_intel && (hw->vmcb->efer & EFER_LMA) &&
 	           insn_is_sysenter(&insn, &x->sysenter.out)) {
 		x->kind = EXIT_SYSENTER;
 		x->sysenter.wide = insn.wide;

@@ -29,7 +29,7 @@ static const struct { uint16_t own, offset; } plain_fields[] = {
 	STATE_FIELD(dr6, dr6), STATE_FIELD(dr7, dr7),
 	STATE_FIELD(gdtr.base, gdtr_base), STATE_FIELD(idtr.base, idtr_base),
 	STATE_FIELD(star, msr[CPU_MSR_STAR]), STATE_FIELD(lstar, msr[CPU_MSR_LSTAR]),
-	STATE_FIELD(cstar, msr[CPU_MSR_CSTAR]), STATE_FIELD(sfmask, msr[CPU_MSR_FMASK]),
+	STATE_FIELD(sfmask, msr[CPU_MSR_FMASK]),
 	STATE_FIELD(kernel_gs_base, msr[CPU_MSR_KERNEL_GS_BASE]),
 };
 
@@ -41,7 +41,7 @@ static const struct { uint16_t own, offset; } kept_registers[] = {
 	KEPT(pat, msr[CPU_MSR_PAT]), KEPT(tsc_aux, msr[CPU_MSR_TSC_AUX]),
 	KEPT(debugctl, msr[CPU_MSR_DEBUGCTL]), KEPT(xss, msr[CPU_MSR_XSS]),
 	KEPT(sysenter[0], msr[CPU_MSR_SYSENTER_CS]), KEPT(sysenter[1], msr[CPU_MSR_SYSENTER_ESP]),
-	KEPT(sysenter[2], msr[CPU_MSR_SYSENTER_EIP]),
+	KEPT(sysenter[2], msr[CPU_MSR_SYSENTER_EIP]), KEPT(cstar, msr[CPU_MSR_CSTAR]),
 #undef KEPT
 };
 
@@ -228,6 +228,17 @@ static void set_flow(struct vcpu *v, struct svm *hw, const struct cpu_state *s)
 		.error = s->event_error };
 }
 
+/*
+ * Where SYSCALL in compatibility mode leads.  On Intel's CPUs it is undefined, so kernels leave
+ * CSTAR at 0 where they believe to have one; here a program would get to that address in ring 0.
+ * It gets to the kernel's other entry instead, which must trust nothing that a program may have
+ * set, and which sees what a 64-bit program could have sent.
+ */
+static uint64_t compat_entry(const struct svm *hw)
+{
+	return hw->as_intel ? hw->vmcb->lstar : hw->cstar;
+}
+
 void svm_set(struct vcpu *v, const struct cpu_state *s)
 {
 	struct svm *hw = v->hw;
@@ -242,6 +253,7 @@ void svm_set(struct vcpu *v, const struct cpu_state *s)
 	m->sysenter_cs = hw->sysenter[0];
 	m->sysenter_esp = hw->sysenter[1];
 	m->sysenter_eip = hw->sysenter[2];
+	m->cstar = compat_entry(hw);
 	set_segments(m, s);
 	set_flow(v, hw, s);
 	memcpy(hw->xsave, s->xsave, sizeof(hw->xsave));

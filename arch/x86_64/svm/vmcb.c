@@ -84,30 +84,35 @@ void vmcb_build(struct vmcb *m, const struct vmcb_plan *plan)
 
 /*
  * MSRs that VMLOAD and VMSAVE keep apart from the host's.  The SYSENTER ones are not among them: a
- * CPU keeps 32 bits of each, and a guest that came from elsewhere may have more in them.
+ * CPU keeps 32 bits of each, and a guest that came from elsewhere may have more in them; nor is
+ * CSTAR, which may have to follow LSTAR (svm_state.c), so writes of that exit, too.
  */
 static const uint32_t passed_msrs[] = {
-	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+	MSR_STAR, MSR_FMASK, MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
 };
 
 /* APM vol. 2, "MSR Intercepts": the three ranges of the map; the passed ones are in the second. */
 #define MSR_SECOND_RANGE 0xc0000000u
 
-static void pass_msr(uint8_t map[MSRPM_BYTES], uint32_t msr)
+enum { MSRPM_READ = 1, MSRPM_WRITE = 2 };
+
+static void pass_msr(uint8_t map[MSRPM_BYTES], uint32_t msr, unsigned access)
 {
 	uint32_t i = msr - MSR_SECOND_RANGE;
 
 	ASSERT(i < MSRPM_RANGE);
-	map[MSRPM_RANGE_BYTES + i / MSRPM_PER_BYTE] &= (uint8_t)~(3u << i % MSRPM_PER_BYTE * 2);
+	map[MSRPM_RANGE_BYTES + i / MSRPM_PER_BYTE] &=
+		(uint8_t)~(access << i % MSRPM_PER_BYTE * 2);
 }
 
 void vmcb_msrpm_build(uint8_t map[MSRPM_BYTES], bool tsc_aux)
 {
 	memset(map, 0xff, MSRPM_BYTES);
 	for (unsigned i = 0; i < COUNT(passed_msrs); i++)
-		pass_msr(map, passed_msrs[i]);
+		pass_msr(map, passed_msrs[i], MSRPM_READ | MSRPM_WRITE);
+	pass_msr(map, MSR_LSTAR, MSRPM_READ);
 	if (tsc_aux)
-		pass_msr(map, MSR_TSC_AUX);
+		pass_msr(map, MSR_TSC_AUX, MSRPM_READ | MSRPM_WRITE);
 }
 
 /* --- What the guest's CPUID says ------------------------------------------------------------ */

@@ -25,6 +25,7 @@
 #define CR4_OSXSAVE  0x00040000
 
 #define MSR_EFER     0xc0000080
+#define EFER_SCE     0x00000001
 #define EFER_LME     0x00000100
 #define EFER_NXE     0x00000800
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/sysenter.h - to ring 3 by SYSEXIT, and back by SYSENTER.  For C and assembly.
+ * lib/sysenter.h - to ring 3 by SYSEXIT, and back by SYSENTER or SYSCALL.  For C and assembly.
  */
 #ifndef GUEST_SYSENTER_H
 #define GUEST_SYSENTER_H
@@ -24,6 +24,12 @@ extern struct sysenter_seen {
 
 extern const char sysenter_target[], sysenter_program[];
 void sysenter_visit(bool wide);                  /* wide: SYSEXIT with REX.W          */
+
+/* A program in 32-bit code does SYSCALL: what it came to. */
+enum syscall_came { SYSCALL_UNDEFINED, SYSCALL_LSTAR, SYSCALL_CSTAR };
+enum syscall_came syscall_visit(void);
+extern const char syscall_lstar[], syscall_cstar[];      /* for these MSRs            */
+extern const char syscall_undefined[];           /* where a handler of #UD goes on    */
 #endif
 
 #endif

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/sysenter_entry.S - to ring 3 by SYSEXIT, and back by SYSENTER (SDM vol. 2, both).
+ * lib/sysenter_entry.S - to ring 3 by SYSEXIT, and back by SYSENTER or SYSCALL (SDM vol. 2).
  *
  * void sysenter_visit(bool wide)
  *
  *   in    edi  the program is 64-bit code (SYSEXIT with REX.W), else 32-bit code
  *   IA32_SYSENTER_EIP must be sysenter_target, and the page of sysenter_program a user page.  The
  *   program uses no stack.  What both sides saw is left in sysenter_seen.
+ *
+ * enum syscall_came syscall_visit(void)
+ *
+ *   out   eax  SYSCALL in 32-bit code came to syscall_undefined, syscall_lstar or syscall_cstar
  */
 #include "lib/layout.h"
 #include "lib/sysenter.h"
 
 #define HIGH_BIT	(1 << 32)
 
-	.text
-	.globl	sysenter_visit
-sysenter_visit:
+	.macro	leave_kernel
 	push	%rbx
 	push	%rbp
 	push	%r12
@@ -23,6 +25,12 @@ sysenter_visit:
 	push	%r14
 	push	%r15
 	mov	%rsp, kernel_stack
+	.endm
+
+	.text
+	.globl	sysenter_visit
+sysenter_visit:
+	leave_kernel
 	movabs	$SYSENTER_USER_RSP, %rcx
 	test	%dil, %dil
 	jz	1f
@@ -44,11 +52,11 @@ sysenter_target:
 	mov	%rax, SEEN(4)
 	mov	%rbx, SEEN(5)
 	mov	%rbp, SEEN(6)
-	push	$SEL_CODE64
+back:	push	$SEL_CODE64
 	push	$1f
 	lretq
-1:	mov	$SEL_DATA, %eax
-	mov	%eax, %ss
+1:	mov	$SEL_DATA, %ecx
+	mov	%ecx, %ss
 	pop	%r15
 	pop	%r14
 	pop	%r13
@@ -56,6 +64,24 @@ sysenter_target:
 	pop	%rbp
 	pop	%rbx
 	ret
+
+	.globl	syscall_visit
+syscall_visit:
+	leave_kernel
+	mov	$program32_syscall, %edx
+	sysexitl
+
+	.globl	syscall_undefined, syscall_lstar, syscall_cstar
+syscall_undefined:
+	mov	$0, %eax
+	jmp	1f
+syscall_lstar:
+	mov	$1, %eax
+	jmp	1f
+syscall_cstar:
+	mov	$2, %eax
+1:	mov	kernel_stack, %rsp
+	jmp	back
 
 	.balign	4096
 	.globl	sysenter_program
@@ -72,6 +98,9 @@ program32:
 	mov	%ss, %ebx
 	mov	%esp, %ebp
 	sysenter
+
+program32_syscall:
+	syscall
 
 	.code64
 	.balign	4096

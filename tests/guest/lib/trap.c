@@ -3,7 +3,8 @@
  * lib/trap.c - the IDT, and who handles which vector.
  *
  * Double faults get a stack of their own through the TSS, so that a broken stack is reported and
- * not a triple fault.  Called by lib/guest.c at start; guests call trap_handle() and trap_try().
+ * not a triple fault; exceptions of ring 3 get the same.  Called by
+ * lib/guest.c at start; guests call trap_handle() and trap_try().
  */
 #include "lib/guest.h"
 #include "lib/insn.h"
@@ -79,6 +80,7 @@ static void tss_init(void)
 		       (uint64_t)DESC_TSS_PRESENT << 40 | (base >> 24 & 0xff) << 56;
 
 	tss.ist[IST_DOUBLE_FAULT - 1] = (uint64_t)(uintptr_t)(fault_stack + sizeof(fault_stack));
+	tss.rsp[0] = tss.ist[IST_DOUBLE_FAULT - 1];
 	tss.iomap = sizeof(tss);
 	gdt[SEL_TSS / 8] = low;
 	gdt[SEL_TSS / 8 + 1] = base >> 32;
