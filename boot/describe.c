@@ -123,6 +123,7 @@ static void describe_port_counts(struct json_writer *w, const struct vport_info 
 	json_u64(w, "dropped_closed", p->count.dropped_closed);
 	json_u64(w, "dropped_full", p->count.dropped_full);
 	json_u64(w, "dropped_bad", p->count.dropped_bad);
+	json_u64(w, "dropped_forged", p->count.dropped_forged);
 }
 
 static void describe_switch(struct json_writer *w, const struct vswitch *s)
@@ -290,6 +291,15 @@ static void describe_vcpus(struct json_writer *w, const struct vm *vm)
 	json_array_end(w);
 }
 
+/* As a definition says it. */
+static void describe_vlan(struct json_writer *w, uint16_t vlan)
+{
+	if (vlan == VLAN_TRUNK)
+		json_string(w, "vlan", "trunk");
+	else
+		json_u64(w, "vlan", vlan);
+}
+
 static void describe_vm_nics(struct json_writer *w, const struct vm *vm)
 {
 	struct vport_info info;
@@ -300,9 +310,11 @@ static void describe_vm_nics(struct json_writer *w, const struct vm *vm)
 	for (unsigned i = 0; i < vm->config.nnics; i++) {
 		json_object(w, NULL);
 		describe_mac(w, vm->config.nic[i].mac);
+		json_bool(w, "any_mac", vm->config.nic[i].any_mac);
 		if (wire_guest_port(vm, i, &sw, &port) && vswitch_port_info(sw, port, &info)) {
 			json_string(w, "switch", vswitch_name(sw));
 			json_u64(w, "port", port);
+			describe_vlan(w, info.vlan);
 			describe_port_counts(w, &info);
 		}
 		json_object_end(w);

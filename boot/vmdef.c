@@ -4,7 +4,7 @@
  *
  *	{"name": "demo", "memory": 96, "cpus": 1,
  *	 "boot": {"kernel": "vmlinuz", "initrd": "initrd.cpio", "cmdline": "console=ttyS0"},
- *	 "nics": [{"mac": "52:54:00:77:01:01"}]}
+ *	 "nics": [{"mac": "52:54:00:77:01:01", "vlan": 30, "any_mac": false}]}
  *
  * "cpu" is "host" (default), a level as "x86-64-v2", or {"features": ["AES"], "phys_bits": 40}.
  * Or "boot": {"multiboot": "hello.elf", "cmdline": "", "modules": ["a", "b"]}.  Memory is in MiB.
@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "lib/json.h"
+#include "lib/vlan.h"
 
 static enum err parse_kernel(const struct json_doc *d, int boot, struct vm_config *c)
 {
@@ -86,11 +87,43 @@ static enum err parse_mac(const char *text, uint8_t mac[6])
 	return OK;
 }
 
+/* A number, or "trunk"; without it the card goes where the host's guests are. */
+static enum err parse_vlan(const struct json_doc *d, int at, uint16_t *out)
+{
+	uint64_t vlan = at < 0 ? VLAN_OF_HOST : VLAN_TRUNK;
+	char text[8];
+	bool named = at < 0 || (json_type_of(d, at) == JSON_STRING &&
+	                        json_get_string(d, at, "", text, sizeof(text)) == OK &&
+	                        strcmp(text, "trunk") == 0);
+
+	if (!named && (json_get_u64(d, at, "", &vlan) != OK || vlan > VLAN_MAX))
+		return refuse(ERR_BAD_ARGUMENT, "nics: \"vlan\" must be 0 to %d or \"trunk\"",
+		              VLAN_MAX);
+	*out = (uint16_t)vlan;
+	return OK;
+}
+
+static enum err parse_nic(const struct json_doc *d, int at, struct vm_nic_config *nic)
+{
+	static const char *const known[] = { "mac", "vlan", "any_mac", NULL };
+	int any_mac = json_get(d, at, "any_mac");
+	char text[18];
+	enum err e = json_only(d, at, known, "nics");
+
+	if (e == OK)
+		e = json_get_string(d, json_get(d, at, "mac"), "nics: mac", text, sizeof(text));
+	if (e == OK)
+		e = parse_mac(text, nic->mac);
+	if (e == OK)
+		e = parse_vlan(d, json_get(d, at, "vlan"), &nic->vlan);
+	if (e == OK && any_mac >= 0)
+		e = json_get_bool(d, any_mac, "nics: any_mac", &nic->any_mac);
+	return e;
+}
+
 static enum err parse_nics(const struct json_doc *d, struct vm_config *c)
 {
-	static const char *const known[] = { "mac", NULL };
 	int nics = json_get(d, 0, "nics");
-	char text[18];
 
 	if (nics < 0)
 		return OK;
@@ -98,13 +131,8 @@ static enum err parse_nics(const struct json_doc *d, struct vm_config *c)
 		return refuse(ERR_BAD_ARGUMENT, "nics must be a list of at most %d network cards",
 		              VM_NICS_MAX);
 	for (c->nnics = 0; c->nnics < json_count(d, nics); c->nnics++) {
-		int nic = json_item(d, nics, c->nnics);
-		enum err e = json_only(d, nic, known, "nics");
-		if (e == OK)
-			e = json_get_string(d, json_get(d, nic, "mac"), "nics: mac", text,
-			                    sizeof(text));
-		if (e == OK)
-			e = parse_mac(text, c->nic[c->nnics].mac);
+		enum err e = parse_nic(d, json_item(d, nics, c->nnics), &c->nic[c->nnics]);
+
 		if (e != OK)
 			return e;
 	}

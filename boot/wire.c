@@ -28,7 +28,7 @@
 static struct network networks[NICS_MAX];
 static unsigned nnetworks;
 static struct network *guest_network;                   /* NULL: guests have no network */
-static uint16_t guest_vlan;                             /* of their ports there         */
+static struct boot_nic guest_place;                     /* guest=: a VLAN of it, or all */
 
 /* A guest NIC's place on the switch. */
 struct guest_port {
@@ -62,6 +62,35 @@ static void send_from_guest(void *to, const struct frame *f)
 	vswitch_input(guest_network->sw, g->port, f, time_now_ns());
 }
 
+/*
+ * A card's VLAN, fixed from here on: it travels with the guest, and a host where guests are in
+ * another one refuses them.
+ */
+static enum err choose_vlan(struct vm *vm, unsigned nic)
+{
+	uint16_t *vlan = &vm->config.nic[nic].vlan, ours = guest_place.vlan;
+	char wanted[16];
+
+	if (*vlan == VLAN_OF_HOST)
+		*vlan = ours;
+	if (ours == VLAN_UNTAGGED || *vlan == ours)
+		return OK;
+	if (*vlan == VLAN_TRUNK)
+		fmt_format(wanted, sizeof(wanted), "all VLANs");
+	else
+		fmt_format(wanted, sizeof(wanted), "VLAN %u", *vlan);
+	return refuse(ERR_NOT_SUPPORTED,
+	              "network card %u of the guest is for %s, this host's guests are in VLAN %u "
+	              "(guest=%s.%u)", nic, wanted, ours, guest_place.name, ours);
+}
+
+/* One of a guest's cards may send from the address of another: a bond does that. */
+static void allow_sources(const struct vm_config *c, unsigned nic, unsigned port)
+{
+	for (unsigned i = 0; i < c->nnics && !c->nic[nic].any_mac; i++)
+		vswitch_allow_source(guest_network->sw, port, c->nic[i].mac);
+}
+
 static enum err attach_guest_nic(struct vm *vm, unsigned nic)
 {
 	struct vnet *device = &vm->machine.net[nic];
@@ -78,11 +107,14 @@ static enum err attach_guest_nic(struct vm *vm, unsigned nic)
 		            vm->config.name);
 	*g = (struct guest_port){ .nic = nic };
 	fmt_format(g->name, sizeof(g->name), "%s.%u", vm->config.name, nic);
-	enum err e = vswitch_add_port(guest_network->sw, VPORT_GUEST, g->name, deliver_to_guest, g,
-	                              &g->port);
+	enum err e = choose_vlan(vm, nic);
+	if (e == OK)
+		e = vswitch_add_port(guest_network->sw, VPORT_GUEST, g->name, deliver_to_guest, g,
+		                     &g->port);
 	if (e != OK)
 		return e;
-	vswitch_set_vlan(guest_network->sw, g->port, guest_vlan);
+	vswitch_set_vlan(guest_network->sw, g->port, vm->config.nic[nic].vlan);
+	allow_sources(&vm->config, nic, g->port);
 	g->vm = vm;
 	device->send = send_from_guest;
 	device->send_to = g;
@@ -208,10 +240,10 @@ static enum err host_on(const char *what, const struct boot_net *net)
 	return e;
 }
 
-/* Guests without a VLAN are on a trunk: they may tag their frames themselves. */
+/* With a VLAN, all guests are in it; else each says which, and one that does not is in none. */
 static enum err guests_on(const struct boot_nic *nic)
 {
-	guest_vlan = nic->vlan == VLAN_UNTAGGED ? VLAN_TRUNK : nic->vlan;
+	guest_place = *nic;
 	return nic->name[0] ? network_on("guest", nic->name, &guest_network) : OK;
 }
 

@@ -28,8 +28,11 @@ static void put_config(struct wire_out *w, const struct vm_config *c)
 	for (unsigned i = 0; i < c->nmodules; i++)
 		wire_put_text(w, c->module[i]);
 	wire_put_u8(w, (uint8_t)c->nnics);
-	for (unsigned i = 0; i < c->nnics; i++)
+	for (unsigned i = 0; i < c->nnics; i++) {
 		wire_put_bytes(w, c->nic[i].mac, sizeof(c->nic[i].mac));
+		wire_put_u16(w, c->nic[i].vlan);
+		wire_put_u8(w, c->nic[i].any_mac);
+	}
 }
 
 static enum err take_config(struct wire_in *r, struct vm_config *c)
@@ -57,8 +60,16 @@ static enum err take_config(struct wire_in *r, struct vm_config *c)
 	if (c->nnics > VM_NICS_MAX)
 		return refuse(ERR_BAD_FORMAT, "record HELLO: %u NICs; at most %d", c->nnics,
 			      VM_NICS_MAX);
-	for (unsigned i = 0; i < c->nnics; i++)
+	for (unsigned i = 0; i < c->nnics; i++) {
 		wire_take_bytes(r, c->nic[i].mac, sizeof(c->nic[i].mac));
+		c->nic[i].vlan = wire_take_u16(r);
+		uint8_t any_mac = wire_take_u8(r);
+		if (any_mac > 1)
+			return refuse(ERR_BAD_FORMAT,
+				      "record HELLO: any_mac of NIC %u is %u, neither 0 nor 1", i,
+				      any_mac);
+		c->nic[i].any_mac = any_mac;
+	}
 	return OK;
 }
 

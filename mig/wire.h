@@ -30,7 +30,7 @@
 
 /* Stream header: magic u64, version u32, crc32c u32 of the 12 bytes before. */
 #define WIRE_MAGIC       0x4749544957444f47ull   /* "GODWITIG" */
-#define WIRE_VERSION     2
+#define WIRE_VERSION     3
 #define WIRE_STREAM_LEN  16
 
 /*

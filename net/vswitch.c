@@ -43,6 +43,8 @@ struct entry {
 struct vport {
 	bool               used, open;
 	uint16_t           vlan;              /* VLAN_TRUNK, or its only one */
+	uint64_t           source[VM_NICS_MAX];
+	unsigned           nsources;          /* 0: it may send from any     */
 	enum vport_kind    kind;
 	char               name[VM_NAME_MAX + 8];
 	vport_deliver_fn  *deliver;
@@ -132,6 +134,23 @@ void vswitch_set_vlan(struct vswitch *s, unsigned port, uint16_t vlan)
 	vport_at(s, port)->vlan = vlan;
 }
 
+static uint64_t read_mac(const uint8_t *p)
+{
+	uint64_t mac = 0;
+
+	for (unsigned i = 0; i < MAC_LEN; i++)
+		mac = mac << 8 | p[i];
+	return mac;
+}
+
+void vswitch_allow_source(struct vswitch *s, unsigned port, const uint8_t mac[MAC_LEN])
+{
+	struct vport *p = vport_at(s, port);
+
+	ASSERT(p->nsources < COUNT(p->source));
+	p->source[p->nsources++] = read_mac(mac);
+}
+
 void vswitch_gate(struct vswitch *s, unsigned port, bool open)
 {
 	vport_at(s, port)->open = open;
@@ -216,15 +235,6 @@ static bool learn(struct vswitch *s, uint64_t key, unsigned port, uint64_t now_n
 
 /* --- A frame on its way ---------------------------------------------------------------------- */
 
-static uint64_t read_mac(const uint8_t *p)
-{
-	uint64_t mac = 0;
-
-	for (unsigned i = 0; i < MAC_LEN; i++)
-		mac = mac << 8 | p[i];
-	return mac;
-}
-
 static uint16_t read_be16(const uint8_t *p)
 {
 	return (uint16_t)(p[0] << 8 | p[1]);
@@ -288,6 +298,20 @@ static bool may_pass(const struct header *h)
 	return h->dst - MAC_LINK_LOCAL >= MAC_LINK_LOCAL_N;
 }
 
+/* False: dropped, and said once, because whoever has a bridge behind that port will wonder why. */
+static bool is_own_source(const struct vswitch *s, struct vport *from, uint64_t src)
+{
+	for (unsigned i = 0; i < from->nsources; i++)
+		if (from->source[i] == src)
+			return true;
+	if (from->nsources == 0)
+		return true;
+	if (from->count.dropped_forged++ == 0)
+		log_line("switch %s: %s sends from %012lx, which is none of its addresses: dropped",
+			 s->name, from->name, src);
+	return false;
+}
+
 /* The frame without its tag, or with one that names its VLAN. */
 static bool deliver_retagged(struct vport *p, const struct frame *f, const struct header *h)
 {
@@ -346,8 +370,13 @@ void vswitch_input(struct vswitch *s, unsigned port, const struct frame *f, uint
 		from->count.dropped_closed++;
 		return;
 	}
-	if (!parse_header(f, &h) || !may_pass(&h) || !enter_vlan(from, &h) ||
-	    !learn(s, key_of(h.src, h.vlan), port, now_ns)) {
+	if (!parse_header(f, &h) || !may_pass(&h) || !enter_vlan(from, &h)) {
+		from->count.dropped_bad++;
+		return;
+	}
+	if (!is_own_source(s, from, h.src))
+		return;
+	if (!learn(s, key_of(h.src, h.vlan), port, now_ns)) {
 		from->count.dropped_bad++;
 		return;
 	}

@@ -8,7 +8,7 @@
  * (IEEE 802.1Q): behind it there are no tags, frames of other VLANs do not reach it, and its own
  * get their tag on trunks.  A closed port neither sends nor receives and its addresses are
  * forgotten.  The host's own addresses are its own: a frame from elsewhere that claims one is
- * dropped.
+ * dropped; so is one from a port that may not send from its source address.
  */
 #ifndef NET_VSWITCH_H
 #define NET_VSWITCH_H
@@ -16,6 +16,7 @@
 #include "lib/config.h"
 #include "lib/err.h"
 #include "lib/frame.h"
+#include "lib/vlan.h"
 
 struct vswitch;
 
@@ -26,16 +27,13 @@ typedef bool vport_deliver_fn(void *to, const struct frame *f);
  * in: the switch took it from the port; out: it gave it to the port.  dropped_closed: came in while
  * closed.  dropped_full: the port did not take it.  dropped_bad: came in and was too short or too
  * long, from no or a group address, from an address of the host, tagged at a port of one VLAN, or
- * to a link-local address of IEEE 802.1Q, "Reserved addresses".
+ * to a link-local address of IEEE 802.1Q, "Reserved addresses".  dropped_forged: came in from an
+ * address that the port may not send from.
  */
 struct vport_counters {
 	uint64_t in_frames, in_bytes, out_frames, out_bytes;
-	uint64_t dropped_closed, dropped_full, dropped_bad;
+	uint64_t dropped_closed, dropped_full, dropped_bad, dropped_forged;
 };
-
-#define VLAN_TRUNK     0xffff           /* of a port: all VLANs                     */
-#define VLAN_UNTAGGED  0                /* of a port: frames that have no VLAN      */
-#define VLAN_MAX       4094             /* IEEE 802.1Q, "VLAN tag": 4095 is reserved */
 
 enum vport_kind { VPORT_UPLINK, VPORT_HOST, VPORT_GUEST };
 
@@ -48,6 +46,8 @@ enum err vswitch_add_port(struct vswitch *s, enum vport_kind kind, const char *n
 void     vswitch_remove_port(struct vswitch *s, unsigned port);
 /* VLAN_TRUNK, or the one VLAN of a port: VLAN_UNTAGGED to VLAN_MAX.  Of a closed port. */
 void     vswitch_set_vlan(struct vswitch *s, unsigned port, uint16_t vlan);
+/* From now on the port may send from the addresses alone that were allowed: VM_NICS_MAX at most. */
+void     vswitch_allow_source(struct vswitch *s, unsigned port, const uint8_t mac[MAC_LEN]);
 void     vswitch_gate(struct vswitch *s, unsigned port, bool open);
 
 /* A frame arrives from `port`. */

@@ -22,7 +22,12 @@
 #include "vmm/trace.h"
 #include "vmm/vcpu.h"
 
-struct vm_nic_config { uint8_t mac[6]; };
+/* A guest's network card: its address, and what its port on the switch lets through. */
+struct vm_nic_config {
+	uint8_t  mac[6];
+	uint16_t vlan;                          /* lib/vlan.h; VLAN_OF_HOST until it has a port */
+	bool     any_mac;                       /* may send from addresses that are not its own */
+};
 
 /* What a VM is made of; checked by vm_config_check().  Names of payloads refer to vmm/image.h. */
 struct vm_config {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/frame.h"
+#include "lib/vlan.h"
 #include "vmm/image.h"
 #include "vmm/vm.h"
 
@@ -37,6 +38,10 @@ static enum err check_nics(const struct vm_config *c)
 		if ((mac[0] & 1) || !memcmp(mac, none, sizeof(none)))
 			return refuse(ERR_BAD_ARGUMENT,
 			              "nics[%u].mac: it must be a unicast address", i);
+		if (c->nic[i].vlan > VLAN_MAX && c->nic[i].vlan != VLAN_TRUNK &&
+		    c->nic[i].vlan != VLAN_OF_HOST)
+			return refuse(ERR_BAD_ARGUMENT, "nics[%u].vlan: 0 to %d, not %u", i,
+			              VLAN_MAX, c->nic[i].vlan);
 		for (unsigned k = 0; k < i; k++)
 			if (!memcmp(mac, c->nic[k].mac, MAC_LEN))
 				return refuse(ERR_BAD_ARGUMENT,

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Debian's Linux moves while a client talks to it: its TCP connection, its memory and its clock."""
+"""Debian's Linux moves while a client talks to it: its TCP connection, its memory and its clock.
+
+On QEMU, management, migrations and guests have a VLAN each of the one card (Bochs's card cuts off
+frames that are as long as one with a tag may be).
+"""
 
 import json
 import os
@@ -14,12 +18,31 @@ sys.path[:0] = [HERE, os.path.join(TOP, "tools")]
 BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
 
 import clocks                                   # noqa: E402
+from lablib.api import ApiError                 # noqa: E402
 from lablib.lab import Lab, Options             # noqa: E402
 from moving import WAIT_S, Hosts                # noqa: E402
+from vlan_port import VlanPort                  # noqa: E402
 
 GUEST, MAC = "10.77.0.50", "52:54:00:77:01:01"
 TALK_BYTES = 60000                      # of the guest, before and after: most is the stream's
+GUEST_VLAN = 30
+VLANS = {"qemu": ["mig=nic0.20,10.79.0.11/24@a", "mig=nic0.20,10.79.0.12/24@b",
+                  f"guest=nic0.{GUEST_VLAN}@b"]}        # at a each guest says which it wants
+VLANS_WIRE = 2                          # 10.(77 + 2).0.0: see Hosts.address()
 BOOT_S = 1200                           # wall: Linux on an emulated host on a busy machine
+
+
+def in_vlan(definition, path):
+    """The same guest with its network card in GUEST_VLAN, as a file of ours."""
+    with open(definition, encoding="utf-8") as f:
+        d = json.load(f)
+    for payload in ("kernel", "initrd"):
+        d["boot"][payload] = os.path.join(os.path.dirname(definition), d["boot"][payload])
+    d["nics"][0]["vlan"] = GUEST_VLAN
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(d, f)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +51,13 @@ def hosts(backend):
     if not os.path.exists(definition):
         pytest.fail(f"no {definition}: run make linux first", pytrace=False)
     lab = Lab(os.path.join(BUILD, f"check/files/test_linux.{backend}"))
+    if backend in VLANS:
+        definition = in_vlan(definition, f"{lab.directory}.json")
     lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, memory=256,
-                   vms=[(definition, "a")]), print)
+                   vms=[(definition, "a")], cmdline=" ".join(VLANS.get(backend, []))), print)
     h = Hosts(lab, BUILD)
+    if backend in VLANS:
+        h.wire = VLANS_WIRE
     h.until(lambda: "guest: ready" in h.api.console("a", "demo")[0], BOOT_S, "Linux is not up")
     yield h
     h.close()
@@ -56,7 +83,27 @@ def hears_from(hosts, node):
                 f"the guest at node {node} does not talk", pause_s=0.5)
 
 
-def test_moves_with_its_connection_its_memory_and_its_time(hosts, backend):
+@pytest.fixture
+def guests_wire(hosts, backend):
+    """The client's interface in the network of the guest."""
+    if backend not in VLANS:
+        yield "client"
+        return
+    port = VlanPort(hosts.lab, GUEST_VLAN)
+    port.ip("route", "add", f"{GUEST}/32", "dev", port.name, "src", "10.77.0.1")
+    yield port.name
+    port.close()
+
+
+def rarp_listener(hosts, wire):
+    listener = hosts.lab.popen([sys.executable, os.path.join(TOP, "tools/lablib/rarp.py"), wire],
+                               text=True, stdout=subprocess.PIPE)
+    assert "watching" in listener.stdout.readline()
+    return listener
+
+
+def test_moves_with_its_connection_its_memory_and_its_time(hosts, backend, guests_wire):
+    listener = rarp_listener(hosts, guests_wire)
     client = hosts.lab.popen([sys.executable, os.path.join(TOP, "tools/demo-client"), GUEST,
                               "--seconds", "3600"], stdout=subprocess.PIPE)
     asked = clocks.Clocks(hosts)
@@ -73,7 +120,10 @@ def test_moves_with_its_connection_its_memory_and_its_time(hosts, backend):
     finally:
         asked.close()
         client.terminate()
+        listener.terminate()
         said = json.loads(client.communicate(timeout=WAIT_S)[0])
+        heard = listener.communicate(timeout=WAIT_S)[0]
+    assert MAC in heard, heard
     assert said["result"] == "ok", said
     assert said["tcp_checksum_ok"] and said["tcp_bytes"] > TALK_BYTES
 
@@ -84,3 +134,20 @@ def test_moves_with_its_connection_its_memory_and_its_time(hosts, backend):
         lost, least, most = clocks.behind(before, after, clock)
         assert least - parts["grant"] < lost < most + parts["run"], (clock, least, lost, most,
                                                                      status)
+
+
+def test_guest_of_a_vlan_that_is_not_there_is_refused_before_the_first_page(hosts, backend):
+    if backend not in VLANS:
+        pytest.skip("one VLAN")
+    other = {"mac": "52:54:00:77:01:02", "vlan": GUEST_VLAN + 1}
+    hosts.start("a", "other", nics=[other])
+    status = hosts.watch("a", hosts.begin("a", "other", "b"))
+    assert not status["ok"] and status["pages_sent"] == 0
+    assert f"for VLAN {GUEST_VLAN + 1}," in status["result"]
+    assert f"in VLAN {GUEST_VLAN} " in status["result"]
+    hosts.await_beats("a", "other", 1)
+    assert hosts.state("b", "other") is None
+    with pytest.raises(ApiError) as e:                  # nor can it be made there
+        hosts.start("b", "another", nics=[other])
+    assert "VLAN" in e.value.sentence
+    hosts.remove("other")

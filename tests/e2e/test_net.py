@@ -15,6 +15,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(TOP, "tools"))
 BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
 
+from lablib.api import Api                      # noqa: E402
 from lablib.lab import Lab, Options             # noqa: E402
 
 ADDRESS = "10.77.0.11"
@@ -182,6 +183,30 @@ def test_each_vlan_of_a_card_has_its_own_address(host):
     ports = [p for s in node(host)["switches"] for p in s["ports"]]
     assert [p.get("vlan") for p in ports] == [None, 0, VLAN]
     assert f"nic0.{VLAN} {VLAN_ADDRESS}" in str(node(host)["addresses"])
+
+
+@pytest.mark.parametrize("any_mac", [False, True])
+def test_guest_sends_from_its_own_address_alone_unless_allowed(host, any_mac):
+    """It asks the client by ARP and ping, but first sends frames from somebody else's address."""
+    def port():
+        ports = [p for s in node(host)["switches"] for p in s["ports"] if p["name"] == f"{name}.0"]
+        return ports[0]
+    api, name, foreign = Api(host), f"forger{any_mac:d}", "02:00:00:00:00:66"
+    try:
+        api.upload("a", "virtio-net.elf", os.path.join(BUILD, "guest/virtio-net.elf"))
+        api.post("a", "/v1/vms", {
+            "name": name, "memory": 8, "nics": [{"mac": "52:54:00:77:01:66", "any_mac": any_mac}],
+            "boot": {"multiboot": "virtio-net.elf",
+                     "cmdline": "forge=3 peer=0x0a4d0001 ip=0x0a4d0066 serve=3600"}})
+        api.post("a", f"/v1/vms/{name}/start")
+        until(lambda: "the peer answers" in api.console("a", name)[0], "its pings are lost")
+        assert port()["dropped_forged"] == (0 if any_mac else 3)
+        assert port()["vlan"] == 0
+        assert (host.fdb(foreign) is not None) == any_mac       # what came to the wire
+    finally:
+        api.post("a", f"/v1/vms/{name}/stop")
+        api.call("a", "DELETE", f"/v1/vms/{name}")
+        api.close()
 
 
 def rate_ratio(pair):

@@ -4,7 +4,8 @@
  *
  * Reason: frames in both directions through the virtual switch, without an operating system.
  * Options: ip=ADDRESS as a number (0x0a4d0033 is 10.77.0.51), peer=ADDRESS: ask by ARP and ping it
- * before anything else; serve=SECONDS: how long to answer others (0).
+ * before anything else; serve=SECONDS: how long to answer others (0); forge=FRAMES: before all
+ * that, send so many from an address that is not ours (02:00:00:00:00:66).
  * Verdict: PASS when the peer answered (where given) and the time is over.
  */
 #include "lib/clock.h"
@@ -126,6 +127,19 @@ static void send_arp(unsigned operation, const uint8_t target_mac[6], const uint
 	memcpy(sent.arp.target_mac, target_mac, 6);
 	memcpy(sent.arp.target_ip, target_ip, 4);
 	send(sizeof(struct ethernet) + sizeof(struct arp));
+}
+
+/* Somebody else's address in the Ethernet header: the switch learns it, or drops the frame. */
+static void forge(uint64_t frames)
+{
+	static const uint8_t foreign[6] = { 2, 0, 0, 0, 0, 0x66 };
+	uint8_t own[6];
+
+	memcpy(own, our_mac, sizeof(own));
+	memcpy(our_mac, foreign, sizeof(our_mac));
+	for (uint64_t i = 0; i < frames; i++)
+		send_arp(ARP_REQUEST, foreign, our_ip);
+	memcpy(our_mac, own, sizeof(our_mac));
 }
 
 static void send_ping(void)
@@ -252,6 +266,7 @@ void guest_main(void)
 		virtq_give(&receive, i, &received[i], sizeof(struct frame), VIRTQ_DEVICE_WRITES);
 	virtio_start(&net);
 	virtq_kick(&receive);
+	forge(guest_option("forge", 0));
 	if (peer)
 		ask_peer(peer);
 	for (uint64_t s = 0; s < seconds; s++)

@@ -69,7 +69,7 @@ static void put_hello(void)
 			    .nmodules = 1,
 			    .module = { "one" },
 			    .nnics = 1,
-			    .nic = { { { 0x52, 0x54, 0, 1, 2, 3 } } } },
+			    .nic = { { { 0x52, 0x54, 0, 1, 2, 3 }, 30, true } } },
 		.cpuid = { .n = 1, .leaf = { 1 }, .eax = { 0x50654 }, .xcr0_mask = 7 },
 		.tsc_khz = 50000,
 		.downtime_max_ns = 300 * NS_PER_MS,

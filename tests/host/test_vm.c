@@ -12,6 +12,7 @@
 #include "lib/fmt.h"
 #include "lib/pages.h"
 #include "tests/host/fake_guest.h"
+#include "lib/vlan.h"
 #include "vmm/image.h"
 
 /* --- Making ----------------------------------------------------------------------------------- */
@@ -45,6 +46,8 @@ static void bad_configurations_name_the_field(void **state)
 	BAD("boot.modules", c.nmodules = 1);
 	BAD("nics", c.nnics = VM_NICS_MAX + 1);
 	BAD("nics[0].mac", c.nic[0].mac[0] = 1);
+	BAD("nics[0].vlan", c.nic[0].vlan = VLAN_MAX + 1);
+	BAD("nics[0].vlan", c.nic[0].vlan = VLAN_OF_HOST - 1);
 	BAD("nics[1].mac", (c.nnics = 2, c.nic[1] = c.nic[0]));
 #undef BAD
 	c = good;

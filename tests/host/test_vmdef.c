@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "lib/vlan.h"
 #include "boot/vmdef.h"
 
 static struct vm_config config;
@@ -35,6 +36,8 @@ static void linux_definition_is_taken(void **state)
 	assert_string_equal(config.cmdline, "console=ttyS0 a=\"b\"");
 	assert_int_equal(config.nnics, 1);
 	assert_memory_equal(config.nic[0].mac, mac, sizeof(mac));
+	assert_int_equal(config.nic[0].vlan, VLAN_OF_HOST);
+	assert_false(config.nic[0].any_mac);
 	for (unsigned i = 0; i < sizeof(config.uuid); i++)
 		assert_int_equal(config.uuid[i], 0);
 }
@@ -54,8 +57,27 @@ static void multiboot_definition_is_taken(void **state)
 	assert_int_equal(config.nnics, 0);
 }
 
+static void a_card_says_its_vlan_and_whose_addresses_it_may_use(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		parse("{\"name\": \"x\", \"memory\": 4, \"boot\": {\"multiboot\": \"g.elf\"}, "
+		      "\"nics\": [{\"mac\": \"52:54:00:00:00:01\", \"vlan\": 4094},"
+		      "{\"mac\": \"52:54:00:00:00:02\", \"vlan\": 0, \"any_mac\": true},"
+		      "{\"mac\": \"52:54:00:00:00:03\", \"vlan\": \"trunk\","
+		      "\"any_mac\": false}]}"),
+		OK);
+	assert_int_equal(config.nnics, 3);
+	assert_int_equal(config.nic[0].vlan, 4094);
+	assert_int_equal(config.nic[1].vlan, VLAN_UNTAGGED);
+	assert_true(config.nic[1].any_mac);
+	assert_int_equal(config.nic[2].vlan, VLAN_TRUNK);
+	assert_false(config.nic[2].any_mac);
+}
+
 #define REST ", \"memory\": 16, \"boot\": {\"multiboot\": \"g\"}"
 #define NAME "{\"name\": \"x\""
+#define MAC  "\"mac\": \"52:54:00:01:02:03\""
 #define LONG "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 static const struct { const char *text, *names;
@@ -107,6 +129,13 @@ static const struct { const char *text, *names;
 	{ NAME ", \"nics\": [{\"mac\": \"53:54:00:01:02:03\"}]" REST "}", "mac" },
 	{ NAME ", \"nics\": [{\"mac\": \"00:00:00:00:00:00\"}]" REST "}", "mac" },
 	{ NAME ", \"nics\": [{\"mac\": \"52:54:00:01:02:03\", \"speed\": 1}]" REST "}", "speed" },
+	{ NAME ", \"nics\": [{" MAC ", \"vlan\": 4095}]" REST "}", "vlan" },
+	{ NAME ", \"nics\": [{" MAC ", \"vlan\": 65535}]" REST "}", "vlan" },
+	{ NAME ", \"nics\": [{" MAC ", \"vlan\": -1}]" REST "}", "vlan" },
+	{ NAME ", \"nics\": [{" MAC ", \"vlan\": \"30\"}]" REST "}", "vlan" },
+	{ NAME ", \"nics\": [{" MAC ", \"vlan\": \"trunks of trees\"}]" REST "}", "vlan" },
+	{ NAME ", \"nics\": [{" MAC ", \"vlan\": null}]" REST "}", "vlan" },
+	{ NAME ", \"nics\": [{" MAC ", \"any_mac\": 1}]" REST "}", "any_mac" },
 	{ NAME ", \"colour\": \"red\"" REST "}", "colour" },
 	{ NAME ", \"name\": \"y\"" REST "}", "twice" },
 };
@@ -161,6 +190,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(linux_definition_is_taken),
 		cmocka_unit_test(multiboot_definition_is_taken),
+		cmocka_unit_test(a_card_says_its_vlan_and_whose_addresses_it_may_use),
 		cmocka_unit_test(each_refusal_names_the_field),
 		cmocka_unit_test(cpu_is_a_name_or_features),
 		cmocka_unit_test(command_line_has_a_limit),

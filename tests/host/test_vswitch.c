@@ -321,6 +321,35 @@ static void vswitch_refuses_bad_sources(void **state)
 	assert_int_equal(info.count.in_frames, 1);
 }
 
+static void vswitch_takes_no_forged_sources(void **state)
+{
+	static const uint8_t mac_a[MAC_LEN] = { 0x52, 0x54, 0x00, 0x77, 0x01, 0x01 };
+	static const uint8_t mac_b[MAC_LEN] = { 0x52, 0x54, 0x00, 0x77, 0x01, 0x02 };
+	static const struct step steps[] = {
+		{ "its address",                       GUEST_A, BCAST, MAC_A, 0, 1,
+		  ALL_BUT(GUEST_A) },
+		{ "its other card's, as in a bond",    GUEST_A, BCAST, MAC_B, 0, 1,
+		  ALL_BUT(GUEST_A) },
+		{ "somebody else's",                   GUEST_A, BCAST, MAC_X, 0, 1, NOBODY },
+		{ "one bit off",                       GUEST_A, BCAST, MAC_A ^ 2, 0, 1, NOBODY },
+		{ "the same behind a tag",             GUEST_A, BCAST, MAC_X, 7, 1, NOBODY },
+		{ "nothing was learned from it",       GUEST_B, MAC_X, MAC_H, 0, 1,
+		  ALL_BUT(GUEST_B) },
+		{ "a port of which nothing was said",  GUEST_B, BCAST, MAC_X, 0, 1,
+		  ALL_BUT(GUEST_B) },
+	};
+	struct vport_info info;
+
+	(void)state;
+	vswitch_allow_source(sw, GUEST_A, mac_a);
+	vswitch_allow_source(sw, GUEST_A, mac_b);
+	walk(steps, COUNT(steps));
+	assert_true(vswitch_port_info(sw, GUEST_A, &info));
+	assert_int_equal(info.count.dropped_forged, 3);
+	assert_int_equal(info.count.dropped_bad, 0);
+	assert_int_equal(info.count.in_frames, 2);
+}
+
 static void vswitch_keeps_the_hosts_addresses(void **state)
 {
 	static const struct step steps[] = {
@@ -468,6 +497,7 @@ int main(void)
 		CASE(vswitch_puts_tags_on_and_takes_them_off),
 		CASE(vswitch_retags_a_frame_in_many_pieces),
 		CASE(vswitch_refuses_bad_sources),
+		CASE(vswitch_takes_no_forged_sources),
 		CASE(vswitch_keeps_the_hosts_addresses),
 		CASE(vswitch_closed_port_is_silent),
 		CASE(vswitch_counts_what_a_full_port_drops),

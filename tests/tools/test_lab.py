@@ -63,6 +63,14 @@ def test_a_word_of_the_user_replaces_the_labs():
     assert words == ["node=a", "mgmt=nic0,dhcp", "test=x"]
 
 
+def test_a_word_may_be_for_one_node():
+    options = Options(cmdline="test=x mig=nic0.20,10.79.0.11/24@a mig=nic0.20,10.79.0.12/24@b")
+    assert command_line("b", 1, options).split() == [
+        "node=b", "mgmt=nic0,10.77.0.12/24", "test=x", "mig=nic0.20,10.79.0.12/24"]
+    with pytest.raises(LabError, match="no node 'c'"):
+        command_line("a", 0, Options(cmdline="test=x@c"))
+
+
 def test_grub_sees_no_variable_and_no_quote_in_what_the_user_wrote():
     text = grub_cfg("a=$b it's;", [Module("/x y", "file vmlinuz")], "fb")
     assert "multiboot2 /godwit.elf 'a=$b' 'it'\\''s;'\n" in text

@@ -49,14 +49,28 @@ static void print_turns(const json_t *t)
 	       real_of(t, "longest_ms"), text_of(t, "longest"), int_of(t, "too_long"));
 }
 
+/* "trunk", "untagged" or "VLAN 30". */
+static const char *vlan_text(const json_t *port)
+{
+	const json_t *vlan = json_object_get(port, "vlan");
+	static char text[24];
+
+	if (!json_is_integer(vlan))
+		return "trunk";
+	if (json_integer_value(vlan) == 0)
+		return "untagged";
+	snprintf(text, sizeof(text), "VLAN %lld", (long long)json_integer_value(vlan));
+	return text;
+}
+
 static void print_port(const json_t *p)
 {
-	printf("  port %-3lld %-7s %-14s %-6s  in %10lld frames  out %10lld frames  dropped %lld\n",
-	       int_of(p, "port"),
-	       text_of(p, "kind"), text_of(p, "name"), true_of(p, "open") ? "open" : "closed",
-	       int_of(p, "in_frames"),
-	       int_of(p, "out_frames"), int_of(p, "dropped_closed") + int_of(p,
-	        "dropped_full") + int_of(p, "dropped_bad"));
+	printf("  port %-3lld %-7s %-14s %-6s  %-9s  in %10lld frames  out %10lld frames  "
+	       "dropped %lld, forged %lld\n",
+	       int_of(p, "port"), text_of(p, "kind"), text_of(p, "name"),
+	       true_of(p, "open") ? "open" : "closed", vlan_text(p), int_of(p, "in_frames"),
+	       int_of(p, "out_frames"), int_of(p, "dropped_closed") +
+	       int_of(p, "dropped_full") + int_of(p, "dropped_bad"), int_of(p, "dropped_forged"));
 }
 
 static void print_networks(const json_t *n)
@@ -254,10 +268,11 @@ static void print_vm(const json_t *v)
 	json_array_foreach(json_object_get(v, "vcpus"), i, x)
 		print_vcpu(x);
 	json_array_foreach(json_object_get(v, "nics"), i, x)
-		printf("nic %zu      %s, switch %s port %lld %s, in %lld, out %lld frames\n", i,
-		       text_of(x, "mac"), text_of(x, "switch"),
-		       int_of(x, "port"), true_of(x, "open") ? "open" : "closed",
-		       int_of(x, "in_frames"), int_of(x, "out_frames"));
+		printf("nic %zu      %s, switch %s port %lld %s, %s, in %lld, out %lld frames%s\n",
+		       i, text_of(x, "mac"), text_of(x, "switch"),
+		       int_of(x, "port"), true_of(x, "open") ? "open" : "closed", vlan_text(x),
+		       int_of(x, "in_frames"), int_of(x, "out_frames"),
+		       true_of(x, "any_mac") ? ", any source address" : "");
 }
 
 int vm_list(char **argv)

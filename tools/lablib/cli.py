@@ -64,7 +64,7 @@ def add_machine_options(parser, memory, ips, sync):
                         help="text mode, or a linear framebuffer (default: text)")
     parser.add_argument("--cmdline", default="", metavar="WORDS",
                         help="added to the hypervisor's command line; a word replaces ours of "
-                             "the same key")
+                             "the same key; WORD@NODE for one node")
 
 
 def add_image_options(parser):

@@ -49,7 +49,7 @@ class Options:
     bios: str = ""                      # another firmware than the backend's own
     video: str = "text"
     serial: str = "file"                # or "socket": `lab console` can type
-    cmdline: str = ""                   # words added to every node's command line
+    cmdline: str = ""                   # words added to command lines, WORD@NODE to one node's
     vms: list = field(default_factory=list)     # (definition file, node name)
     wait: float = 300.0                 # wall seconds until every node is ready
     keep: bool = False                  # leave a lab up that did not become ready
@@ -72,12 +72,21 @@ def instructions(text):
     return int(text)
 
 
+def words_for(name, options):
+    """Those of --cmdline that are for this node."""
+    split = [word.partition("@") for word in options.cmdline.split()]
+    for word, _, node in split:
+        if node and node not in node_names(options.nodes):
+            raise LabError(f"--cmdline {word}@{node}: the lab has no node {node!r}")
+    return [word for word, _, node in split if node in ("", name)]
+
+
 def command_line(name, index, options):
     """What the node is told about itself.  A word given by the user replaces ours."""
     words = {"node": name, "mgmt": f"nic0,{net.node_address(0, index)}/24"}
     if options.nics > 1:                # otherwise one NIC does it all
         words["mig"] = f"nic1,{net.node_address(1, index)}/24"
-    extra = options.cmdline.split()
+    extra = words_for(name, options)
     ours = [f"{k}={v}" for k, v in words.items()
             if not any(w.startswith(k + "=") for w in extra)]
     return " ".join(ours + extra)
