@@ -83,7 +83,7 @@ static void describe_cpus(struct json_writer *w)
 		json_u64(w, "apic_id", c->apic_id);
 		json_u64(w, "vcpus", c->placed);
 		json_u64(w, "busy", c->busy);
-		json_u64(w, "idle_ticks", c->idle_tsc);
+		json_u64(w, "idle_ticks", sched_idle_tsc(c));
 		json_format(w, "tsc_skew", "%ld", smp_skew(c->number).ticks);
 		json_object_end(w);
 	}
@@ -207,7 +207,7 @@ void describe_node(struct json_writer *w)
 	json_ms(w, "uptime_ms", time_now_ns());
 	json_u64(w, "tsc_khz", time_tsc_khz());
 	json_u64(w, "tsc", time_tsc());
-	json_u64(w, "idle_ticks", sched_idle_tsc());
+	json_u64(w, "idle_ticks", sched_idle_tsc(&host_cpus[0]));
 	json_u64(w, "guest_ticks", vcpu_ran_tsc());
 	json_u64(w, "boot_ticks", boot_ticks());
 	describe_firmware(w);

@@ -43,6 +43,7 @@ struct host_cpu {
 	uint64_t         breath_end_ns; /* L  ... and long work by then                      */
 	uint64_t         online_tsc;    /* L  when it came to the scheduler                  */
 	uint64_t         idle_tsc;      /* L  TSC ticks for which it was halted              */
+	uint64_t         halted_tsc;    /* L  since when it is, 0: it is not                 */
 	uint64_t         window_tsc, window_idle;       /* L  the second being measured      */
 	unsigned         busy;          /* L  thousandths of the last second                 */
 };

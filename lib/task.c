@@ -328,9 +328,12 @@ void sched_add_poll(sched_poll_fn *poll)
 	polls[npolls++] = poll;
 }
 
-uint64_t sched_idle_tsc(void)
+uint64_t sched_idle_tsc(const struct host_cpu *c)
 {
-	return BOOT_CPU->idle_tsc;
+	uint64_t now = time_tsc();
+
+	/* Its TSC may be a little ahead of ours. */
+	return c->idle_tsc + (c->halted_tsc && now > c->halted_tsc ? now - c->halted_tsc : 0);
 }
 
 uint64_t sched_poll_wait_max_ns(void)
@@ -483,14 +486,14 @@ static void measure_busy(struct host_cpu *c)
 
 static void halt(struct host_cpu *c, uint64_t until_ns, void (*idle)(uint64_t deadline_ns))
 {
-	uint64_t began = time_tsc();
-
+	c->halted_tsc = time_tsc();
 	c->away = cpu_halted;
 	host_lock_drop();
 	idle(until_ns);
 	c->away = NULL;
 	host_lock_take();
-	c->idle_tsc += time_tsc() - began;
+	c->idle_tsc += time_tsc() - c->halted_tsc;
+	c->halted_tsc = 0;
 }
 
 _Noreturn void sched_run(void (*idle)(uint64_t deadline_ns))

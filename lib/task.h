@@ -81,8 +81,8 @@ void sched_add_poll(sched_poll_fn *poll);
  */
 _Noreturn void sched_run(void (*idle)(uint64_t deadline_ns));
 
-/* TSC ticks for which the boot CPU had nothing to do, since sched_run(). */
-uint64_t sched_idle_tsc(void);
+/* TSC ticks for which this CPU had nothing to do and was halted, since sched_run(); up to now. */
+uint64_t sched_idle_tsc(const struct host_cpu *c);
 
 /*
  * How long anybody kept the CPU for himself since sched_run(): a task from its turn's begin to its

@@ -8,6 +8,7 @@ are the same on a machine of any speed, and are asserted on.
 
 import os
 import sys
+import time
 
 import pytest
 
@@ -27,6 +28,8 @@ SPINNERS = 3                            # guests that never rest, on two CPUs
 WINDOW_MS = 1000                        # of the node's time, in which shares are compared
 UNFAIR_MS = 16                          # ahead by 8, looked at after each turn of 4
 ANSWER_MS = 10
+IDLE_S = 1.5                            # a look at a host without work
+IDLE, RESTING = 0.5, 0.25               # of its time, at least; of a CPU for its emulator, at most
 BYSTANDER_MS = 60                       # 8 ahead, waited off while four others have turns
 
 
@@ -124,6 +127,21 @@ def test_both_cpus_are_told_and_used(hosts, pair):
     assert [c["cpu"] for c in cpus] == list(range(CPUS))
     assert sum(c["vcpus"] for c in cpus) == 2
     on_both(hosts, "told")
+
+
+def test_an_idle_host_halts_its_cpus(hosts):
+    """Its emulator rests, too: who only counted the time as idle, and spun, would keep a CPU busy."""
+    def look():
+        node = next(n for n in hosts.lab.status()["nodes"] if n["name"] == "b")
+        return time.monotonic(), node["cpu_seconds"], hosts.node("b")
+    assert not hosts.api.get("b", "/v1/vms")["vms"]
+    hosts.until(lambda: all(c["idle_ticks"] for c in hosts.node("b")["cpus"]), WAIT_S,
+                "a CPU has never been idle")
+    (began, spent, before), _, (ended, spent_then, after) = look(), time.sleep(IDLE_S), look()
+    assert (spent_then - spent) / (ended - began) < RESTING
+    for cpu, then in zip(before["cpus"], after["cpus"]):
+        idle = (then["idle_ticks"] - cpu["idle_ticks"]) / (after["tsc"] - before["tsc"])
+        assert idle > IDLE, (cpu, then)
 
 
 def test_guest_of_two_cpus_moves(hosts, pair):
