@@ -129,8 +129,8 @@ def test_both_cpus_are_told_and_used(hosts, pair):
     on_both(hosts, "told")
 
 
-def test_an_idle_host_halts_its_cpus(hosts):
-    """Its emulator rests, too: who only counted the time as idle, and spun, would keep a CPU busy."""
+def test_an_idle_host_halts_its_cpus(hosts, backend):
+    """QEMU rests, too: who spun, and called it idle, would keep a CPU of ours busy."""
     def look():
         node = next(n for n in hosts.lab.status()["nodes"] if n["name"] == "b")
         return time.monotonic(), node["cpu_seconds"], hosts.node("b")
@@ -138,7 +138,8 @@ def test_an_idle_host_halts_its_cpus(hosts):
     hosts.until(lambda: all(c["idle_ticks"] for c in hosts.node("b")["cpus"]), WAIT_S,
                 "a CPU has never been idle")
     (began, spent, before), _, (ended, spent_then, after) = look(), time.sleep(IDLE_S), look()
-    assert (spent_then - spent) / (ended - began) < RESTING
+    if backend == "qemu":               # Bochs makes up for time that it has lost
+        assert (spent_then - spent) / (ended - began) < RESTING
     for cpu, then in zip(before["cpus"], after["cpus"]):
         idle = (then["idle_ticks"] - cpu["idle_ticks"]) / (after["tsc"] - before["tsc"])
         assert idle > IDLE, (cpu, then)
