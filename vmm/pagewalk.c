@@ -15,6 +15,7 @@
 #include "lib/log.h"
 
 #define USER_CPL        3
+#define WALKS_MAX       16              /* for one address, when entries change meanwhile */
 
 /*
  * How a mode's tables are laid out; `top` is the level of the first one, level 0 maps 4 KiB pages.
@@ -53,27 +54,40 @@ static struct paging paging_of(const struct cpu_mode *mode)
 	return (struct paging){ mode->cr3 & MASK(31, 12), MASK(31, 12), 1, 10, 4, large, false };
 }
 
-/* One load: the guest may write there meanwhile.  Entries are aligned, so they lie in one piece. */
-static bool read_entry(const struct mem *m, uint64_t at, unsigned size, uint64_t *entry)
+/*
+ * One load: the guest may write there meanwhile.  Entries are aligned, so they lie in one piece.
+ * NULL: it is not in RAM.
+ */
+static const volatile void *read_entry(const struct mem *m, uint64_t at, unsigned size,
+                                       uint64_t *entry)
 {
 	uint64_t run;
 	const volatile void *p = mem_peek(m, gpa(at), size, &run);
 
-	if (!p)
-		return false;
-	*entry = size == sizeof(uint64_t) ? *(const volatile uint64_t *)p
-	                                  : *(const volatile uint32_t *)p;
-	return true;
+	if (p)
+		*entry = size == sizeof(uint64_t) ? *(const volatile uint64_t *)p
+		                                  : *(const volatile uint32_t *)p;
+	return p;
 }
 
-/* The CPU sets these when it walks; we stand in for it. */
-static inline void set_bits(struct mem *m, uint64_t at, unsigned size, uint64_t entry,
+/*
+ * The CPU sets these when it walks; we stand in for it.  Other vCPUs of the guest may be running:
+ * false, and nothing is set, if the entry is not any more what was read.
+ */
+static inline bool set_bits(struct mem *m, uint64_t at, unsigned size, uint64_t entry,
                             uint64_t bits)
 {
-	if ((entry & bits) == bits)
-		return;
-	entry |= bits;
-	mem_write(m, gpa(at), &entry, size);
+	uint64_t run, wanted = entry | bits;
+	uint32_t half = (uint32_t)entry;
+
+	if (entry == wanted)
+		return true;
+	void *p = mem_poke(m, gpa(at), size, &run);
+	if (size == sizeof(entry))
+		return __atomic_compare_exchange_n((uint64_t *)p, &entry, wanted, false,
+		                                   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n((uint32_t *)p, &half, (uint32_t)wanted, false,
+	                                   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 /* Does the CPU let this access through, given the rights gathered on the way? */
@@ -99,13 +113,15 @@ static uint64_t leaf_base(uint64_t entry, unsigned shift, unsigned entry_size)
 	return entry & PTE_ADDRESS & ~(BIT(shift) - 1);
 }
 
-bool pagewalk(struct mem *m, const struct cpu_mode *mode, uint64_t linear, enum walk_access access,
-              gpa_t *out, uint32_t *error)
+enum outcome { FAULTS, FOUND, CHANGED };        /* CHANGED: by the guest, on the way: walk again */
+
+static enum outcome walk(struct mem *m, const struct cpu_mode *mode, uint64_t linear,
+                         enum walk_access access, gpa_t *out, uint32_t *error)
 {
 	*error = 0;
 	if (!(mode->cr0 & CR0_PG)) {
 		*out = gpa((uint32_t)linear);
-		return true;
+		return FOUND;
 	}
 	struct paging p = paging_of(mode);
 	uint64_t rights = PTE_WRITE | PTE_USER, table = p.root, entry;
@@ -120,27 +136,37 @@ bool pagewalk(struct mem *m, const struct cpu_mode *mode, uint64_t linear, enum 
 		uint64_t at = table + (linear >> shift & (BIT(p.bits) - 1)) * p.entry_size;
 
 		if (!read_entry(m, at, p.entry_size, &entry) || !(entry & PTE_PRESENT))
-			return false;
-		if (pae && level == p.top) {    /* a PAE PDPTE has no rights and no accessed bit */
-			table = entry & p.address;
+			return FAULTS;
+		table = entry & p.address;
+		if (pae && level == p.top)      /* a PAE PDPTE has no rights and no accessed bit */
 			continue;
-		}
 		rights &= entry;
 		nx |= p.nx && (entry & PTE_NX);
-		if (level == 0 || (level <= p.large && (entry & PTE_LARGE))) {
-			if (!permitted(mode, access, rights, nx)) {
-				*error |= PF_PRESENT;
-				return false;
-			}
-			set_bits(m, at, p.entry_size, entry,
-			         PTE_ACCESSED | (access == WALK_WRITE ? PTE_DIRTY : 0));
+		bool leaf = level == 0 || (level <= p.large && (entry & PTE_LARGE));
+		if (leaf && !permitted(mode, access, rights, nx)) {
+			*error |= PF_PRESENT;
+			return FAULTS;
+		}
+		uint64_t bits = PTE_ACCESSED | (leaf && access == WALK_WRITE ? PTE_DIRTY : 0);
+		if (!set_bits(m, at, p.entry_size, entry, bits))
+			return CHANGED;
+		if (leaf) {
 			*out = gpa(leaf_base(entry, shift, p.entry_size) |
 			           (linear & (BIT(shift) - 1)));
-			return true;
+			return FOUND;
 		}
-		set_bits(m, at, p.entry_size, entry, PTE_ACCESSED);
-		table = entry & p.address;
 	}
+}
+
+/* A guest that changes its tables all the time gets a page fault too many. */
+bool pagewalk(struct mem *m, const struct cpu_mode *mode, uint64_t linear, enum walk_access access,
+              gpa_t *out, uint32_t *error)
+{
+	enum outcome o = CHANGED;
+
+	for (unsigned n = 0; o == CHANGED && n < WALKS_MAX; n++)
+		o = walk(m, mode, linear, access, out, error);
+	return o == FOUND;
 }
 
 /* --- Copies ----------------------------------------------------------------------------------- */

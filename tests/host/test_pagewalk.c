@@ -6,8 +6,10 @@
  */
 #include "tests/host/support.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "arch/x86_64/defs/cr.h"
 #include "arch/x86_64/defs/msr.h"
@@ -300,6 +302,127 @@ static void remembered_code_is_never_old(void **state)
 	assert_int_equal(code_at(&other, &memo), -1);
 }
 
+/* --- Another vCPU that changes tables while we walk them ------------------------------------- */
+
+/* The page of a table is read-only until we write there; just before that `race` happens. */
+static void (*race)(uint64_t table);
+
+static void protect(uint64_t table, int how)
+{
+	uint64_t run;
+
+	assert_int_equal(mprotect((void *)mem_peek(&mem, gpa(table), PAGE_SIZE, &run), PAGE_SIZE,
+	                          how), 0);
+}
+
+static void on_write(int number, siginfo_t *info, void *context)
+{
+	uint64_t run, base = (uintptr_t)mem_peek(&mem, gpa(0), 8 * MIB, &run);
+	uint64_t table = ALIGN_DOWN((uintptr_t)info->si_addr - base, PAGE_SIZE);
+
+	(void)number;
+	(void)context;
+	if (table >= run)
+		abort();                        /* none of ours */
+	protect(table, PROT_READ | PROT_WRITE);
+	race(table);
+}
+
+static void begin_race(uint64_t table, void (*what)(uint64_t table))
+{
+	struct sigaction act = { .sa_sigaction = on_write, .sa_flags = SA_SIGINFO | SA_NODEFER };
+
+	sigaction(SIGSEGV, &act, NULL);
+	race = what;
+	protect(table, PROT_READ);
+}
+
+static void takes_the_page_away(uint64_t table)
+{
+	put(table, 0x123, 0);
+}
+
+static void gives_another_page(uint64_t table)
+{
+	put(table, 0x123, 0xa000 | RW);
+}
+
+/* SDM vol. 3, "Accessed and Dirty Flags": set by a locked operation, in what the walk has used. */
+static void an_entry_that_is_taken_away_stays_away(void **state)
+{
+	uint32_t error;
+	gpa_t at;
+
+	(void)state;
+	map_4k(RW);
+	begin_race(0x4000, takes_the_page_away);
+	assert_false(pagewalk(&mem, &long_mode, HIGH, WALK_WRITE, &at, &error));
+	assert_int_equal(error, PF_WRITE);
+	assert_int_equal(get(0x4000, 0x123), 0);
+}
+
+static void an_entry_that_changes_is_walked_again(void **state)
+{
+	uint32_t error;
+	gpa_t at;
+
+	(void)state;
+	map_4k(RW);
+	begin_race(0x4000, gives_another_page);
+	assert_true(pagewalk(&mem, &long_mode, HIGH, WALK_WRITE, &at, &error));
+	assert_int_equal(at.v, 0xa456);
+	assert_int_equal(get(0x4000, 0x123), 0xa000 | RW | PTE_ACCESSED | PTE_DIRTY);
+}
+
+static void takes_the_page_away_32(uint64_t table)
+{
+	put32(table, 5, 0);
+}
+
+static void entries_of_32_bits_are_not_given_back_either(void **state)
+{
+	uint32_t error;
+	gpa_t at;
+
+	(void)state;
+	put32(ROOT, 0x300, 0x2000 | RW);
+	put32(0x2000, 5, 0x9000 | RW);
+	put32(0x2000, 6, 0xb000 | RW);
+	begin_race(0x2000, takes_the_page_away_32);
+	assert_false(pagewalk(&mem, &old, 0xc0005123, WALK_READ, &at, &error));
+	assert_int_equal(get(0x2000, 2) & UINT32_MAX, 0);
+	assert_int_equal(get(0x2000, 3) & UINT32_MAX, 0xb000 | RW);
+}
+
+static unsigned races;
+
+/* Whichever of two tables we mark, the other one is fresh again. */
+static void never_rests(uint64_t table)
+{
+	uint64_t other = table == 0x3000 ? 0x4000 : 0x3000;
+	unsigned index = table == 0x3000 ? 0 : 0x123, other_index = table == 0x3000 ? 0x123 : 0;
+
+	races++;
+	put(table, index, get(table, index) ^ BIT(52));
+	put(other, other_index, get(other, other_index) & ~PTE_ACCESSED);
+	protect(other, PROT_READ);
+}
+
+static void a_guest_that_always_changes_its_tables_gets_a_fault(void **state)
+{
+	uint32_t error;
+	gpa_t at;
+
+	(void)state;
+	races = 0;
+	map_4k(RW);
+	begin_race(0x3000, never_rests);
+	assert_false(pagewalk(&mem, &long_mode, HIGH, WALK_READ, &at, &error));
+	assert_in_range(races, 2, 100);
+	protect(0x3000, PROT_READ | PROT_WRITE);
+	protect(0x4000, PROT_READ | PROT_WRITE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +437,10 @@ int main(void)
 		cmocka_unit_test_setup(a_write_that_changes_its_own_tables_is_still_whole, fresh),
 		cmocka_unit_test_setup(segments_have_bases_except_in_64_bit_mode, fresh),
 		cmocka_unit_test_setup(remembered_code_is_never_old, fresh),
+		cmocka_unit_test_setup(an_entry_that_is_taken_away_stays_away, fresh),
+		cmocka_unit_test_setup(an_entry_that_changes_is_walked_again, fresh),
+		cmocka_unit_test_setup(entries_of_32_bits_are_not_given_back_either, fresh),
+		cmocka_unit_test_setup(a_guest_that_always_changes_its_tables_gets_a_fault, fresh),
 	};
 	void *pool = aligned_alloc(FRAME_SIZE, 32 * MIB);
 
