@@ -115,8 +115,10 @@ static uint64_t leaf_base(uint64_t entry, unsigned shift, unsigned entry_size)
 
 enum outcome { FAULTS, FOUND, CHANGED };        /* CHANGED: by the guest, on the way: walk again */
 
-static enum outcome walk(struct mem *m, const struct cpu_mode *mode, uint64_t linear,
-                         enum walk_access access, gpa_t *out, uint32_t *error)
+/* `memo`: NULL, or where the entries go by which it led here. */
+static inline enum outcome walk_once(struct mem *m, const struct cpu_mode *mode, uint64_t linear,
+                                     enum walk_access access, gpa_t *out, uint32_t *error,
+                                     struct pagewalk_memo *memo)
 {
 	*error = 0;
 	if (!(mode->cr0 & CR0_PG)) {
@@ -135,7 +137,8 @@ static enum outcome walk(struct mem *m, const struct cpu_mode *mode, uint64_t li
 		unsigned shift = PAGE_SHIFT + p.bits * level;
 		uint64_t at = table + (linear >> shift & (BIT(p.bits) - 1)) * p.entry_size;
 
-		if (!read_entry(m, at, p.entry_size, &entry) || !(entry & PTE_PRESENT))
+		const volatile void *place = read_entry(m, at, p.entry_size, &entry);
+		if (!place || !(entry & PTE_PRESENT))
 			return FAULTS;
 		table = entry & p.address;
 		if (pae && level == p.top)      /* a PAE PDPTE has no rights and no accessed bit */
@@ -150,6 +153,10 @@ static enum outcome walk(struct mem *m, const struct cpu_mode *mode, uint64_t li
 		uint64_t bits = PTE_ACCESSED | (leaf && access == WALK_WRITE ? PTE_DIRTY : 0);
 		if (!set_bits(m, at, p.entry_size, entry, bits))
 			return CHANGED;
+		if (memo) {
+			memo->at[p.top - level] = place;
+			memo->entry[p.top - level] = entry | bits;
+		}
 		if (leaf) {
 			*out = gpa(leaf_base(entry, shift, p.entry_size) |
 			           (linear & (BIT(shift) - 1)));
@@ -158,15 +165,32 @@ static enum outcome walk(struct mem *m, const struct cpu_mode *mode, uint64_t li
 	}
 }
 
+/* Each entry leads to itself: nothing is known yet. */
+static void forget(struct pagewalk_memo *memo)
+{
+	memo->reach = 0;
+	for (unsigned i = 0; i < COUNT(memo->at); i++)
+		memo->at[i] = &memo->entry[i];
+}
+
 /* A guest that changes its tables all the time gets a page fault too many. */
-bool pagewalk(struct mem *m, const struct cpu_mode *mode, uint64_t linear, enum walk_access access,
-              gpa_t *out, uint32_t *error)
+static bool walk(struct mem *m, const struct cpu_mode *mode, uint64_t linear,
+                 enum walk_access access, gpa_t *out, uint32_t *error, struct pagewalk_memo *memo)
 {
 	enum outcome o = CHANGED;
 
-	for (unsigned n = 0; o == CHANGED && n < WALKS_MAX; n++)
-		o = walk(m, mode, linear, access, out, error);
+	for (unsigned n = 0; o == CHANGED && n < WALKS_MAX; n++) {
+		if (memo)
+			forget(memo);
+		o = walk_once(m, mode, linear, access, out, error, memo);
+	}
 	return o == FOUND;
+}
+
+bool pagewalk(struct mem *m, const struct cpu_mode *mode, uint64_t linear, enum walk_access access,
+              gpa_t *out, uint32_t *error)
+{
+	return walk(m, mode, linear, access, out, error, NULL);
 }
 
 /* --- Copies ----------------------------------------------------------------------------------- */
@@ -206,36 +230,21 @@ static inline const uint8_t *recall(const struct pagewalk_memo *memo, const stru
 	return pagewalk_recall(memo, mode->cr3, linear);
 }
 
-/* After a walk that found the page: 4-level paging only, the others are not worth it. */
-static void remember(struct mem *m, const struct cpu_mode *mode, uint64_t linear,
-                     struct pagewalk_memo *memo)
+/*
+ * Walk to code, and remember the way: 4-level paging only, the others are not worth it.  What is
+ * remembered is what the walk has used: a second look might find other entries.
+ */
+static bool walk_to_code(struct mem *m, const struct cpu_mode *mode, uint64_t linear,
+                         struct pagewalk_memo *memo, gpa_t *at)
 {
-	struct paging p = paging_of(mode);
-	uint64_t table = p.root, run;
-	unsigned n = 0;
+	uint32_t error;
+	uint64_t run;
 
-	memo->reach = 0;
-	if (!(mode->cr0 & CR0_PG) || p.top != COUNT(memo->at) - 1)
-		return;
-	for (unsigned level = p.top; ; level--) {
-		unsigned shift = PAGE_SHIFT + p.bits * level;
-		uint64_t at = table + (linear >> shift & (BIT(p.bits) - 1)) * p.entry_size;
-
-		memo->at[n] = mem_peek(m, gpa(at), p.entry_size, &run);
-		if (!memo->at[n])
-			return;
-		uint64_t entry = memo->entry[n] = *memo->at[n];
-		n++;
-		if (level == 0 || (level <= p.large && (entry & PTE_LARGE))) {
-			uint64_t page = linear & (BIT(shift) - 1) & ~(PAGE_SIZE - 1);
-			memo->code = mem_peek(m, gpa(leaf_base(entry, shift, p.entry_size) | page),
-			                      PAGE_SIZE, &run);
-			break;
-		}
-		table = entry & p.address;
-	}
-	for (; n < COUNT(memo->at); n++)
-		memo->at[n] = &memo->entry[n];
+	if (!walk(m, mode, linear, WALK_FETCH, at, &error, memo))
+		return false;
+	if (!(mode->cr0 & CR0_PG) || !(mode->efer & EFER_LMA))
+		return true;
+	memo->code = mem_peek(m, gpa(ALIGN_DOWN(at->v, PAGE_SIZE)), PAGE_SIZE, &run);
 	memo->cr0 = mode->cr0;
 	memo->cr3 = mode->cr3;
 	memo->cr4 = mode->cr4;
@@ -243,6 +252,7 @@ static void remember(struct mem *m, const struct cpu_mode *mode, uint64_t linear
 	memo->cpl = mode->cpl;
 	memo->page = ALIGN_DOWN(linear, PAGE_SIZE);
 	memo->reach = memo->code ? PAGE_SIZE - INSN_LEN_MAX + 1 : 0;
+	return true;
 }
 
 /* Most instructions lie in one page, and are copied in one piece. */
@@ -256,10 +266,8 @@ unsigned pagewalk_code(struct mem *m, const struct cpu_mode *mode, uint64_t rip,
 
 	if (offset <= PAGE_SIZE - INSN_LEN_MAX) {
 		const void *code = recall(memo, mode, linear);
-		if (!code && pagewalk(m, mode, linear, WALK_FETCH, &at, &error)) {
+		if (!code && walk_to_code(m, mode, linear, memo, &at))
 			code = mem_peek(m, at, INSN_LEN_MAX, &run);
-			remember(m, mode, linear, memo);
-		}
 		if (code)
 			memcpy(bytes, code, INSN_LEN_MAX);
 		return code ? INSN_LEN_MAX : 0;

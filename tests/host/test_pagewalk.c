@@ -394,6 +394,54 @@ static void entries_of_32_bits_are_not_given_back_either(void **state)
 	assert_int_equal(get(0x2000, 3) & UINT32_MAX, 0xb000 | RW);
 }
 
+/* The table above, by which the walk has come already. */
+static void takes_the_table_away(uint64_t table)
+{
+	(void)table;
+	put(0x3000, 0, 0);
+}
+
+static void forbids_to_run_it(uint64_t table)
+{
+	(void)table;
+	put(0x3000, 0, 0x4000 | RW | PTE_NX);
+}
+
+/* The walk was right when it was there; what it led to must not be believed any longer. */
+static void a_way_that_is_gone_is_not_remembered(void **state)
+{
+	static void (*const changes[])(uint64_t) = { takes_the_table_away, forbids_to_run_it };
+
+	for (unsigned i = 0; i < COUNT(changes); i++) {
+		struct pagewalk_memo memo = { 0 };
+
+		fresh(state);
+		map_4k(RW);
+		put_code(0x5000, 0x11);
+		put_code(0, 0x22);
+		begin_race(0x4000, changes[i]);
+		assert_int_equal(code_at(&long_mode, &memo), 0x11);
+		assert_int_equal(code_at(&long_mode, &memo), -1);
+		assert_null(pagewalk_recall(&memo, long_mode.cr3, HIGH));
+	}
+}
+
+/* Nor what another walk has led to: a memo is of one way as a whole. */
+static void a_walk_that_fails_leaves_nothing_to_remember(void **state)
+{
+	struct pagewalk_memo memo = { 0 };
+	uint8_t bytes[INSN_LEN_MAX];
+
+	(void)state;
+	map_4k(RW);
+	put_code(0x5000, 0x11);
+	assert_int_equal(code_at(&long_mode, &memo), 0x11);
+	assert_int_equal(pagewalk_code(&mem, &long_mode, HIGH + PAGE_SIZE, &memo, bytes), 0);
+	assert_null(pagewalk_recall(&memo, long_mode.cr3, HIGH));
+	assert_null(pagewalk_recall(&memo, long_mode.cr3, HIGH + PAGE_SIZE));
+	assert_int_equal(code_at(&long_mode, &memo), 0x11);
+}
+
 static unsigned races;
 
 /* Whichever of two tables we mark, the other one is fresh again. */
@@ -440,6 +488,8 @@ int main(void)
 		cmocka_unit_test_setup(an_entry_that_is_taken_away_stays_away, fresh),
 		cmocka_unit_test_setup(an_entry_that_changes_is_walked_again, fresh),
 		cmocka_unit_test_setup(entries_of_32_bits_are_not_given_back_either, fresh),
+		cmocka_unit_test_setup(a_way_that_is_gone_is_not_remembered, fresh),
+		cmocka_unit_test_setup(a_walk_that_fails_leaves_nothing_to_remember, fresh),
 		cmocka_unit_test_setup(a_guest_that_always_changes_its_tables_gets_a_fault, fresh),
 	};
 	void *pool = aligned_alloc(FRAME_SIZE, 32 * MIB);
