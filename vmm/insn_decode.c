@@ -99,7 +99,7 @@ struct cursor {
 	size_t   n, at;
 	bool     is_64bit, short_of_bytes;
 	uint8_t  rex, op_size, addr_size, seg;
-	bool     rep;
+	bool     rep, lock;
 };
 
 static inline uint8_t take(struct cursor *c)
@@ -158,7 +158,9 @@ static inline uint8_t take_prefixes(struct cursor *c, const struct cpu_mode *mod
 			c->rep = true;
 		else if (segment_prefix(byte) != NO_SEG)
 			c->seg = segment_prefix(byte);
-		else if (byte != PREFIX_LOCK)
+		else if (byte == PREFIX_LOCK)
+			c->lock = true;
+		else
 			break;
 	}
 	if (c->is_64bit && (byte & 0xf0) == 0x40) {
@@ -406,7 +408,7 @@ enum err insn_exiting(const uint8_t *bytes, size_t n, const struct cpu_mode *mod
 		.modrm = escaped ? operand : 0,
 		.rm = (uint8_t)(MODRM_RM(operand) + (c.rex & REX_B ? 8 : 0)),
 		.seg = c.seg == NO_SEG ? SEG_DS : c.seg, .addr_size = c.addr_size,
-		.wide = c.rex & REX_W,
+		.wide = c.rex & REX_W, .lock = c.lock,
 	};
 	return OK;
 }
@@ -424,11 +426,12 @@ enum err insn_length(const uint8_t *bytes, size_t n, const struct cpu_mode *mode
 bool insn_is_sysenter(const struct insn_exiting *in, bool *out)
 {
 	*out = in->opcode == OP2_SYSEXIT;
-	return in->escaped && (in->opcode == OP2_SYSENTER || in->opcode == OP2_SYSEXIT);
+	return in->escaped && !in->lock &&
+	       (in->opcode == OP2_SYSENTER || in->opcode == OP2_SYSEXIT);
 }
 
 bool insn_is_hypercall(const struct insn_exiting *in)
 {
-	return in->escaped && in->opcode == OP2_GROUP7 &&
+	return in->escaped && !in->lock && in->opcode == OP2_GROUP7 &&
 	       (in->modrm == GROUP7_VMCALL || in->modrm == GROUP7_VMMCALL);
 }

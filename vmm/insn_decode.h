@@ -77,6 +77,7 @@ struct insn_exiting {
 	uint8_t seg;            /* that OUTS reads from                                      */
 	uint8_t addr_size;      /* 2, 4 or 8                                                 */
 	bool    wide;           /* REX.W                                                     */
+	bool    lock;           /* its prefix, which makes most of them undefined            */
 };
 
 /* ERR_NOT_SUPPORTED (refused, with the bytes) for any other instruction. */

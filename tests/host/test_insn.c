@@ -244,6 +244,34 @@ static void an_exiting_instruction_gives_its_operands(void **state)
 	}
 }
 
+/* SDM vol. 2, "LOCK": undefined before all that cannot be locked, on either vendor's CPUs. */
+static void with_lock_nothing_is_a_hypercall_or_sysenter(void **state)
+{
+	static const struct { uint8_t n, bytes[3]; bool hypercall, sysenter, out; } cases[] = {
+		{ 3, { 0x0f, 0x01, 0xc1 }, true, false, false },        /* vmcall   */
+		{ 3, { 0x0f, 0x01, 0xd9 }, true, false, false },        /* vmmcall  */
+		{ 2, { 0x0f, 0x34 }, false, true, false },              /* sysenter */
+		{ 2, { 0x0f, 0x35 }, false, true, true },               /* sysexit  */
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(cases); i++) {
+		uint8_t locked[4] = { 0xf0 };
+		struct insn_exiting in;
+		bool out;
+
+		memcpy(locked + 1, cases[i].bytes, cases[i].n);
+		assert_int_equal(insn_exiting(cases[i].bytes, cases[i].n, &mode64, &in), OK);
+		assert_int_equal(insn_is_hypercall(&in), cases[i].hypercall);
+		assert_int_equal(insn_is_sysenter(&in, &out), cases[i].sysenter);
+		assert_true(!cases[i].sysenter || out == cases[i].out);
+		assert_int_equal(insn_exiting(locked, cases[i].n + 1u, &mode64, &in), OK);
+		assert_int_equal(in.len, cases[i].n + 1);
+		assert_false(insn_is_hypercall(&in));
+		assert_false(insn_is_sysenter(&in, &out));
+	}
+}
+
 /* --- Arithmetic: this machine is the judge (SDM vol. 1, "EFLAGS Register") -------------------- */
 
 #define JUDGE(type, suffix)                                                              \
@@ -357,6 +385,7 @@ int main(void)
 		cmocka_unit_test(what_was_decoded_before_is_decoded_again),
 		cmocka_unit_test(lengths_of_instructions_that_exit),
 		cmocka_unit_test(an_exiting_instruction_gives_its_operands),
+		cmocka_unit_test(with_lock_nothing_is_a_hypercall_or_sysenter),
 		cmocka_unit_test(arithmetic_is_that_of_the_cpu),
 	};
 
