@@ -195,7 +195,7 @@ pure-objs    += arch/x86_64/acpi_topology.o arch/x86_64/calibrate.o arch/x86_64/
 pure-objs    += arch/x86_64/vmx/vmx_decode.o arch/x86_64/vmx/vmx_check.o
 pure-objs    += arch/x86_64/svm/svm_decode.o arch/x86_64/svm/svm_check.o
 pure-objs    += arch/x86_64/svm/vmcb.o arch/x86_64/svm/svm_asid.o
-pure-objs    += tests/host/support.o tests/host/fake_guest.o
+pure-objs    += tests/host/support.o tests/host/fake_guest.o tests/host/race.o
 pure-files   := $(wildcard $(pure-objs:.o=.c))
 host-archive := $(BUILD)/host/pure.a
 

@@ -48,7 +48,7 @@ _Static_assert(sizeof(struct tss) == 104 && offsetof(struct tss, eip) == 32, "TS
 #define TYPE_TSS16_BUSY 3u
 #define TYPE_TSS_FREE   9u
 #define TYPE_TSS_BUSY   11u
-#define TSS_BUSY        BIT(DESC_ATTR_SHIFT + 1)
+#define TYPE_BUSY       BIT(1)          /* of a TSS */
 #define ATTR_V86        0xf3u           /* present data, accessed, writable, DPL 3 */
 
 #define SEL_RPL         MASK(1, 0)
@@ -163,6 +163,38 @@ static void set_segment(struct cpu_state *s, enum seg seg, uint32_t selector,
 	s->seg_attr[seg] = d->attr;
 }
 
+static uint8_t type_of(const struct descriptor *d)
+{
+	return (uint8_t)(d->raw >> DESC_ATTR_SHIFT);
+}
+
+/*
+ * Where the type of a descriptor is in memory.  Busy and accessed are set by locked operations (SDM
+ * vol. 3, "Automatic Locking"): other vCPUs may be in the guest, and their LTR is not waited for.
+ * NULL: a page fault.
+ */
+static uint8_t *type_byte(struct switching *w, uint64_t descriptor)
+{
+	uint64_t at = (uint32_t)(descriptor + DESC_ATTR_SHIFT / 8), run;
+	struct cpu_mode mode = system_mode(w->s);
+	uint8_t *type = NULL;
+	uint32_t error;
+	gpa_t found;
+
+	if (pagewalk(w->m, &mode, at, WALK_WRITE, &found, &error))
+		type = mem_poke(w->m, found, 1, &run);
+	if (!type)
+		page_fault(w, at, error);
+	return type;
+}
+
+/* False: it is not any more what was read, and nothing is set. */
+static bool set_type_bit(uint8_t *type, uint8_t was, uint8_t bit)
+{
+	return __atomic_compare_exchange_n(type, &was, was | bit, false, __ATOMIC_ACQ_REL,
+	                                   __ATOMIC_RELAXED);
+}
+
 static const struct descriptor unusable = { .attr = SEG_UNUSABLE };
 
 /* --- Before the commit ------------------------------------------------------------------------ */
@@ -209,16 +241,43 @@ static bool check_memory(struct switching *w)
 	       can_put(w, links ? w->desc.base : old_descriptor_at(w->s), sizeof(uint64_t));
 }
 
+/*
+ * The last that can refuse, so that two CPUs never enter one task: another may have taken this one
+ * since it was found free.
+ */
+static bool take_new(struct switching *w)
+{
+	if (w->how->cause == TASK_IRET)         /* it is busy, and ours by its link */
+		return true;
+	uint8_t *type = type_byte(w, w->desc.at);
+	if (!type)
+		return false;
+	if (!set_type_bit(type, type_of(&w->desc), TYPE_BUSY))
+		return raise(w, VECTOR_GP, w->how->selector);
+	w->desc.attr |= TYPE_TSS_BUSY;
+	return true;
+}
+
+/* Nothing came of it. */
+static bool give_new_back(struct switching *w)
+{
+	uint8_t *type = w->how->cause == TASK_IRET ? NULL : type_byte(w, w->desc.at);
+
+	if (type)
+		__atomic_fetch_and(type, (uint8_t)~TYPE_BUSY, __ATOMIC_ACQ_REL);
+	return false;
+}
+
 /* --- The commit ------------------------------------------------------------------------------- */
 
-static bool mark_busy(struct switching *w, uint64_t at, bool busy)
+/* Everything of the old task is saved: from here on it can be entered, also by another CPU. */
+static bool free_old(struct switching *w)
 {
-	uint64_t raw;
+	uint8_t *type = type_byte(w, old_descriptor_at(w->s));
 
-	if (!get(w, at, &raw, sizeof(raw)))
-		return false;
-	raw = busy ? raw | TSS_BUSY : raw & ~TSS_BUSY;
-	return put(w, at, &raw, sizeof(raw));
+	if (type)
+		__atomic_fetch_and(type, (uint8_t)~TYPE_BUSY, __ATOMIC_ACQ_REL);
+	return type;
 }
 
 static bool save_old(struct switching *w)
@@ -236,7 +295,7 @@ static bool save_old(struct switching *w)
 	for (unsigned i = 0; i < COUNT(old.seg); i++)
 		old.seg[i] = s->seg_sel[i];
 	return put(w, s->seg_base[SEG_TR] + SAVED_FROM, &old.eip, SAVED_BYTES) &&
-	       (!leaves_for_good(w->how) || mark_busy(w, old_descriptor_at(s), false));
+	       (!leaves_for_good(w->how) || free_old(w));
 }
 
 /* The new task may return to the old one: its link, and NT in its flags. */
@@ -244,12 +303,7 @@ static bool link_new(struct switching *w)
 {
 	uint32_t old = w->s->seg_sel[SEG_TR];
 
-	if (w->how->cause == TASK_IRET)
-		return true;
-	if (!mark_busy(w, w->desc.at, true))
-		return false;
-	w->desc.attr |= TYPE_TSS_BUSY;
-	if (w->how->cause == TASK_JMP)
+	if (leaves_for_good(w->how))
 		return true;
 	w->new.eflags |= RFLAGS_NT;
 	return put(w, w->desc.base, &old, sizeof(uint16_t));
@@ -371,10 +425,11 @@ static bool load_segment(struct switching *w, enum seg seg)
 	if (!(d.attr & SEG_P))
 		return raise(w, seg == SEG_SS ? VECTOR_SS : VECTOR_NP, selector);
 	if (!(d.attr & TYPE_ACCESSED)) {
-		d.attr |= TYPE_ACCESSED;
-		d.raw |= BIT(DESC_ATTR_SHIFT);
-		if (!put(w, d.at, &d.raw, sizeof(d.raw)))
+		uint8_t *type = type_byte(w, d.at);
+		if (!type)
 			return false;
+		set_type_bit(type, type_of(&d), TYPE_ACCESSED); /* unless it is another by now */
+		d.attr |= TYPE_ACCESSED;
 	}
 	set_segment(w->s, seg, selector, &d);
 	return true;
@@ -428,9 +483,11 @@ static bool is_16bit(uint32_t attr)
 
 static bool switch_tasks(struct switching *w)
 {
-	if (!check_new_tss(w) || !check_memory(w))
+	if (!check_new_tss(w) || !check_memory(w) || !take_new(w))
 		return false;
-	if (!save_old(w) || !link_new(w) || !load_new(w) || !load_segments(w))
+	if (!save_old(w) || !link_new(w))       /* another vCPU changed page tables meanwhile */
+		return give_new_back(w);
+	if (!load_new(w) || !load_segments(w))
 		return false;
 	if (w->s->rip > w->s->seg_limit[SEG_CS])
 		return raise(w, VECTOR_GP, 0);

@@ -6,15 +6,14 @@
  */
 #include "tests/host/support.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "arch/x86_64/defs/cr.h"
 #include "arch/x86_64/defs/msr.h"
 #include "arch/x86_64/defs/pte.h"
 #include "lib/pages.h"
+#include "tests/host/race.h"
 #include "vmm/pagewalk.h"
 
 #define ROOT   0x1000
@@ -304,39 +303,6 @@ static void remembered_code_is_never_old(void **state)
 
 /* --- Another vCPU that changes tables while we walk them ------------------------------------- */
 
-/* The page of a table is read-only until we write there; just before that `race` happens. */
-static void (*race)(uint64_t table);
-
-static void protect(uint64_t table, int how)
-{
-	uint64_t run;
-
-	assert_int_equal(mprotect((void *)mem_peek(&mem, gpa(table), PAGE_SIZE, &run), PAGE_SIZE,
-	                          how), 0);
-}
-
-static void on_write(int number, siginfo_t *info, void *context)
-{
-	uint64_t run, base = (uintptr_t)mem_peek(&mem, gpa(0), 8 * MIB, &run);
-	uint64_t table = ALIGN_DOWN((uintptr_t)info->si_addr - base, PAGE_SIZE);
-
-	(void)number;
-	(void)context;
-	if (table >= run)
-		abort();                        /* none of ours */
-	protect(table, PROT_READ | PROT_WRITE);
-	race(table);
-}
-
-static void begin_race(uint64_t table, void (*what)(uint64_t table))
-{
-	struct sigaction act = { .sa_sigaction = on_write, .sa_flags = SA_SIGINFO | SA_NODEFER };
-
-	sigaction(SIGSEGV, &act, NULL);
-	race = what;
-	protect(table, PROT_READ);
-}
-
 static void takes_the_page_away(uint64_t table)
 {
 	put(table, 0x123, 0);
@@ -355,7 +321,7 @@ static void an_entry_that_is_taken_away_stays_away(void **state)
 
 	(void)state;
 	map_4k(RW);
-	begin_race(0x4000, takes_the_page_away);
+	race_begin(&mem, 0x4000, takes_the_page_away);
 	assert_false(pagewalk(&mem, &long_mode, HIGH, WALK_WRITE, &at, &error));
 	assert_int_equal(error, PF_WRITE);
 	assert_int_equal(get(0x4000, 0x123), 0);
@@ -368,7 +334,7 @@ static void an_entry_that_changes_is_walked_again(void **state)
 
 	(void)state;
 	map_4k(RW);
-	begin_race(0x4000, gives_another_page);
+	race_begin(&mem, 0x4000, gives_another_page);
 	assert_true(pagewalk(&mem, &long_mode, HIGH, WALK_WRITE, &at, &error));
 	assert_int_equal(at.v, 0xa456);
 	assert_int_equal(get(0x4000, 0x123), 0xa000 | RW | PTE_ACCESSED | PTE_DIRTY);
@@ -388,7 +354,7 @@ static void entries_of_32_bits_are_not_given_back_either(void **state)
 	put32(ROOT, 0x300, 0x2000 | RW);
 	put32(0x2000, 5, 0x9000 | RW);
 	put32(0x2000, 6, 0xb000 | RW);
-	begin_race(0x2000, takes_the_page_away_32);
+	race_begin(&mem, 0x2000, takes_the_page_away_32);
 	assert_false(pagewalk(&mem, &old, 0xc0005123, WALK_READ, &at, &error));
 	assert_int_equal(get(0x2000, 2) & UINT32_MAX, 0);
 	assert_int_equal(get(0x2000, 3) & UINT32_MAX, 0xb000 | RW);
@@ -419,7 +385,7 @@ static void a_way_that_is_gone_is_not_remembered(void **state)
 		map_4k(RW);
 		put_code(0x5000, 0x11);
 		put_code(0, 0x22);
-		begin_race(0x4000, changes[i]);
+		race_begin(&mem, 0x4000, changes[i]);
 		assert_int_equal(code_at(&long_mode, &memo), 0x11);
 		assert_int_equal(code_at(&long_mode, &memo), -1);
 		assert_null(pagewalk_recall(&memo, long_mode.cr3, HIGH));
@@ -453,7 +419,7 @@ static void never_rests(uint64_t table)
 	races++;
 	put(table, index, get(table, index) ^ BIT(52));
 	put(other, other_index, get(other, other_index) & ~PTE_ACCESSED);
-	protect(other, PROT_READ);
+	race_begin(&mem, other, never_rests);
 }
 
 static void a_guest_that_always_changes_its_tables_gets_a_fault(void **state)
@@ -464,11 +430,10 @@ static void a_guest_that_always_changes_its_tables_gets_a_fault(void **state)
 	(void)state;
 	races = 0;
 	map_4k(RW);
-	begin_race(0x3000, never_rests);
+	race_begin(&mem, 0x3000, never_rests);
 	assert_false(pagewalk(&mem, &long_mode, HIGH, WALK_READ, &at, &error));
 	assert_in_range(races, 2, 100);
-	protect(0x3000, PROT_READ | PROT_WRITE);
-	protect(0x4000, PROT_READ | PROT_WRITE);
+	race_end();
 }
 
 int main(void)

@@ -11,6 +11,7 @@
 #include "arch/x86_64/defs/cr.h"
 #include "arch/x86_64/defs/pte.h"
 #include "lib/pages.h"
+#include "tests/host/race.h"
 #include "vmm/tss.h"
 #include "vmm/vcpu.h"
 
@@ -409,6 +410,93 @@ static void a_tss_that_is_paged_out_is_a_page_fault_of_the_old_task(void **state
 	assert_int_equal(s.cr2, NEW_TSS);
 }
 
+/* --- While another vCPU is at the same tables (SDM vol. 3, "Automatic Locking") --------------- */
+
+static void takes_the_new_task(uint64_t gdt)
+{
+	put(gdt + SEL_NEW + 4, get(gdt + SEL_NEW + 4) | 0x200);
+}
+
+static void a_task_that_another_cpu_has_taken_is_busy(void **state)
+{
+	static const enum task_cause causes[] = { TASK_CALL, TASK_JMP, TASK_EVENT };
+	static struct cpu_state before;
+
+	for (unsigned i = 0; i < COUNT(causes); i++) {
+		fresh(state);
+		how.cause = causes[i];
+		before = s;
+		race_begin(&mem, GDT, takes_the_new_task);
+		expect_fault(VECTOR_GP, SEL_NEW);
+		assert_memory_equal(&s, &before, sizeof(s));
+		assert_int_equal(get(OLD_TSS + EIP), 0);
+		assert_int_equal(get(NEW_TSS + LINK), 0);
+		assert_int_equal(type_of(SEL_OLD), TSS_BUSY);
+		assert_int_equal(type_of(SEL_NEW), TSS_BUSY);
+	}
+}
+
+static void moves_the_old_tss(uint64_t gdt)
+{
+	describe_system((unsigned)(SEL_NEW + gdt - GDT), 0x8000, 103, TSS_BUSY);
+}
+
+/* From the new task back to the old one: the first write to the GDT marks the new one free. */
+static void a_descriptor_that_changes_loses_its_busy_mark_alone(void **state)
+{
+	(void)state;
+	s.seg_sel[SEG_TR] = SEL_NEW;
+	s.seg_base[SEG_TR] = NEW_TSS;
+	describe_system(SEL_NEW, NEW_TSS, 103, TSS_BUSY);
+	put(OLD_TSS + EIP, 0x200000);
+	put(OLD_TSS + EFLAGS, RFLAGS_ONE);
+	for (unsigned at = ES; at <= GS; at += 4)
+		put(OLD_TSS + at, at == CS ? SEL_CODE : SEL_DATA);
+	how = (struct tss_switch){ .cause = TASK_IRET, .selector = SEL_OLD, .insn_len = 1 };
+	race_begin(&mem, GDT, moves_the_old_tss);
+	expect_done();
+	assert_int_equal(get(GDT + SEL_NEW) >> 16, 0x8000);
+	assert_int_equal(type_of(SEL_NEW), TSS_FREE);
+}
+
+static void takes_the_segment_away(uint64_t ldt)
+{
+	put(ldt + 12, 0);
+}
+
+static void a_segment_that_is_taken_away_stays_away(void **state)
+{
+	const uint64_t local_data = DATA;
+
+	(void)state;
+	mem_write(&mem, gpa(LDT + 8), &local_data, sizeof(local_data));
+	put(NEW_TSS + LDTR, SEL_LDT);
+	put(NEW_TSS + DS, 8 | 4);
+	race_begin(&mem, LDT, takes_the_segment_away);
+	expect_done();                                  /* it was there when it was loaded */
+	assert_int_equal(s.seg_attr[SEG_DS], 0xc093);
+	assert_int_equal(get(LDT + 12), 0);
+}
+
+static void takes_the_page_of_the_old_tss_away(uint64_t gdt)
+{
+	(void)gdt;
+	put(PAGE_TABLE + 4 * (OLD_TSS >> 12), 0);
+}
+
+/* It was looked at, and is gone when it is to be written: as if the switch had not begun. */
+static void a_switch_that_cannot_save_the_old_task_leaves_the_new_one_free(void **state)
+{
+	(void)state;
+	turn_paging_on(PAGE_DIRECTORY);
+	race_begin(&mem, GDT, takes_the_page_of_the_old_tss_away);
+	expect_fault(VECTOR_PF, PF_WRITE);
+	assert_int_equal(s.cr2, OLD_TSS + EIP);
+	assert_int_equal(s.seg_sel[SEG_TR], SEL_OLD);
+	assert_int_equal(type_of(SEL_NEW), TSS_FREE);
+	assert_int_equal(type_of(SEL_OLD), TSS_BUSY);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, fresh)
@@ -427,6 +515,10 @@ int main(void)
 		T(tasks_of_16_bits_are_not_ours),
 		T(the_new_task_has_its_own_page_tables),
 		T(a_tss_that_is_paged_out_is_a_page_fault_of_the_old_task),
+		T(a_task_that_another_cpu_has_taken_is_busy),
+		T(a_descriptor_that_changes_loses_its_busy_mark_alone),
+		T(a_segment_that_is_taken_away_stays_away),
+		T(a_switch_that_cannot_save_the_old_task_leaves_the_new_one_free),
 	};
 	void *pool = aligned_alloc(FRAME_SIZE, 32 * MIB);
 
