@@ -573,6 +573,7 @@ static enum err make_guest(void)
 	if (e != OK)
 		return e;
 	v = vm->vcpu[0];
+	mem_clear(&vm->mem, gpa(0), GUEST_BYTES);       /* a ghost is given what others left */
 	mem_write(&vm->mem, gpa(CODE), virttest_guest,
 	          (uint64_t)(virttest_guest_end - virttest_guest));
 	mem_write(&vm->mem, gpa(4 * VECTOR_TEST), handler, sizeof(handler));
