@@ -14,7 +14,7 @@ from conftest import BUILD, Lab, Options
 ADDRESS = "10.77.0.11"
 GWCTL = os.path.join(BUILD, "gwctl")
 GUEST = os.path.join(BUILD, "guest/migrate-pattern.elf")
-REFUSED, NOT_MOVED = 1, 4
+REFUSED, NO_ANSWER, NOT_MOVED = 1, 3, 4
 LIMIT_S = 300
 
 
@@ -199,7 +199,6 @@ def test_migration_to_nobody_and_to_itself_leaves_the_guest_running(gwctl, uncha
 
 @pytest.mark.parametrize("command", ["reboot", "poweroff"])
 def test_a_host_with_a_guest_does_not_go_down_unless_forced(gwctl, unchanged, tmp_path, command):
-    """Forced, it would: tests/boot/test_power.py has hosts that may end."""
     ok(gwctl("vm", "create", write(tmp_path), "--start"))
     code, _, err = gwctl("node", command)
     assert code == REFUSED and '1 guest would be lost, among them "pat" (RUNNING)' in err
@@ -208,3 +207,14 @@ def test_a_host_with_a_guest_does_not_go_down_unless_forced(gwctl, unchanged, tm
     ok(gwctl("vm", "stop", "pat"))
     ok(gwctl("vm", "delete", "pat"))
     remove(gwctl)
+
+
+def test_a_host_that_is_forced_goes_down_with_its_guest(lab, gwctl, tmp_path):
+    """The last test of this file: its host is gone."""
+    ok(gwctl("vm", "create", write(tmp_path), "--start"))
+    await_text(gwctl, r"beat 1,")
+    ok(gwctl("node", "poweroff", "--force"))
+    lab.await_log("a", r"power: off by ACPI's S5.*", LIMIT_S)
+    assert "shutdown: power off on request, whatever runs" in lab.log("a")
+    code, _, _ = gwctl("node", "show")
+    assert code == NO_ANSWER
