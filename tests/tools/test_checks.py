@@ -103,6 +103,21 @@ def test_layers_let_no_vendor_be_named_outside_its_folder(layers, line, named):
     assert bool(module.vendor_named(module.without_comments(line))) == named
 
 
+@pytest.mark.parametrize("more, less, says", [
+    ([], [], None),
+    (["vmx/vmx_new.c"], [], "vmx/vmx_new.c: has no twin arch/x86_64/svm/svm_new.c"),
+    ([], ["npt.c"], "vmx/ept.c: has no twin arch/x86_64/svm/npt.c"),
+    ([], ["svm_asid.c"], "there is no svm_asid.c"),
+    (["svm/svm_new.c"], [], "svm/svm_new.c: has no twin in arch/x86_64/vmx, and no row"),
+])
+def test_layers_want_a_twin_for_each_file_of_a_vendor(more, less, says):
+    module = script("check-layers")
+    folders = [[name for name in os.listdir(os.path.join(TOP, folder)) if name not in less]
+               + [name.partition("/")[2] for name in more if name.startswith(folder[-3:])]
+               for folder in module.TWINS]
+    assert [says in line for line in module.check_twins(*folders)] == ([True] if says else [])
+
+
 def test_docs_find_names_that_are_gone(tmp_path):
     module = script("check-docs")
     module.TOP = str(tmp_path)
