@@ -22,8 +22,9 @@
 #include "vmm/vm.h"
 
 extern const char virttest_guest[], virttest_guest_end[];
-extern const char virttest_exits[], virttest_window[], virttest_handler[], virttest_iret[];
-extern const char virttest_spin[], virttest_step[], virttest_pages[], virttest_registers[];
+extern const char virttest_exits[], virttest_halt[], virttest_window[], virttest_handler[];
+extern const char virttest_iret[], virttest_spin[], virttest_step[], virttest_pages[];
+extern const char virttest_registers[];
 extern const char virttest_mmio[], virttest_align[], virttest_cpuid_loop[];
 
 #define GUEST_BYTES     (16 * MIB)
@@ -131,10 +132,8 @@ static enum err test_exit_kinds(void)
 {
 	static const struct { enum exit_kind kind; uint8_t len; } expected[] = {
 		{ EXIT_CPUID, 2 }, { EXIT_IO, 2 }, { EXIT_IO, 2 }, { EXIT_IO, 2 }, { EXIT_IO, 2 },
-			{ EXIT_MSR, 2 },
-		{ EXIT_MSR, 2 }, { EXIT_WBINVD, 2 }, { EXIT_WBINVD, 2 }, { EXIT_GP, 2 },
-			{ EXIT_HYPERCALL, 3 },
-		{ EXIT_HYPERCALL, 3 }, { EXIT_HLT, 1 },
+		{ EXIT_MSR, 2 }, { EXIT_MSR, 2 }, { EXIT_WBINVD, 2 }, { EXIT_WBINVD, 2 },
+		{ EXIT_GP, 2 }, { EXIT_HYPERCALL, 3 }, { EXIT_HYPERCALL, 3 }, { EXIT_HLT, 1 },
 	};
 	struct exit seen[COUNT(expected)];
 
@@ -201,9 +200,23 @@ static enum err test_interrupt_window(void)
 	return OK;
 }
 
-/*
- * The interrupt table is where there is no RAM: the delivery itself faults, and must be done again.
- */
+/* The CPU came out between STI and HLT: the interrupt that waits comes after HLT, and wakes. */
+static enum err test_shadow_of_sti(void)
+{
+	start_real(virttest_halt);
+	v->state.rflags |= RFLAGS_IF;
+	v->state.block_sti = true;
+	virt->set(v, &v->state);
+	virt->irq_window(v, true);
+	CHECK(enter() == EXIT_HLT && v->rip == ip_of(virttest_halt) && v->irq_blocked,
+	      "HLT in the shadow of STI came as \"%s\" at %lx", exit_name(x.kind), v->rip);
+	CHECK(go_on() == EXIT_IRQ_WINDOW && v->rip == ip_of(virttest_halt) + 1,
+	      "after it came \"%s\" at %lx", exit_name(x.kind), v->rip);
+	virt->irq_window(v, false);
+	return OK;
+}
+
+/* The interrupt table is where there is no RAM: the delivery faults, and must be done again. */
 static enum err test_interrupted_delivery(void)
 {
 	start_real(virttest_window);
@@ -248,14 +261,12 @@ static enum err test_nmi_waits(void)
 	return OK;
 }
 
-/*
- * A guest that steps itself: #DB comes after instructions that it runs and after those we emulate.
- */
+/* A guest that steps itself: #DB comes after what it runs and after what we emulate. */
 static enum err test_single_step(void)
 {
 	static const struct { enum exit_kind kind; uint8_t at; } expected[] = {
 		{ EXIT_SLICE, 1 }, { EXIT_CPUID, 1 }, { EXIT_SLICE, 3 }, { EXIT_SLICE, 4 },
-			{ EXIT_HLT, 4 },
+		{ EXIT_HLT, 4 },
 	};
 
 	start_real(virttest_step);
@@ -265,10 +276,9 @@ static enum err test_single_step(void)
 		enum exit_kind kind = i ? go_on() : enter();
 		CHECK(kind == expected[i].kind && v->rip == ip_of(virttest_step) + expected[i].at,
 		      "step %u came as \"%s\" at %lx", i, exit_name(kind), v->rip);
-		CHECK(kind != EXIT_SLICE || (v->again.type == EVENT_EXCEPTION &&
-		                             v->again.vector == VECTOR_DB),
-		                             	"step %u is no #DB: type %u vector %u", i,
-		                             		v->again.type, v->again.vector);
+		CHECK(kind != EXIT_SLICE ||
+		      (v->again.type == EVENT_EXCEPTION && v->again.vector == VECTOR_DB),
+		      "step %u is no #DB: type %u vector %u", i, v->again.type, v->again.vector);
 	}
 	virt->get(v, &v->state);
 	CHECK(v->state.dr6 & BIT(14), "DR6 is %lx: no BS", v->state.dr6);
@@ -318,8 +328,8 @@ static enum err test_dirty_pages(void)
 {
 	static const struct { uint64_t first, count, step; } rounds[] = {
 		{ 2 * MIB, 600, 3 * PAGE_SIZE }, { 2 * MIB, 600, 3 * PAGE_SIZE },
-			{ 2 * MIB + PAGE_SIZE, 600, 3 * PAGE_SIZE },
-		{ 15 * MIB, 1, PAGE_SIZE }, { 4 * MIB, 1, FRAME_SIZE },
+		{ 2 * MIB + PAGE_SIZE, 600, 3 * PAGE_SIZE }, { 15 * MIB, 1, PAGE_SIZE },
+		{ 4 * MIB, 1, FRAME_SIZE },
 	};
 	static uint64_t map[BITMAP_WORDS(GUEST_PAGES)];
 	uint64_t flushes = vm->tlb.flushes;
@@ -457,9 +467,7 @@ static void fill_state(struct cpu_state *s)
 	memcpy(s->xsave + XSAVE_BV, &parts, sizeof(parts));
 }
 
-/*
- * Through the hardware and back, with other vCPU-less code in between: the guest executes one HLT.
- */
+/* Through the hardware and back, with other code in between: the guest executes one HLT. */
 static enum err test_state_round_trip(void)
 {
 	static struct cpu_state before;
@@ -509,8 +517,8 @@ static enum err test_exit_cost(void)
 		CHECK(x.kind == EXIT_CPUID || x.kind == EXIT_IRQ, "CPUID loop: \"%s\"",
 		      exit_name(x.kind));
 	}
-	log_line("virt test: exit and entry for CPUID: %lu ticks",
-	         (time_tsc() - from) / CPUID_EXITS);
+	uint64_t ticks = (time_tsc() - from) / CPUID_EXITS;
+	log_line("virt test: exit and entry for CPUID: %lu ticks", ticks);
 	return OK;
 }
 
@@ -529,15 +537,8 @@ static enum err run_with_defences(void)
 	return OK;
 }
 
-static enum err test_defences(void)
-{
-	return virttest_defences(run_with_defences);
-}
-
-static enum err test_task_switch(void)
-{
-	return virttest_task(v, &x, enter);
-}
+static enum err test_defences(void) { return virttest_defences(run_with_defences); }
+static enum err test_task_switch(void) { return virttest_task(v, &x, enter); }
 
 /* --- All of them ---------------------------------------------------------------------------- */
 
@@ -545,6 +546,7 @@ static const struct { const char *name; enum err (*run)(void); } tests[] = {
 	{ "exit kinds", test_exit_kinds },
 	{ "timer", test_timer },
 	{ "interrupt window", test_interrupt_window },
+	{ "shadow of STI", test_shadow_of_sti },
 	{ "interrupted delivery", test_interrupted_delivery },
 	{ "NMI waits for IRET", test_nmi_waits },
 	{ "single step", test_single_step },
@@ -562,9 +564,8 @@ static const struct { const char *name; enum err (*run)(void); } tests[] = {
 
 static enum err make_guest(void)
 {
-	static const struct vm_config config =
-		{ .name = "virttest", .ram_bytes = GUEST_BYTES, .cpus = 1,
-		.boot = BOOT_MULTIBOOT, .kernel = "none" };
+	static const struct vm_config config = { .name = "virttest", .ram_bytes = GUEST_BYTES,
+		.cpus = 1, .boot = BOOT_MULTIBOOT, .kernel = "none" };
 	static struct cpuid_table cpuid;
 	const uint16_t handler[2] = { (uint16_t)ip_of(virttest_handler), CODE >> 4 };
 
@@ -574,8 +575,7 @@ static enum err make_guest(void)
 		return e;
 	v = vm->vcpu[0];
 	mem_clear(&vm->mem, gpa(0), GUEST_BYTES);       /* a ghost is given what others left */
-	mem_write(&vm->mem, gpa(CODE), virttest_guest,
-	          (uint64_t)(virttest_guest_end - virttest_guest));
+	mem_write(&vm->mem, gpa(CODE), virttest_guest, ip_of(virttest_guest_end));
 	mem_write(&vm->mem, gpa(4 * VECTOR_TEST), handler, sizeof(handler));
 	mem_write(&vm->mem, gpa(4 * VECTOR_NMI), handler, sizeof(handler));
 	make_tables();

@@ -9,7 +9,7 @@
 
 	.section .rodata
 	.globl	virttest_guest, virttest_guest_end
-	.globl	virttest_exits, virttest_window, virttest_handler, virttest_spin
+	.globl	virttest_exits, virttest_halt, virttest_window, virttest_handler, virttest_spin
 	.globl	virttest_pages, virttest_registers, virttest_mmio, virttest_cpuid_loop
 	.globl	virttest_align, virttest_iret, virttest_step
 
@@ -38,6 +38,7 @@ virttest_exits:				/* in the order of the table in virttest.c */
 	vmcall				/* the one is undefined on this CPU, */
 	vmmcall				/* the other not: both are hypercalls */
 	sti
+virttest_halt:
 	hlt
 
 virttest_window:			/* nothing is delivered before the first NOP after STI */

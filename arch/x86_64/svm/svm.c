@@ -329,6 +329,8 @@ static bool run(struct host_cpu *c, struct vcpu *v, struct svm *hw, struct exit 
 	struct svm_cpu *own = c->vendor;
 	struct vmcb *m = hw->vmcb;
 
+	if (v->rip == m->rip && (m->shadow & SHADOW_INTERRUPT) && svm_resolve_hlt(v, hw, x))
+		return false;
 	sync(v, hw);
 	if (hw->pending_debug && svm_events_trap(v, hw, x))
 		return false;

@@ -128,6 +128,12 @@ bool svm_resolve_insn(struct vcpu *v, struct insn_exiting *insn);
  */
 bool svm_resolve(struct vcpu *v, struct svm *hw, const struct svm_raw *raw, struct exit *x);
 
+/*
+ * Before an entry into a shadow: true when the HLT of "STI; HLT" is what comes next; it has come,
+ * `x` says so, do not enter.
+ */
+bool svm_resolve_hlt(struct vcpu *v, const struct svm *hw, struct exit *x);
+
 /* --- svm_state.c ---------------------------------------------------------------------------- */
 
 void svm_get(struct vcpu *v, struct cpu_state *s);

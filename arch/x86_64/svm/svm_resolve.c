@@ -5,7 +5,8 @@
  * CR4, whose bits the host has a say in; exceptions that are taken from the guest to keep the host
  * safe; the IRET that ends an NMI.  None of them is anybody else's business: the guest goes on, or
  * the exit becomes one of the neutral kinds.  And, for CPUs whose exits say nothing about the
- * instruction, the reading of it.  Called by svm.c when svm_decode() says so.
+ * instruction, the reading of it; and a HLT that must not be interrupted.  Called by svm.c when
+ * svm_decode() says so, and before an entry into a shadow.
  */
 #include "arch/x86_64/svm/svm.h"
 
@@ -14,6 +15,7 @@
 #include "vmm/pagewalk.h"
 
 #define CR3_PCID MASK(11, 0)
+#define OP_HLT   0xf4
 
 bool svm_resolve_insn(struct vcpu *v, struct insn_exiting *insn)
 {
@@ -170,4 +172,25 @@ bool svm_resolve(struct vcpu *v, struct svm *hw, const struct svm_raw *raw, stru
 		resolve_exception(v, hw, raw, x);
 		return false;
 	}
+}
+
+/*
+ * A guest that sleeps until an interrupt does STI, and HLT in its shadow, so that the interrupt
+ * cannot come in between.  When the CPU came out just there, VMRUN restores the shadow from the
+ * VMCB; but TCG of QEMU 7.2 does not: the interrupt came first, and the guest then slept for ever.
+ * HLT exits in any case, so it need not be entered for; on other CPUs that saves an exit.
+ */
+bool svm_resolve_hlt(struct vcpu *v, const struct svm *hw, struct exit *x)
+{
+	const struct vmcb *m = hw->vmcb;
+	uint8_t bytes[INSN_LEN_MAX];
+	struct cpu_mode mode;
+
+	if (m->cpl || (m->event_inj & EVENTINJ_VALID) || hw->irq_given || hw->pending_debug)
+		return false;
+	svm_get_mode(v, &mode);
+	if (!pagewalk_code(&v->vm->mem, &mode, v->rip, &v->code, bytes) || bytes[0] != OP_HLT)
+		return false;
+	*x = (struct exit){ .kind = EXIT_HLT, .insn_len = 1 };
+	return true;
 }
