@@ -94,7 +94,8 @@ static void describe_nics(struct json_writer *w)
 {
 	json_array(w, "nics");
 	for (unsigned i = 0; nic_at(i); i++) {
-		const struct nic *n = nic_at(i);
+		struct nic *n = nic_at(i);
+		nic_refresh(n);
 		json_object(w, NULL);
 		json_string(w, "name", n->name);
 		json_string(w, "where", n->where);
@@ -107,6 +108,7 @@ static void describe_nics(struct json_writer *w)
 		json_u64(w, "rx_bytes", n->count.rx_bytes);
 		json_u64(w, "rx_dropped", n->count.rx_dropped);
 		json_u64(w, "rx_errors", n->count.rx_errors);
+		json_u64(w, "rx_long", n->count.rx_long);
 		json_u64(w, "interrupts", n->count.interrupts);
 		json_object_end(w);
 	}

@@ -2,10 +2,11 @@
 /*
  * boot/nictest.c - the contract of net/nic.h, tried on two cards on one wire.
  *
- * With test=nics-FRAMES[-untagged][-lossy][-link] on the command line (docs/network.md), nic0 and
- * nic1 send each other frames that both can check: every length, each way, both ways at once,
- * faster than the receiver looks, with interrupts held back, and with the cable pulled by whoever
- * reads our lines on COM1.  The drivers run as always: interrupts wake the scheduler, which polls.
+ * With test=nics-FRAMES[-untagged][-lossy][-link][-jumbo] on the command line (docs/network.md),
+ * nic0 and nic1 send each other frames that both can check: every length, each way, both ways at
+ * once, faster than the receiver looks, with interrupts held back, and with the cable pulled, or
+ * jumbo frames sent, by whoever reads our lines on COM1.  The drivers run as always: interrupts
+ * wake the scheduler, which polls.
  * The last line is the verdict.  Read next: boot/nicwire.c; for TCP boot/bench_net.c.
  */
 #include "boot/nictest.h"
@@ -25,6 +26,7 @@
 #define OVERRUN_ROOM_NS  (500 * NS_PER_MS)      /* a wire may push back: then it ends   */
 #define PING_FRAMES      500
 #define HELD_FRAMES      50
+#define JUMBO_FRAMES     3                      /* as tests/nicpair.py sends            */
 #define AIR_FRAMES       2000                   /* sent towards a card without a link   */
 #define SETTLE_NS        (100 * NS_PER_MS)
 #define PATIENCE_NS      (60 * NS_PER_S)        /* for what must come: machines are busy */
@@ -32,7 +34,7 @@
 #define LENGTH_STEP      7                      /* and each so many behind              */
 
 static uint64_t nframes;
-static bool with_link, untagged;
+static bool with_link, with_jumbo, untagged;
 
 /* --- The parts of the test -------------------------------------------------------------------- */
 
@@ -98,8 +100,9 @@ static bool run(const char *what, uint64_t n0, uint64_t n1)
 	nicwire_move(n0, n1);
 	took_ns = MAX(time_now_ns() - from_ns, NS_PER_US);
 	rate = (n0 + n1) * NS_PER_S / took_ns;
-	log_line("nics: %s: %lu frames in %lu ms, %lu frames/s, interrupts %lu and %lu", what,
-		 n0 + n1, (uint64_t)(took_ns / NS_PER_MS), rate,
+	log_line("nics: %s: %lu frames in %lu ms, %lu frames/s, %lu lost, interrupts %lu and %lu",
+		 what, n0 + n1, (uint64_t)(took_ns / NS_PER_MS), rate,
+		 nicwire[0].lost + nicwire[1].lost,
 		 nicwire[0].nic->count.interrupts - nicwire[0].interrupts,
 		 nicwire[1].nic->count.interrupts - nicwire[1].interrupts);
 	return nicwire_whole(what, &nicwire[0], n1) && nicwire_whole(what, &nicwire[1], n0);
@@ -218,6 +221,41 @@ static bool test_link(void)
 	return !with_link || (pulled(&nicwire[0]) && pulled(&nicwire[1]));
 }
 
+/* --- Jumbo frames ----------------------------------------------------------------------------- */
+
+static uint64_t refused(struct nicwire *e)
+{
+	nic_refresh(e->nic);
+	return e->nic->count.rx_long + e->nic->count.rx_errors;
+}
+
+/*
+ * Somebody reads the line and sends frames of 9014 bytes, then a short one.  That one alone may be
+ * handed up, the others are counted (where the card tells us of them), and all is as before.
+ */
+static bool jumbo(struct nicwire *e)
+{
+	uint64_t end_ns = time_now_ns() + PATIENCE_NS, frames = e->nic->count.rx_frames;
+	uint64_t counted = refused(e);
+
+	log_line("nics: send jumbo frames to %s", e->nic->name);
+	while (e->nic->count.rx_frames == frames && time_now_ns() < end_ns)
+		nicwire_wait(NS_PER_MS);
+	while (nicwire_wait(SETTLE_NS))
+		;
+	frames = e->nic->count.rx_frames - frames;
+	counted = refused(e) - counted;
+	log_line("nics: jumbo: %s handed up %lu frames, counted %lu", e->nic->name, frames,
+		 counted);
+	return frames == 1 && counted <= JUMBO_FRAMES &&
+	       run("after it", NICWIRE_WINDOW, NICWIRE_WINDOW);
+}
+
+static bool test_jumbo(void)
+{
+	return !with_jumbo || (jumbo(&nicwire[0]) && jumbo(&nicwire[1]));
+}
+
 /* --- All of it -------------------------------------------------------------------------------- */
 
 static const struct part {
@@ -229,6 +267,7 @@ static const struct part {
 	{ "there", test_there, false }, { "back", test_back, false },
 	{ "both", test_both, false },   { "overrun", test_overrun, true },
 	{ "storm", test_storm, true },  { "link", test_link, true },
+	{ "jumbo", test_jumbo, true },
 };
 
 static void test_all(void *arg)
@@ -258,7 +297,7 @@ static bool take(const char **p, const char *word)
 	return there;
 }
 
-/* "20000-lossy-link" */
+/* "20000-link-jumbo" */
 static enum err parse_options(const char *text)
 {
 	const char *p = text;
@@ -268,9 +307,10 @@ static enum err parse_options(const char *text)
 	untagged = take(&p, "-untagged");       /* Bochs cuts frames off at 1514 bytes */
 	nicwire_lossy = take(&p, "-lossy");
 	with_link = take(&p, "-link");
+	with_jumbo = take(&p, "-jumbo");
 	if (*p || nframes == 0 || nframes > FRAMES_MAX)
 		return fail(ERR_BAD_ARGUMENT, "test=nics-%s: not of the form "
-			    "FRAMES[-untagged][-lossy][-link]", text);
+			    "FRAMES[-untagged][-lossy][-link][-jumbo]", text);
 	return OK;
 }
 

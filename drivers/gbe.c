@@ -212,6 +212,12 @@ static bool gbe_rearm(struct nic *nic)
 	return rx_pending(c) || c->causes;
 }
 
+/* Of frames longer than 1522 bytes the card says no more than how many there were. */
+static void gbe_refresh(struct nic *nic)
+{
+	nic->count.rx_long += gbe_read(CONTAINER_OF(nic, struct gbe, nic), GBE_ROC);
+}
+
 static bool on_interrupt(void *ctx)
 {
 	struct gbe *c = ctx;
@@ -347,6 +353,7 @@ static void configure(struct gbe *c)
 
 static const struct nic_ops gbe_ops = {
 	.send = gbe_send, .room = gbe_room, .poll = gbe_poll, .rearm = gbe_rearm,
+	.refresh = gbe_refresh,
 };
 
 /* From here on the card writes to memory, until it is reset. */

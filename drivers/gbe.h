@@ -48,6 +48,7 @@ enum gbe_reg {
 	GBE_TXDCTL = 0x3828,
 	GBE_STATS  = 0x4000,        /* 64 counters; reading clears */
 	GBE_MPC    = 0x4010,        /* frames missed for want of buffers */
+	GBE_ROC    = 0x40ac,        /* frames that were too long: jumbo frames */
 	GBE_RFCTL  = 0x5008,          /* 82574L */
 	GBE_MTA    = 0x5200,
 	GBE_RAL    = 0x5400,

@@ -52,6 +52,12 @@ void nic_link(struct nic *nic, bool up, unsigned mbit_s)
 	nic->link = up;
 }
 
+void nic_refresh(struct nic *nic)
+{
+	if (nic->ops->refresh)
+		nic->ops->refresh(nic);
+}
+
 struct nic *nic_at(unsigned i)
 {
 	return i < nnics ? nics[i] : NULL;

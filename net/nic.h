@@ -26,6 +26,8 @@ struct nic_ops {
 	 * in meanwhile.
 	 */
 	bool     (*rearm)(struct nic *);
+	/* Bring what the card counts by itself into nic->count; NULL: it counts nothing. */
+	void     (*refresh)(struct nic *);
 };
 
 struct nic_counters {
@@ -34,6 +36,7 @@ struct nic_counters {
 	uint64_t rx_frames, rx_bytes;
 	uint64_t rx_dropped;            /* no buffer was free */
 	uint64_t rx_errors;             /* not a good frame   */
+	uint64_t rx_long;               /* dropped by the card: longer than it may be */
 	uint64_t interrupts;
 };
 
@@ -60,6 +63,8 @@ void        nic_announce(const struct nic *nic, const char *irq);       /* one l
 void        nic_link(struct nic *nic, bool up, unsigned mbit_s);
 struct nic *nic_at(unsigned i);                 /* NULL: no such card      */
 struct nic *nic_find(const char *name);         /* "nic0" or a MAC address */
+
+void        nic_refresh(struct nic *nic);       /* before its counters are read */
 
 /* Poll every card: for sched_add_poll(). */
 uint64_t nic_poll_all(uint64_t now_ns);

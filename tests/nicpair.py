@@ -3,7 +3,7 @@
 
 The wire is a pair of datagram sockets: nothing is lost, and a frame arrives when the receiver has
 room.  A bad wire loses some frames and adds some that nobody sent: too short, too long, noise.
-Cables are pulled by QEMU's monitor when the host asks for it on COM1.
+Cables are pulled by QEMU's monitor, and jumbo frames sent, when the host asks for it on COM1.
 """
 
 import os
@@ -19,7 +19,9 @@ from lablib.boot import complete, read_text
 from lablib.iso import build_iso
 
 QEMU = shutil.which("qemu-system-x86_64")
-CABLE = re.compile(r"nics: (pull|plug in) the cable of nic([01])")
+REQUEST = re.compile(r"nics: (pull the cable of|plug in the cable of|send jumbo frames to) "
+                     r"nic([01])\n")
+JUMBO_FRAMES, JUMBO_LEN, SHORT_LEN = 3, 9014, 60        # the first as in boot/nictest.c
 END = re.compile(r"nics: (PASS|FAIL).*|godwit: stopped.*|panic.*")
 LOSE_EVERY = 40                         # frames, on a bad wire
 SILENCE_S = 0.2
@@ -77,16 +79,31 @@ def _machine(directory, sockets, devices, bad, options):
     return argv
 
 
-def _follow(process, log, limit_s):
+def _send_jumbo(path, nic):
+    """Frames that are too long, for the card behind the socket `path`, and then a short one."""
+    head = bytes.fromhex(f"52540000000{nic + 1} 52540000000{2 - nic} 88b5")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire:
+        for length in [JUMBO_LEN] * JUMBO_FRAMES + [SHORT_LEN]:
+            wire.sendto(head + bytes(length - len(head)), path)
+
+
+def _obey(process, sockets, what, nic):
+    if what.startswith("send"):
+        _send_jumbo(os.path.join(sockets, str(nic)), nic)
+        return
+    process.stdin.write(f"set_link nic{nic} {'off' if what[:4] == 'pull' else 'on'}\n".encode())
+    process.stdin.flush()
+
+
+def _follow(process, sockets, log, limit_s):
     """The complete lines of the log, at the verdict or when it is too late for one."""
     deadline, obeyed, text = time.monotonic() + limit_s, 0, ""
     while time.monotonic() < deadline and not END.search(text) and process.poll() is None:
         time.sleep(0.05)
         text = complete(read_text(log))
-        for what, nic in CABLE.findall(text)[obeyed:]:
+        for what, nic in REQUEST.findall(text)[obeyed:]:
             obeyed += 1
-            process.stdin.write(f"set_link nic{nic} {'off' if what == 'pull' else 'on'}\n".encode())
-            process.stdin.flush()
+            _obey(process, sockets, what, int(nic))
     return text
 
 
@@ -99,7 +116,7 @@ def run(image, directory, devices, test, *, bad=False, words="", options=(), lim
         process = subprocess.Popen(_machine(directory, sockets, devices, bad, options),
                                    stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         try:
-            return _follow(process, os.path.join(directory, "serial.log"), limit_s)
+            return _follow(process, sockets, os.path.join(directory, "serial.log"), limit_s)
         finally:
             process.kill()
             process.wait()

@@ -15,6 +15,6 @@ CARDS = {
 
 @pytest.mark.parametrize("name", CARDS)
 def test_million_frames_each_way(image, directory, name):
-    text = nicpair.run(image, directory, [CARDS[name]] * 2, f"nics-{FRAMES}-link",
+    text = nicpair.run(image, directory, [CARDS[name]] * 2, f"nics-{FRAMES}-link-jumbo",
                        limit_s=LIMIT_S)
     assert nicpair.passed(text), text[-3000:]
