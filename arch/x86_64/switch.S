@@ -7,24 +7,16 @@
  * on the stack, below the return address. task_prepare: RDI top of a fresh stack, RSI where its
  * task begins; returns in RAX a stack pointer that task_switch can load.
  */
+#include "arch/x86_64/regs.h"
+
 	.text
 	.globl	task_switch, task_prepare
 
 task_switch:
-	pushq	%rbp
-	pushq	%rbx
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	push_callee_saved
 	movq	%rsp, (%rdi)
 	movq	%rsi, %rsp
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbx
-	popq	%rbp
+	pop_callee_saved
 	ret
 
 task_prepare:

@@ -19,6 +19,7 @@
  * return, so nothing that the guest taught the predictors is believed before they are tamed.
  */
 #include "arch/x86_64/hazards.h"
+#include "arch/x86_64/regs.h"
 
 #define VMX_LAUNCHED	1		/* as in vmx.h */
 #define VMCS_HOST_RSP	0x6c14		/* as in defs/vmx.h */
@@ -27,25 +28,11 @@
 #define SEL_DATA	0x10		/* CPU_SEL_DATA: VERW wants a selector that it may write */
 #define RSB_ENTRIES	32
 
-#define GPR(n)		(8 * (n))	/* the numbers of enum gpr */
-#define RAX		0
-#define RCX		1
-#define RDX		2
-#define RBX		3
-#define RBP		5
-#define RSI		6
-#define RDI		7
-
 	.text
 	.globl	vmx_entry
 	.type	vmx_entry, @function
 vmx_entry:
-	push	%rbp
-	push	%rbx
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	push_callee_saved
 	push	%rsi
 	push	%rdi
 	mov	$VMCS_HOST_RSP, %eax
@@ -55,20 +42,7 @@ vmx_entry:
 	jnz	before_entry
 2:	test	$VMX_LAUNCHED, %sil	/* ZF: not launched; MOV leaves it alone */
 	mov	GPR(RAX)(%rdi), %rax
-	mov	GPR(RCX)(%rdi), %rcx
-	mov	GPR(RDX)(%rdi), %rdx
-	mov	GPR(RBX)(%rdi), %rbx
-	mov	GPR(RBP)(%rdi), %rbp
-	mov	GPR(RSI)(%rdi), %rsi
-	mov	GPR(8)(%rdi), %r8
-	mov	GPR(9)(%rdi), %r9
-	mov	GPR(10)(%rdi), %r10
-	mov	GPR(11)(%rdi), %r11
-	mov	GPR(12)(%rdi), %r12
-	mov	GPR(13)(%rdi), %r13
-	mov	GPR(14)(%rdi), %r14
-	mov	GPR(15)(%rdi), %r15
-	mov	GPR(RDI)(%rdi), %rdi
+	load_guest_regs
 	jz	1f
 	vmresume
 	jmp	refused
@@ -94,42 +68,16 @@ before_entry:				/* VERW last: what it clears must not fill again */
 	.globl	vmx_exit
 	.type	vmx_exit, @function
 vmx_exit:
-	push	%rdi
-	mov	8(%rsp), %rdi
+	save_guest_regs
 	mov	%rax, GPR(RAX)(%rdi)
-	mov	%rcx, GPR(RCX)(%rdi)
-	mov	%rdx, GPR(RDX)(%rdi)
-	mov	%rbx, GPR(RBX)(%rdi)
-	mov	%rbp, GPR(RBP)(%rdi)
-	mov	%rsi, GPR(RSI)(%rdi)
-	mov	%r8, GPR(8)(%rdi)
-	mov	%r9, GPR(9)(%rdi)
-	mov	%r10, GPR(10)(%rdi)
-	mov	%r11, GPR(11)(%rdi)
-	mov	%r12, GPR(12)(%rdi)
-	mov	%r13, GPR(13)(%rdi)
-	mov	%r14, GPR(14)(%rdi)
-	mov	%r15, GPR(15)(%rdi)
-	pop	GPR(RDI)(%rdi)
 	add	$8, %rsp
-	xor	%eax, %eax
-	xor	%edx, %edx
-	xor	%esi, %esi
-	xor	%r8d, %r8d
-	xor	%r9d, %r9d
-	xor	%r10d, %r10d
-	xor	%r11d, %r11d
+	clear_guest_regs
 	pop	%rcx			/* how */
 	test	$(DEFENCE_RSB | DEFENCE_IBRS), %cl
 	jnz	after_exit
 4:	xor	%ecx, %ecx
 leave:
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbx
-	pop	%rbp
+	pop_callee_saved
 	ret
 
 /* Returns to nowhere push the guest's out of the return stack buffer; a wrong guess waits there. */

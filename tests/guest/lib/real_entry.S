@@ -6,6 +6,7 @@
  * programmed.  Order as in SDM vol. 3, "Switching Out of IA-32e Mode Operation" and "Switching Back
  * to Real-Address Mode".  GDTR and CR3 stay; IDTR is saved and restored.  Clobbers what C allows.
  */
+#include "lib/callee_saved.h"
 #include "lib/layout.h"
 #include "lib/long_mode.h"
 #include "lib/real.h"
@@ -20,12 +21,7 @@
 	.code64
 	.globl	real_run, real_blob, real_blob_end
 real_run:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	push_callee_saved
 	mov	%rsp, saved_rsp
 	sidt	saved_idt
 	pushq	$SEL_CODE32
@@ -56,12 +52,7 @@ enter_protected:
 enter_long:
 	mov	saved_rsp, %rsp
 	lidt	saved_idt
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	pop_callee_saved
 	ret
 
 	/* From here on copied to REAL_CODE: labels only through LOW(). */

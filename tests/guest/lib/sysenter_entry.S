@@ -12,18 +12,14 @@
  *
  *   out   eax  SYSCALL in 32-bit code came to syscall_undefined, syscall_lstar or syscall_cstar
  */
+#include "lib/callee_saved.h"
 #include "lib/layout.h"
 #include "lib/sysenter.h"
 
 #define HIGH_BIT	(1 << 32)
 
 	.macro	leave_kernel
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	push_callee_saved
 	mov	%rsp, kernel_stack
 	.endm
 
@@ -57,12 +53,7 @@ back:	push	$SEL_CODE64
 	lretq
 1:	mov	$SEL_DATA, %ecx
 	mov	%ecx, %ss
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	pop_callee_saved
 	ret
 
 	.globl	syscall_visit

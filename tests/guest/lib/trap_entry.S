@@ -5,6 +5,8 @@
  * Each stub is 16 bytes: an error code (0 where the CPU pushes none), the vector, a jump.
  * trap_common completes struct trap_frame of lib/trap.h, calls trap_dispatch(frame), restores all.
  */
+#include "lib/callee_saved.h"
+
 	.text
 	.balign	16
 	.globl	trap_stubs
@@ -61,12 +63,7 @@ trap_common:
 	/* int trap_try(void (*function)(uint64_t), uint64_t argument) */
 	.globl	trap_try, trap_try_caught, trap_try_rsp
 trap_try:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	push_callee_saved
 	sub	$8, %rsp
 	mov	%rsp, trap_try_rsp
 	mov	%rdi, %rax
@@ -78,12 +75,7 @@ trap_try_caught:                                /* eax = vector, set by trap_dis
 	mov	trap_try_rsp, %rsp
 1:	movq	$0, trap_try_rsp
 	add	$8, %rsp
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	pop_callee_saved
 	ret
 
 	.bss
