@@ -5,6 +5,7 @@ Files of a test stay in build/check/files/NAME: the serial log of a failed test 
 BACKENDS is the one list of what tests run on; LAB= says another.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -15,7 +16,8 @@ import pytest
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
-sys.path.insert(0, os.path.join(TOP, "tools"))
+# What tests share, and what is under test.
+sys.path[:0] = [os.path.join(TOP, "tests/e2e"), os.path.join(TOP, "tools")]
 
 from lablib.boot import boot as lab_boot        # noqa: E402
 from lablib.iso import Module                   # noqa: E402
@@ -42,6 +44,14 @@ def image():
     if not os.path.exists(path):
         pytest.fail(f"no {path}: run make first", pytrace=False)
     return path
+
+
+@contextlib.contextmanager
+def lab_up(name, **fields):
+    """A Lab with these Options for a whole file of tests; files in build/check/files/NAME."""
+    with Lab(os.path.join(BUILD, "check/files", name)) as lab:
+        lab.up(Options(**{"image": os.path.join(BUILD, "godwit.elf"), **fields}), print)
+        yield lab
 
 
 @pytest.fixture

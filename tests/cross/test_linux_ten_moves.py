@@ -16,14 +16,9 @@ import time
 
 import pytest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [os.path.join(TOP, "tests/e2e"), os.path.join(TOP, "tools")]
-BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
-
-import clocks                                   # noqa: E402
-from lablib.lab import Lab, Options             # noqa: E402
-from moving import MOVE_S, WAIT_S, Hosts        # noqa: E402
+import clocks
+from conftest import BUILD, TOP
+from moving import MOVE_S, WAIT_S, hosts_up
 
 VT_X, AMD_V = "a", "b"
 BACKEND = f"bochs@{VT_X} qemu@{AMD_V}"
@@ -46,13 +41,8 @@ print(link.makefile().readline())
 
 @pytest.fixture(scope="module")
 def hosts():
-    lab = Lab(os.path.join(BUILD, "check/files/test_linux_ten_moves"))
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=BACKEND, memory=256, ips=IPS),
-           print)
-    h = Hosts(lab, BUILD)
-    yield h
-    h.close()
-    lab.down()
+    with hosts_up("test_linux_ten_moves", backend=BACKEND, memory=256, ips=IPS) as h:
+        yield h
 
 
 @pytest.fixture

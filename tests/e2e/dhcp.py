@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""dhcp_server.py as tests use it."""
+"""dhcp_server.py as tests use it, and a host that asks it."""
 
 import json
 import os
 import sys
 
+from conftest import lab_up
 from lablib.watch import until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SERVER, LEASED = "10.77.0.1", "10.77.0.177"
 START_S = 60
+
+
+def asking_host(name, backend):
+    """A lab of one host that asks by DHCP."""
+    return lab_up(name, backend=backend, nodes=1, memory=64, cmdline="mgmt=nic0,dhcp")
 
 
 class Server:

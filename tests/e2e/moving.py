@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What tests of migrations do all the time: make a guest, move it, look where and how it is."""
 
+import contextlib
 import os
 import re
 import time
 
+from conftest import BUILD, lab_up
 from lablib.api import Api, ApiError
 from lablib.boot import complete
 
@@ -17,11 +19,18 @@ SPEED_BEATS = 3
 MOVE_S, WAIT_S = 1800, 900
 
 
+@contextlib.contextmanager
+def hosts_up(name, **fields):
+    """Hosts of a lab of their own: conftest.lab_up()."""
+    with lab_up(name, **fields) as lab, contextlib.closing(Hosts(lab)) as hosts:
+        yield hosts
+
+
 class Hosts:
     """The hosts of a lab and the guests on them.  `wire`: which network migrations take."""
 
-    def __init__(self, lab, build):
-        self.lab, self.build = lab, build
+    def __init__(self, lab):
+        self.lab = lab
         self.api = Api(lab)
         self.wire = len(lab.config()["wires"]) - 1
         self.free = {n: self.node(n)["memory"]["free_bytes"] for n in self.api.address}
@@ -40,11 +49,21 @@ class Hosts:
 
     def start(self, node, name, cmdline="", memory=8, elf="migrate-pattern.elf", **more):
         """A micro-guest on `node`, which beats when this returns."""
-        self.api.upload(node, elf, os.path.join(self.build, "guest", elf))
+        self.api.upload(node, elf, os.path.join(BUILD, "guest", elf))
         self.api.post(node, "/v1/vms", {"name": name, "memory": memory, "nics": [],
                                         "boot": {"multiboot": elf, "cmdline": cmdline}, **more})
         self.api.post(node, f"/v1/vms/{name}/start")
         self.await_beats(node, name, 1)
+
+    @contextlib.contextmanager
+    def guests(self):
+        """A start() whose guests are removed in the end; it returns the name."""
+        with contextlib.ExitStack() as ends:
+            def start(node, name, *args, **options):
+                ends.callback(self.remove, name)
+                self.start(node, name, *args, **options)
+                return name
+            yield start
 
     def state(self, node, name):
         """RUNNING, GHOST ... or None when the node has no such VM."""

@@ -5,18 +5,10 @@ tests/long/test_dhcp_renewal.py waits for what comes minutes later.
 """
 
 import json
-import os
-import sys
 
 import pytest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [HERE, os.path.join(TOP, "tools")]
-BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
-
-from dhcp import LEASED, Server                 # noqa: E402
-from lablib.lab import Lab, Options             # noqa: E402
+from dhcp import LEASED, Server, asking_host
 
 LINK_LOCAL = "fe80::5054:ff:fe77:100"
 LIMIT_S = 300
@@ -25,11 +17,8 @@ LIMIT_S = 300
 @pytest.fixture(scope="module")
 def host(backend):
     """A host that asks by DHCP, and nobody answers yet."""
-    lab = Lab(os.path.join(BUILD, f"check/files/test_dhcp.{backend}"))
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, nodes=1, memory=64,
-                   cmdline="mgmt=nic0,dhcp"), print)
-    yield lab
-    lab.down()
+    with asking_host(f"test_dhcp.{backend}", backend) as lab:
+        yield lab
 
 
 def node(host, address):

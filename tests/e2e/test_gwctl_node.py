@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import BUILD, Lab, Options
+from conftest import BUILD, lab_up
 
 ADDRESS = "10.77.0.11"
 GWCTL = os.path.join(BUILD, "gwctl")
@@ -21,11 +21,8 @@ LIMIT_S = 300
 @pytest.fixture(scope="module")
 def lab(backend):
     """One host for all of this file: a test leaves it as it found it."""
-    one = Lab(os.path.join(BUILD, f"check/files/test_gwctl_node.{backend}"))
-    one.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, nodes=1, memory=128),
-           print)
-    yield one
-    one.down()
+    with lab_up(f"test_gwctl_node.{backend}", backend=backend, nodes=1, memory=128) as one:
+        yield one
 
 
 @pytest.fixture

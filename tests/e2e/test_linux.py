@@ -12,16 +12,11 @@ import sys
 
 import pytest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [HERE, os.path.join(TOP, "tools")]
-BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
-
-import clocks                                   # noqa: E402
-from lablib.api import ApiError                 # noqa: E402
-from lablib.lab import Lab, Options             # noqa: E402
-from moving import WAIT_S, Hosts                # noqa: E402
-from vlan_port import VlanPort                  # noqa: E402
+import clocks
+from conftest import BUILD, TOP
+from lablib.api import ApiError
+from moving import WAIT_S, hosts_up
+from vlan_port import VlanPort
 
 GUEST, MAC = "10.77.0.50", "52:54:00:77:01:01"
 TALK_BYTES = 60000                      # of the guest, before and after: most is the stream's
@@ -50,18 +45,15 @@ def hosts(backend):
     definition = os.path.join(BUILD, "guests/demo.json")
     if not os.path.exists(definition):
         pytest.fail(f"no {definition}: run make linux first", pytrace=False)
-    lab = Lab(os.path.join(BUILD, f"check/files/test_linux.{backend}"))
+    name = f"test_linux.{backend}"
     if backend in VLANS:
-        definition = in_vlan(definition, f"{lab.directory}.json")
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, memory=256,
-                   vms=[(definition, "a")], cmdline=" ".join(VLANS.get(backend, []))), print)
-    h = Hosts(lab, BUILD)
-    if backend in VLANS:
-        h.wire = VLANS_WIRE
-    h.until(lambda: "guest: ready" in h.api.console("a", "demo")[0], BOOT_S, "Linux is not up")
-    yield h
-    h.close()
-    lab.down()
+        definition = in_vlan(definition, os.path.join(BUILD, "check/files", f"{name}.json"))
+    with hosts_up(name, backend=backend, memory=256, vms=[(definition, "a")],
+                  cmdline=" ".join(VLANS.get(backend, []))) as h:
+        if backend in VLANS:
+            h.wire = VLANS_WIRE
+        h.until(lambda: "guest: ready" in h.api.console("a", "demo")[0], BOOT_S, "Linux is not up")
+        yield h
 
 
 def bridge_sends_to(hosts, node):

@@ -7,22 +7,14 @@ registers, its clocks and its devices; what a move damages shows on its console 
 """
 
 import itertools
-import os
 import re
-import sys
 
 import pytest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [HERE, os.path.join(TOP, "tools")]
-BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
-
-from cable import Cable                         # noqa: E402
-from lablib.api import ApiError                 # noqa: E402
-from lablib.boot import complete                # noqa: E402
-from lablib.lab import Lab, Options             # noqa: E402
-from moving import MOVE_S, WAIT_S, Hosts        # noqa: E402
+from cable import Cable
+from lablib.api import ApiError
+from lablib.boot import complete
+from moving import MOVE_S, WAIT_S, hosts_up
 
 MIG_NIC = 1
 SMALL = "pages=256 rate=100"            # a megabyte to move: these tests are about other things
@@ -34,28 +26,17 @@ BYTES_MAX = 1.05                        # bytes sent for a byte that had to be s
 
 @pytest.fixture(scope="module")
 def hosts(backend):
-    lab = Lab(os.path.join(BUILD, f"check/files/test_migration.{backend}"))
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, memory=128, nics=2,
-                   ips=20_000_000), print)
-    h = Hosts(lab, BUILD)
-    yield h
-    h.close()
-    lab.down()
+    with hosts_up(f"test_migration.{backend}", backend=backend, memory=128, nics=2,
+                  ips=20_000_000) as h:
+        yield h
 
 
 @pytest.fixture
 def guest(hosts):
     """guest(cmdline, node="a", ...): the name of a micro-guest of this test's own."""
-    names = []
-
-    def make(cmdline=SMALL, node="a", **options):
-        name = f"guest{next(NUMBERS)}"
-        names.append(name)
-        hosts.start(node, name, cmdline, **options)
-        return name
-    yield make
-    for name in names:
-        hosts.remove(name)
+    with hosts.guests() as start:
+        yield lambda cmdline=SMALL, node="a", **options: start(
+            node, f"guest{next(NUMBERS)}", cmdline, **options)
 
 
 @pytest.fixture

@@ -5,19 +5,14 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 
 import pytest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-sys.path.insert(0, os.path.join(TOP, "tools"))
-BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
+from conftest import BUILD, TOP, lab_up
+from lablib.api import Api
 
-from lablib.api import Api                      # noqa: E402
-from lablib.lab import Lab, Options             # noqa: E402
-
+CLIENT = ["/usr/bin/python3", os.path.join(TOP, "tests/e2e/net_client.py")]
 ADDRESS = "10.77.0.11"
 VLAN, VLAN_ADDRESS = 100, "10.79.0.11"          # net_client.py asks for them
 LIMIT_S = 300
@@ -30,11 +25,9 @@ CURL = ["curl", "-sS", "-m", str(LIMIT_S)]
 @pytest.fixture(scope="module")
 def host(backend):
     """One host for all of this file: a test leaves it as it found it."""
-    lab = Lab(os.path.join(BUILD, f"check/files/test_net.{backend}"))
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, nodes=1, memory=128,
-                   cmdline=f"mig=nic0.{VLAN},{VLAN_ADDRESS}/24"), print)
-    yield lab
-    lab.down()
+    with lab_up(f"test_net.{backend}", backend=backend, nodes=1, memory=128,
+                cmdline=f"mig=nic0.{VLAN},{VLAN_ADDRESS}/24") as lab:
+        yield lab
 
 
 def output(host, *argv):
@@ -44,8 +37,7 @@ def output(host, *argv):
 
 
 def client(host, name):
-    return json.loads(output(host, "/usr/bin/python3", os.path.join(HERE, "net_client.py"),
-                             ADDRESS, name))
+    return json.loads(output(host, *CLIENT, ADDRESS, name))
 
 
 def until(condition, complaint):
@@ -109,8 +101,8 @@ def test_upload_survives_a_pulled_cable(host):
     def expect(line):
         said = upload.stdout.readline()
         assert said == line, said
-    upload = host.popen(["/usr/bin/python3", os.path.join(HERE, "net_client.py"), ADDRESS,
-                         "cut_upload"], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    upload = host.popen([*CLIENT, ADDRESS, "cut_upload"], text=True, stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE)
     with upload:
         expect("half\n")
         host.set_link("a", "down")

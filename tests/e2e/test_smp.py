@@ -7,19 +7,12 @@ are the same on a machine of any speed, and are asserted on.
 """
 
 import os
-import sys
 import time
 
 import pytest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [HERE, os.path.join(TOP, "tools")]
-BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
-
-from conftest import only                       # noqa: E402
-from lablib.lab import Lab, Options             # noqa: E402
-from moving import WAIT_S, Hosts                # noqa: E402
+from conftest import BUILD, only
+from moving import WAIT_S, hosts_up
 
 CPUS = 2
 ROUNDS = 4                              # harvests that are watched
@@ -35,26 +28,17 @@ BYSTANDER_MS = 60                       # 8 ahead, waited off while four others 
 
 @pytest.fixture(scope="module")
 def hosts(backend):
-    lab = Lab(os.path.join(BUILD, f"check/files/test_smp.{backend}"))
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, memory=128, nics=2,
-                   cpus=CPUS, ips=20_000_000), print)
-    h = Hosts(lab, BUILD)
-    yield h
-    h.close()
-    lab.down()
+    with hosts_up(f"test_smp.{backend}", backend=backend, memory=128, nics=2, cpus=CPUS,
+                  ips=20_000_000) as h:
+        yield h
 
 
 @pytest.fixture
 def pair(hosts):
     """pair(name, rate): a guest of two vCPUs on node a, which beats."""
-    names = []
-
-    def make(name, rate):
-        names.append(name)
-        hosts.start("a", name, f"pages=64 rate={rate} endless", elf="migrate-pair.elf", cpus=2)
-    yield make
-    for name in names:
-        hosts.remove(name)
+    with hosts.guests() as start:
+        yield lambda name, rate: start("a", name, f"pages=64 rate={rate} endless",
+                                       elf="migrate-pair.elf", cpus=2)
 
 
 @pytest.fixture

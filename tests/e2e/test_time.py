@@ -6,18 +6,9 @@ and the PM timer at each heartbeat, and sleeps by TSC deadline.  Outside, its ti
 what the hosts themselves say has passed.  Host a and c have TSC scaling, host b answers RDTSC.
 """
 
-import os
-import sys
-
 import pytest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [HERE, os.path.join(TOP, "tools")]
-BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
-
-from lablib.lab import Lab, Options             # noqa: E402
-from moving import Hosts                        # noqa: E402
+from moving import hosts_up
 
 PATH = "bcabcacbcb"               # from a: ten moves
 STOOD = ["stun", "state", "harvest", "pages", "verify"]         # parts of the stop before GRANT
@@ -26,14 +17,10 @@ PPM_MAX = 1000                          # of the time that has passed: the error
 
 @pytest.fixture(scope="module")
 def hosts():
-    lab = Lab(os.path.join(BUILD, "check/files/test_time"))
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), memory=128, nodes=3,
-                   backend="bochs", ips="20000000 13000000@b 31000000@c",
-                   cpu_model="corei7_skylake_x corei7_haswell_4770@b"), print)
-    h = Hosts(lab, BUILD)
-    yield h
-    h.close()
-    lab.down()
+    with hosts_up("test_time", memory=128, nodes=3, backend="bochs",
+                  ips="20000000 13000000@b 31000000@c",
+                  cpu_model="corei7_skylake_x corei7_haswell_4770@b") as h:
+        yield h
 
 
 def test_time_neither_jumps_nor_changes_its_pace_over_ten_moves(hosts):

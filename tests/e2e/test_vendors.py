@@ -8,19 +8,13 @@ import json
 import os
 import re
 import subprocess
-import sys
 
 import pytest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [HERE, os.path.join(TOP, "tools")]
-BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
-
-from lablib import backends                     # noqa: E402
-from lablib.api import ApiError                 # noqa: E402
-from lablib.lab import Lab, Options             # noqa: E402
-from moving import WAIT_S, Hosts                # noqa: E402
+from conftest import BUILD
+from lablib import backends
+from lablib.api import ApiError
+from moving import WAIT_S, hosts_up
 
 VT_X, AMD_V = "a", "b"
 BACKENDS = {VT_X: "bochs", AMD_V: "qemu"}
@@ -33,13 +27,9 @@ def hosts():
     missing = [why for name in BACKENDS.values() if (why := backends.BACKENDS[name].missing())]
     if missing:
         pytest.skip("; ".join(missing))
-    lab = Lab(os.path.join(BUILD, "check/files/test_vendors"))
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), memory=128, ips=20_000_000,
-                   backend=" ".join(f"{b}@{n}" for n, b in BACKENDS.items())), print)
-    h = Hosts(lab, BUILD)
-    yield h
-    h.close()
-    lab.down()
+    with hosts_up("test_vendors", memory=128, ips=20_000_000,
+                  backend=" ".join(f"{b}@{n}" for n, b in BACKENDS.items())) as h:
+        yield h
 
 
 def gwctl(hosts, *words):
@@ -64,15 +54,8 @@ def shared(hosts):
 @pytest.fixture
 def guest(hosts):
     """guest(node, name, ...): a micro-guest that is removed after the test."""
-    names = []
-
-    def make(node, name, **options):
-        names.append(name)
-        hosts.start(node, name, **options)
-        return name
-    yield make
-    for name in names:
-        hosts.remove(name)
+    with hosts.guests() as start:
+        yield start
 
 
 def names_of(items):

@@ -4,19 +4,10 @@
 Minutes long: lwIP counts a lease in whole minutes.
 """
 
-import os
-import sys
-
 import pytest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [os.path.join(TOP, "tests/e2e"), os.path.join(TOP, "tools")]
-BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
-
-from dhcp import LEASED, Server                 # noqa: E402
-from lablib.lab import Lab, Options             # noqa: E402
-from lablib.watch import until                  # noqa: E402
+from dhcp import LEASED, Server, asking_host
+from lablib.watch import until
 
 LEASE_S = 120
 LIMIT_S = 900                           # wall; the host's time may be slower
@@ -24,11 +15,8 @@ LIMIT_S = 900                           # wall; the host's time may be slower
 
 @pytest.fixture
 def host(backend):
-    lab = Lab(os.path.join(BUILD, f"check/files/test_dhcp_renewal.{backend}"))
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, nodes=1, memory=64,
-                   cmdline="mgmt=nic0,dhcp"), print)
-    yield lab
-    lab.down()
+    with asking_host(f"test_dhcp_renewal.{backend}", backend) as lab:
+        yield lab
 
 
 def test_lease_is_renewed_and_ends_when_the_server_has_gone(host):

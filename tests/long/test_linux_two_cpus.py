@@ -4,17 +4,11 @@
 import json
 import os
 import re
-import sys
 
 import pytest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [os.path.join(TOP, "tests/e2e"), os.path.join(TOP, "tools")]
-BUILD = os.environ.get("GODWIT_BUILD") or os.path.join(TOP, "build")
-
-from lablib.lab import Lab, Options             # noqa: E402
-from moving import WAIT_S, Hosts                # noqa: E402
+from conftest import BUILD
+from moving import WAIT_S, hosts_up
 
 BOOT_S = 1800                           # wall: Linux on an emulated host on a busy machine
 
@@ -28,17 +22,14 @@ def hosts(backend):
     for key in ("kernel", "initrd"):
         definition["boot"][key] = os.path.join(os.path.abspath(BUILD), "guests",
                                                definition["boot"][key])
-    lab = Lab(os.path.join(BUILD, f"check/files/test_linux_two_cpus.{backend}"))
-    os.makedirs(lab.directory, exist_ok=True)
-    with open(lab.path("demo.json"), "w", encoding="utf-8") as f:
+    name = f"test_linux_two_cpus.{backend}"
+    path = os.path.join(BUILD, "check/files", name, "demo.json")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as f:
         json.dump(definition, f)
-    lab.up(Options(image=os.path.join(BUILD, "godwit.elf"), backend=backend, memory=256,
-                   vms=[(lab.path("demo.json"), "a")]), print)
-    h = Hosts(lab, BUILD)
-    h.until(lambda: "guest: ready" in h.api.console("a", "demo")[0], BOOT_S, "Linux is not up")
-    yield h
-    h.close()
-    lab.down()
+    with hosts_up(name, backend=backend, memory=256, vms=[(path, "a")]) as h:
+        h.until(lambda: "guest: ready" in h.api.console("a", "demo")[0], BOOT_S, "Linux is not up")
+        yield h
 
 
 def timer_interrupts(hosts, node):
