@@ -5,6 +5,8 @@ What Bochs cannot show: memory above 4 GiB, a machine without ACPI, a chipset wi
 Skipped where there is no QEMU; `make check` does not install it.
 """
 
+import contextlib
+import itertools
 import os
 import re
 import shutil
@@ -18,6 +20,9 @@ from lablib.iso import build_iso
 
 QEMU = shutil.which("qemu-system-x86_64")
 WALL_LIMIT_S = 300
+TEXT_AT, COLUMNS, ROWS = 0xb8000, 80, 25        # VGA's text memory
+SCREEN_BYTES = 2 * COLUMNS * ROWS
+GREY_ON_BLACK = 7
 END = re.compile("godwit: (ready|stopped).*")
 pytestmark = pytest.mark.skipif(not QEMU, reason="no qemu-system-x86_64")
 
@@ -36,26 +41,61 @@ def wait_for(process, log, pattern):
 @pytest.fixture
 def qemu(image, directory):
     """qemu(*options): boots the image until it is ready or stopped; returns the serial log.
-    With `command` (QEMU's monitor) and `until`: gives the command then and waits for more."""
-    def run(*options, cmdline="node=t", command=None, until=None):
+    With `command` (QEMU's monitor) and `until`: gives the command then and waits for more.
+    With `look`: calls it before the end, with the log's path and a function for such commands."""
+    def run(*options, cmdline="node=t", command=None, until=None, look=None):
         iso, log = os.path.join(directory, "boot.iso"), os.path.join(directory, "serial.log")
         build_iso(iso, image, cmdline)
         argv = [QEMU, "-cdrom", iso, "-display", "none", "-serial", f"file:{log}",
                 "-no-reboot", "-no-shutdown", "-monitor", "stdio", *options]
         process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
+
+        def monitor(line):
+            process.stdin.write(line.encode() + b"\n")
+            process.stdin.flush()
         try:
             text = wait_for(process, log, END)
             if command:
-                process.stdin.write(command.encode() + b"\n")
-                process.stdin.flush()
+                monitor(command)
                 text = wait_for(process, log, re.compile(until))
+            if look:
+                look(log, monitor)
         finally:
             process.kill()
             process.wait()
         assert "godwit: " in text, "not a word on COM1"
         return text
     return run
+
+
+def rows_on_screen(path):
+    """The text screen of a memory dump, a string for each row; [] while the dump is not complete."""
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as f:
+        cells = f.read()
+        if len(cells) == SCREEN_BYTES:
+            assert set(cells[1::2]) == {GREY_ON_BLACK}
+            text = cells[::2].decode("ascii")
+            return [text[i:i + COLUMNS].rstrip() for i in range(0, len(text), COLUMNS)]
+    return []
+
+
+def test_com1_and_the_text_screen_say_the_same(qemu, directory):
+    """Nothing scrolls: below the newest row are two empty ones, then comes the oldest."""
+    def look(log, monitor):
+        deadline = time.monotonic() + WALL_LIMIT_S
+        for number in itertools.count():
+            path = os.path.join(directory, f"screen{number}")
+            monitor(f'pmemsave {TEXT_AT:#x} {SCREEN_BYTES} "{path}"')
+            time.sleep(0.1)
+            shown = rows_on_screen(path)
+            said = [line[i:i + COLUMNS].rstrip() for line in complete(read_text(log)).splitlines()
+                    for i in range(0, len(line), COLUMNS)]
+            expected = said[2 - ROWS:] + ["", ""]
+            if any(shown[i:] + shown[:i] == expected for i in range(ROWS)):
+                return
+            assert time.monotonic() < deadline, (shown, expected)
+    qemu("-m", "128", "-cpu", "qemu64,-svm", look=look)
 
 
 def test_names_both_vendors_where_there_is_neither_and_stops(qemu):
