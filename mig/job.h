@@ -89,7 +89,7 @@ struct mig_node {
 	uint64_t          order;        /* counts up; 0 in an entry: free                */
 	uint64_t          boot_id;      /* another one after a restart                   */
 	struct visitor    visitor[MIG_SERVED_MAX];
-	uint64_t          fixed_ns;     /* downtime beside the transfer: moving average  */
+	uint64_t          fixed_ns[3];  /* downtime beside the transfer, of the last migrations */
 };
 extern struct mig_node *mig_node;
 

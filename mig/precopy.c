@@ -10,7 +10,7 @@
  * and stop it as soon as that is under the target.  A round ends when the peer has put all of it in
  * its place and said so (ACK), so at the stop no queue stands between us and the peer.  The next
  * one begins with a short record on the empty link, which measures the round trip.  The fixed cost
- * (stun, saving, last harvest, commit) is a moving average over this host's migrations.
+ * (stun, saving, last harvest, commit) is the middle one of this host's last three migrations.
  *
  * A guest that writes faster than the link carries is never caught.  When rounds stop shrinking we
  * halve the time in which its vCPUs run (vm_throttle()), again and again until they shrink.
@@ -22,8 +22,7 @@
 #include "lib/time.h"
 #include "mig/job.h"
 
-#define FIXED_FIRST_NS   (10 * NS_PER_MS)        /* before the first migration taught us better   */
-#define FIXED_WEIGHT     4                       /* a new measurement counts for one fourth       */
+#define FIXED_FIRST_NS   (10 * NS_PER_MS)        /* before migrations taught us better            */
 #define SAMPLE_NS        (100 * NS_PER_MS)       /* bandwidth within a round: one sample in    */
 #define SAMPLE_BYTES     (64 * KIB)              /* shorter rounds say more about round trips */
 #define SAMPLE_PAGES     256                     /* looked at to know what those left cost   */
@@ -83,13 +82,25 @@ static enum err drain(struct mig *m)
 }
 
 /*
+ * What both sides had to do in the last stops: the middle one of three, so one that took very long
+ * (a host itself stood still) does not make us refuse all that come.  0: none was measured yet.
+ */
+static uint64_t fixed_learnt_ns(void)
+{
+	const uint64_t *f = mig_node->fixed_ns;
+	uint64_t middle = MAX(MIN(f[0], f[1]), MIN(MAX(f[0], f[1]), f[2]));
+
+	return middle ? middle : FIXED_FIRST_NS;
+}
+
+/*
  * What a stop costs beside the pages: the state, END and READY, GRANT and RUNNING, and what both
  * sides have to do.
  */
 static uint64_t fixed_ns(const struct mig *m)
 {
 	return link_transfer_ns(&m->link, m->sections_size) + 2 * m->link.round_trip_ns +
-	       (mig_node->fixed_ns ? mig_node->fixed_ns : FIXED_FIRST_NS);
+	       fixed_learnt_ns();
 }
 
 /* A page of zeros is part of a run. */
@@ -130,10 +141,11 @@ void precopy_learn(struct mig *m)
 {
 	uint64_t fixed = m->st.part_ns[MIG_PART_stun] + m->st.part_ns[MIG_PART_state] +
 			 m->st.part_ns[MIG_PART_harvest] + m->peer_run_ns;
+	uint64_t *f = mig_node->fixed_ns;
 
-	if (mig_node->fixed_ns)
-		fixed = (mig_node->fixed_ns * (FIXED_WEIGHT - 1) + fixed) / FIXED_WEIGHT;
-	mig_node->fixed_ns = MAX(fixed, 1u);
+	f[2] = f[1];
+	f[1] = f[0];
+	f[0] = MAX(fixed, 1u);
 }
 
 /* --- One round ------------------------------------------------------------------------------- */

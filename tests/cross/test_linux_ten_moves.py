@@ -26,6 +26,7 @@ MOVES = int(os.environ.get("GODWIT_MOVES", "10"))
 IPS = 25_000_000                        # so few that Bochs keeps up on a busy machine
 STAY_S, LOOK_S = 8, 2                   # wall, at each host between two moves; between two looks
 BOOT_S = 1200
+DOWNTIME_MS = 300                       # a user's default
 CLIENT_S = 7200                         # more than all of it takes; it is told to end
 GUEST = "10.77.0.50"
 LOAD = "godwit.dirty=4,100"             # MiB, and pages of it rewritten a second
@@ -143,7 +144,7 @@ def stay(hosts, host, watch):
 
 def move(hosts, here, there, watch):
     """One verified move; what is to be said of it."""
-    number = hosts.begin(here, "demo", there, verify=True)
+    number = hosts.begin(here, "demo", there, verify=True, downtime_ms=DOWNTIME_MS)
     begin = time.monotonic()
     while not (status := hosts.status(here, number))["ended"]:
         assert time.monotonic() < begin + MOVE_S, f"still {status['state']} after {MOVE_S} s"

@@ -21,6 +21,7 @@ SMALL = "pages=256 rate=100"            # a megabyte to move: these tests are ab
 NUMBERS = itertools.count(1)            # each test has guests of its own
 SECOND_CPU = re.compile(r"CPU 1: (\d+) pages, (\d+) ticks, (\d+) calls")
 SPEED_MIN = 0.7                         # in Bochs, by instructions; the throttle begins with a half
+TIGHT_MS = 300                          # for a guest that must be throttled first
 BYTES_MAX = 1.05                        # bytes sent for a byte that had to be sent
 
 
@@ -224,7 +225,7 @@ def test_busy_guest_is_throttled_until_it_converges(hosts, guest, backend):
         if not status["ended"]:
             seen.append(status["throttle"])
         return status["ended"]
-    status = hosts.watch("a", hosts.begin("a", name, "b"), look)
+    status = hosts.watch("a", hosts.begin("a", name, "b", downtime_ms=TIGHT_MS), look)
     assert status["ok"], status["result"]
     assert seen == sorted(seen)
     assert status["throttle_max"] > 0

@@ -53,7 +53,7 @@ static void the_prediction_knows_what_the_pages_left_cost(void **state)
 		truth.pages_written = 400;
 		chan_mem.ns_per_kib = 200 * NS_PER_US;
 		params.downtime_max_ns = 600 * NS_PER_MS;
-		host_a.node.fixed_ns = NS_PER_US;
+		host_a.node.fixed_ns[0] = host_a.node.fixed_ns[1] = NS_PER_US;
 		assert_ptr_equal(migrate(), &host_b);
 		const struct mig_status *st = &outgoing()->st;
 		assert_true(st->round[st->nrounds - 1].pages > 20);
@@ -61,6 +61,30 @@ static void the_prediction_knows_what_the_pages_left_cost(void **state)
 		assert_true(st->downtime_ns * 3 / 2 > st->predicted_downtime_ns);
 		two_hosts_end();
 	}
+}
+
+/* A host that stood still for seconds in one stop does not refuse the next guest for it. */
+static void one_long_stop_is_not_what_all_are_expected_to_take(void **state)
+{
+	(void)state;
+	for (unsigned before = 0; before < 3; before++) {
+		begin();
+		for (unsigned i = 0; i < COUNT(host_a.node.fixed_ns); i++)
+			host_a.node.fixed_ns[i] = i == before ? 10 * NS_PER_S : NS_PER_US;
+		assert_ptr_equal(migrate(), &host_b);
+		assert_true(outgoing()->st.predicted_downtime_ns < NS_PER_S);
+		two_hosts_end();
+	}
+}
+
+static void stops_that_take_too_long_even_without_pages_are_refused(void **state)
+{
+	(void)state;
+	begin();
+	host_a.node.fixed_ns[0] = host_a.node.fixed_ns[2] = 10 * NS_PER_S;
+	assert_ptr_equal(migrate(), &host_a);
+	assert_non_null(strstr(outgoing()->st.result, "even with nothing left to send"));
+	two_hosts_end();
 }
 
 static void verified_handoff_shows_the_same_hash_on_both_sides(void **state)
@@ -510,6 +534,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(guest_moves_with_memory_devices_and_clock),
 		cmocka_unit_test(the_prediction_knows_what_the_pages_left_cost),
+		cmocka_unit_test(one_long_stop_is_not_what_all_are_expected_to_take),
+		cmocka_unit_test(stops_that_take_too_long_even_without_pages_are_refused),
 		cmocka_unit_test(verified_handoff_shows_the_same_hash_on_both_sides),
 		cmocka_unit_test(verify_finds_a_page_that_differs),
 		cmocka_unit_test(link_cut_at_every_message_leaves_one_guest),
