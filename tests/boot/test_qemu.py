@@ -70,7 +70,7 @@ def qemu(image, directory):
 
 
 def rows_on_screen(path):
-    """The text screen of a memory dump, a string for each row; [] while the dump is not complete."""
+    """The text screen in a memory dump, a string for each row; [] while the dump is incomplete."""
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as f:
         cells = f.read()
         if len(cells) == SCREEN_BYTES:

@@ -17,21 +17,21 @@ POLL_S = 0.05
 SPEED_BEATS = 3
 # Wall: an emulated host on a busy machine is slow, and only what fails waits as long.
 MOVE_S, WAIT_S = 1800, 900
-DOWNTIME_MS = 2000                      # where a test asks for none: a busy host itself stands still
+DOWNTIME_MS = 2000                      # unless a test says another: busy hosts stand still, too
 
 
 @contextlib.contextmanager
 def hosts_up(name, **fields):
     """Hosts of a lab of their own: conftest.lab_up()."""
-    with lab_up(name, **fields) as lab, contextlib.closing(Hosts(lab)) as hosts:
+    with lab_up(name, **fields) as lab, contextlib.closing(Hosts(lab, BUILD)) as hosts:
         yield hosts
 
 
 class Hosts:
     """The hosts of a lab and the guests on them.  `wire`: which network migrations take."""
 
-    def __init__(self, lab):
-        self.lab = lab
+    def __init__(self, lab, build):
+        self.lab, self.build = lab, build
         self.api = Api(lab)
         self.wire = len(lab.config()["wires"]) - 1
         self.free = {n: self.node(n)["memory"]["free_bytes"] for n in self.api.address}
@@ -50,7 +50,7 @@ class Hosts:
 
     def start(self, node, name, cmdline="", memory=8, elf="migrate-pattern.elf", **more):
         """A micro-guest on `node`, which beats when this returns."""
-        self.api.upload(node, elf, os.path.join(BUILD, "guest", elf))
+        self.api.upload(node, elf, os.path.join(self.build, "guest", elf))
         self.api.post(node, "/v1/vms", {"name": name, "memory": memory, "nics": [],
                                         "boot": {"multiboot": elf, "cmdline": cmdline}, **more})
         self.api.post(node, f"/v1/vms/{name}/start")
