@@ -60,7 +60,9 @@
 #define MIG_ACCEPT_NS           (60 * NS_PER_S)   /* the peer makes the ghost          */
 #define MIG_SILENCE_NS          (20 * NS_PER_S)   /* no byte moves: the link is lost   */
 #define MIG_STUNNED_NS          (5 * NS_PER_S)    /* ... while the guest stands still  */
-#define MIG_STOP_OVER_NS        (5 * NS_PER_S)    /* pages of a stop, beyond its target   */
+#define MIG_STOP_OVER_NS        (5 * NS_PER_S)    /* a stop until READY, beyond its target */
+#define MIG_DRAIN_NS            (60 * NS_PER_S)   /* what is on its way at a round's end   */
+#define MIG_RECORD_NS           (5 * NS_PER_S)    /* the rest of an answer that has begun  */
 #define MIG_READY_NS            (60 * NS_PER_S)   /* the peer hashes all of RAM        */
 #define MIG_RUNNING_NS          (5 * NS_PER_S)    /* GRANT answered; then ask by QUERY */
 #define MIG_GOODBYE_NS          (1 * NS_PER_S)    /* last words on a failed connection */

@@ -60,6 +60,7 @@ struct mig {
 	bool              stopped;      /* outgoing: the guest is stunned                      */
 	bool              refused;      /* outgoing: the peer said REFUSED                     */
 	uint64_t          stop_ns;      /* when that was                                       */
+	uint64_t          stop_end_ns;  /* outgoing: READY must be here, or the guest goes on  */
 	uint64_t          mark_ns;      /* end of the last part of the downtime                */
 };
 
@@ -138,6 +139,8 @@ void     source_run(void *m);                           /* a task */
 /* Takes ACKs; refuses when cancelled, out of time, refused, or when the guest is gone. */
 enum err source_check(struct mig *m);
 void     source_part(struct mig *m, enum mig_part part);/* the part that ends now */
+/* By when the peer must have taken what is sent now; no later than the end of a stop. */
+uint64_t source_send_end_ns(const struct mig *m);
 
 /* A HELLO came: everything from here to the connection's end. */
 void     dest_serve(struct visitor *v, struct wire_in *hello);

@@ -60,10 +60,10 @@ static void sample_end(struct mig *m)
 	m->st.rate_bytes_s = link_bytes_s(&m->link);
 }
 
-/* Wait until the peer has everything in its place. */
+/* Wait until the peer has everything in its place: what fits between us and it, no more. */
 static enum err drain(struct mig *m)
 {
-	uint64_t seen_acked = m->acked, seen_ns = time_now_ns();
+	uint64_t seen_acked = m->acked, seen_ns = time_now_ns(), end_ns = seen_ns + MIG_DRAIN_NS;
 
 	for (;;) {
 		enum err e = source_check(m);
@@ -77,6 +77,12 @@ static enum err drain(struct mig *m)
 		} else if (now_ns - seen_ns > MIG_SILENCE_NS) {
 			return refuse(ERR_TIMEOUT, "%s acknowledges nothing", m->st.peer);
 		}
+		if (now_ns >= end_ns)
+			return refuse(ERR_TIMEOUT,
+				      "%s is too slow: after %llu s it has not acknowledged %llu "
+				      "bytes of a round",
+				      m->st.peer, (unsigned long long)(MIG_DRAIN_NS / NS_PER_S),
+				      (unsigned long long)(m->stream.bytes_out - m->acked));
 		event_wait(&m->wake, now_ns + MIG_POLL_NS);
 	}
 }
@@ -153,11 +159,6 @@ void precopy_learn(struct mig *m)
 /* Pages on their way into one record, and which of their blocks go. */
 struct batch { unsigned n; uint32_t index[WIRE_PAGES_MAX]; uint64_t mask[WIRE_PAGES_MAX]; };
 
-static uint64_t send_deadline_ns(const struct mig *m)
-{
-	return time_now_ns() + (m->stopped ? MIG_STUNNED_NS : MIG_SILENCE_NS);
-}
-
 static enum err send_pages(struct mig *m, struct batch *b)
 {
 	struct wire_out body = stream_body(&m->stream);
@@ -171,7 +172,7 @@ static enum err send_pages(struct mig *m, struct batch *b)
 	m->st.pages_sent += b->n;
 	m->st.payload_bytes += b->n * PAGE_SIZE;
 	b->n = 0;
-	return stream_send(&m->stream, WIRE_PAGES, &body, send_deadline_ns(m));
+	return stream_send(&m->stream, WIRE_PAGES, &body, source_send_end_ns(m));
 }
 
 static enum err send_zeroes(struct mig *m)
@@ -182,7 +183,7 @@ static enum err send_zeroes(struct mig *m)
 		return OK;
 	wire_put_zeroes(&body, m->zeroes);
 	m->zeroes->n = 0;
-	return stream_send(&m->stream, WIRE_ZEROES, &body, send_deadline_ns(m));
+	return stream_send(&m->stream, WIRE_ZEROES, &body, source_send_end_ns(m));
 }
 
 static enum err add_zero(struct mig *m, uint32_t index)
@@ -253,7 +254,7 @@ static enum err announce_round(struct mig *m)
 	m->st.pages_left = bitmap_weight(m->todo, m->vm->mem.ram_pages);
 	wire_put_u64(&body, m->st.nrounds - 1);
 	wire_put_u64(&body, m->st.pages_left);
-	enum err e = stream_send(&m->stream, WIRE_ROUND, &body, send_deadline_ns(m));
+	enum err e = stream_send(&m->stream, WIRE_ROUND, &body, source_send_end_ns(m));
 	if (e != OK || m->stopped)
 		return e;
 	e = drain(m);

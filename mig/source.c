@@ -79,18 +79,33 @@ static enum err take_ack(struct mig *m, struct wire_in *body)
 	return e;
 }
 
-/* A link that was fast enough when the guest was stopped may have become slow. */
+uint64_t source_send_end_ns(const struct mig *m)
+{
+	uint64_t now_ns = time_now_ns();
+
+	return m->stopped ? MIN(now_ns + MIG_STUNNED_NS, m->stop_end_ns) : now_ns + MIG_SILENCE_NS;
+}
+
+/* A link or a peer that was fast enough when the guest was stopped may have become slow. */
 static enum err check_stop(const struct mig *m)
 {
-	uint64_t stood_ns = time_now_ns() - m->stop_ns;
+	uint64_t now_ns = time_now_ns();
 
-	if (!m->stopped || stood_ns <= m->params.downtime_max_ns + MIG_STOP_OVER_NS)
+	if (!m->stopped || now_ns < m->stop_end_ns)
 		return OK;
 	return refuse(ERR_NOT_CONVERGED,
-		      "the guest stands still for %llu ms already (target: %llu ms): the link has "
-		      "become slow",
-		      (unsigned long long)(stood_ns / NS_PER_MS),
+		      "the guest stands still for %llu ms already (target: %llu ms): the link or "
+		      "the peer has become slow",
+		      (unsigned long long)((now_ns - m->stop_ns) / NS_PER_MS),
 		      (unsigned long long)(m->params.downtime_max_ns / NS_PER_MS));
+}
+
+/* Its first byte is here: nobody is asked meanwhile whether we should go on. */
+static uint64_t record_end_ns(const struct mig *m)
+{
+	uint64_t end_ns = time_now_ns() + MIG_RECORD_NS;
+
+	return m->stopped ? MIN(end_ns, m->stop_end_ns) : end_ns;
 }
 
 enum err source_check(struct mig *m)
@@ -106,9 +121,10 @@ enum err source_check(struct mig *m)
 	if (m->vm->run != VM_RUNNING)
 		return refuse(ERR_CANCELLED, "the guest ended on the way: %s", m->vm->why);
 	enum err e = check_stop(m);
+	uint64_t end_ns = record_end_ns(m);
 	/* Unasked, the peer only acknowledges, or refuses. */
 	for (unsigned n = 0; e == OK && n < ACKS_AT_ONCE && stream_readable(&m->stream); n++) {
-		e = stream_recv(&m->stream, &rec, &body, time_now_ns() + MIG_GOODBYE_NS);
+		e = stream_recv(&m->stream, &rec, &body, end_ns);
 		if (e == OK)
 			e = rec.type == WIRE_ACK ? take_ack(m, &body) :
 						   take_no(m, rec.type, &body, "ACK");
@@ -125,7 +141,8 @@ static enum err await(struct mig *m, struct wire_record *rec, struct wire_in *bo
 	for (;;) {
 		stream_spin(&m->stream, awake_until_ns);
 		if (stream_readable(&m->stream)) {
-			enum err e = stream_recv(&m->stream, rec, body, deadline_ns);
+			enum err e = stream_recv(&m->stream, rec, body,
+						 MIN(deadline_ns, time_now_ns() + MIG_RECORD_NS));
 
 			if (e != OK || rec->type != WIRE_ACK)
 				return e;
@@ -279,7 +296,9 @@ static enum err send_sections(struct mig *m)
 
 		wire_put_bytes(&body, p, len);
 		p += len;
-		e = stream_send(&m->stream, WIRE_SECTION, &body, time_now_ns() + MIG_STUNNED_NS);
+		e = stream_send(&m->stream, WIRE_SECTION, &body, source_send_end_ns(m));
+		if (e == OK)
+			e = source_check(m);
 	}
 	return e;
 }
@@ -292,22 +311,28 @@ static enum err send_end(struct mig *m)
 	wire_put_u64(&body, m->st.zero_pages_sent);
 	wire_put_u32(&body, m->nref);
 	wire_put_u32(&body, m->params.verify);
-	return stream_send(&m->stream, WIRE_END, &body, time_now_ns() + MIG_STUNNED_NS);
+	return stream_send(&m->stream, WIRE_END, &body, source_send_end_ns(m));
 }
 
-/* Hash and send the hash.  The peer began with its own when END arrived. */
+/*
+ * Hash and send the hash.  The peer began with its own when END arrived.  Who asks for this accepts
+ * that the guest stands still for it, and the peer may take longer than we did.
+ */
 static enum err send_verify(struct mig *m)
 {
 	struct wire_out body = stream_body(&m->stream);
+	uint64_t begin_ns = time_now_ns();
 
 	mig_hash_ram(m);
+	m->stop_end_ns += (1 + HASH_PATIENCE) * (time_now_ns() - begin_ns);
 	wire_put_bytes(&body, m->st.ram_hash, RAMHASH_LEN);
-	return stream_send(&m->stream, WIRE_VERIFY, &body, time_now_ns() + MIG_STUNNED_NS);
+	return stream_send(&m->stream, WIRE_VERIFY, &body, source_send_end_ns(m));
 }
 
 static enum err stop(struct mig *m)
 {
 	m->stop_ns = m->mark_ns = time_now_ns();
+	m->stop_end_ns = m->stop_ns + m->params.downtime_max_ns + MIG_STOP_OVER_NS;
 	enum err e = vm_stun(m->vm);
 	if (e != OK)
 		return e;
@@ -336,14 +361,14 @@ static enum err stop(struct mig *m)
 	return e;
 }
 
-/* The peer has staged and checked everything.  Its hash may take longer than ours did. */
+/* The peer has staged and checked everything. */
 static enum err await_ready(struct mig *m)
 {
 	uint8_t hash[RAMHASH_LEN];
 	struct wire_record rec;
 	struct wire_in body;
 	uint64_t patience_ns = MIG_STUNNED_NS + HASH_PATIENCE * m->st.part_ns[MIG_PART_verify];
-	enum err e = await(m, &rec, &body, time_now_ns() + patience_ns);
+	enum err e = await(m, &rec, &body, MIN(time_now_ns() + patience_ns, m->stop_end_ns));
 
 	if (e == OK)
 		e = expect(m, rec.type, &body, WIRE_READY);
@@ -356,6 +381,18 @@ static enum err await_ready(struct mig *m)
 			   "the peer's RAM differs from ours although it says READY");
 	if (e == OK && m->cancel)
 		e = refuse(ERR_CANCELLED, "cancelled");
+	return e;
+}
+
+/* One time for all of it: who waited when it was over says less than that it is. */
+static enum err stop_until_ready(struct mig *m)
+{
+	enum err e = stop(m);
+
+	if (e == OK)
+		e = await_ready(m);
+	if (e == ERR_TIMEOUT && check_stop(m) != OK)
+		e = ERR_NOT_CONVERGED;
 	return e;
 }
 
@@ -538,9 +575,7 @@ void source_run(void *arg)
 	if (e == OK)
 		e = precopy_run(m);
 	if (e == OK)
-		e = stop(m);
-	if (e == OK)
-		e = await_ready(m);
+		e = stop_until_ready(m);
 	if (e == OK) {
 		grant(m);
 		if (m->src == SRC_DOUBT)

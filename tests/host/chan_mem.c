@@ -64,6 +64,15 @@ static enum err lost(const struct chan *c)
 	return refuse(ERR_LINK_LOST, "%s: the connection broke", c->peer);
 }
 
+/* For what this end sends. */
+static size_t room(const struct end *e)
+{
+	size_t window = chan_mem.window && e->side == 0 ? chan_mem.window : CHAN_MEM_WINDOW;
+	const struct pipe *p = &e->pair->to[!e->side];
+
+	return window > p->len ? window - p->len : 0;
+}
+
 static enum err push(struct end *e, const uint8_t *data, size_t len, uint64_t deadline_ns)
 {
 	struct pipe *p = &e->pair->to[!e->side];
@@ -71,7 +80,7 @@ static enum err push(struct end *e, const uint8_t *data, size_t len, uint64_t de
 	while (len) {
 		if (is_over(e))
 			return lost(&e->chan);
-		size_t n = MIN(len, CHAN_MEM_WINDOW - p->len);
+		size_t n = MIN(len, room(e));
 		if (!n) {
 			if (time_now_ns() >= deadline_ns)
 				return refuse(ERR_TIMEOUT, "%s: takes no more data", e->chan.peer);

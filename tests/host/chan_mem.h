@@ -35,6 +35,7 @@ struct chan_mem_world {
 	uint8_t *tap;                   /* what the first end of a pair sends is kept here    */
 	size_t   tap_len, tap_size;
 	unsigned open;                  /* ends not yet closed                                  */
+	size_t   window;                /* of what the first end sends; 0: CHAN_MEM_WINDOW      */
 	/* The link dies, but this send stays in the sender's buffers, until chan_mem_heal(). */
 	bool   (*holds)(void);
 };

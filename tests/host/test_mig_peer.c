@@ -8,7 +8,8 @@
 #include "tests/host/mig_moves.h"
 
 #define ACK_LEN          (WIRE_HEADER_LEN + sizeof(uint64_t))
-#define STOP_MAX_NS      (2 * MIG_STUNNED_NS + 2 * MIG_GOODBYE_NS)
+#define STOP_MAX_NS      (params.downtime_max_ns + MIG_STOP_OVER_NS + 2 * MIG_GOODBYE_NS)
+#define NEARLY_NS        (100 * NS_PER_MS)       /* before somebody loses patience            */
 
 /* How this peer behaves. */
 static struct {
@@ -16,6 +17,10 @@ static struct {
 	uint64_t ack_step;                      /* of the ACKs that it sends without end ...   */
 	enum wire_type flood_at;                /* ... from this record on; 0: it does not     */
 	enum wire_type slow_at;                 /* the link carries nearly nothing from here on */
+	uint64_t stop_pause_ns;                 /* before each record of a stop               */
+	enum wire_type drip_at;                 /* ACKs of one byte each, and so long between: */
+	uint64_t drip_ns;
+	enum wire_type half_at;                 /* begins to answer, and says no more          */
 } peer;
 
 static void send_number(struct stream *s, enum wire_type type, uint64_t number)
@@ -52,6 +57,31 @@ static void flood(struct stream *s)
 		from = ACK_LEN / 2;
 		task_yield();
 	} while (rec.sequence);
+}
+
+static void sleep_for(uint64_t ns)
+{
+	struct event never = { 0 };
+
+	event_wait(&never, time_now_ns() + ns);
+}
+
+static void drip(struct stream *s)
+{
+	for (uint64_t acked = outgoing()->acked; !outgoing()->st.ended; sleep_for(peer.drip_ns))
+		send_number(s, WIRE_ACK, ++acked);
+}
+
+/* The operator cancels; the rest of the answer never comes. */
+static void half(struct stream *s)
+{
+	static const uint8_t begin[WIRE_HEADER_LEN / 2];
+
+	s->chan->ops->send(s->chan, begin, sizeof(begin), NEVER_NS);
+	sleep_for(NEARLY_NS);
+	mig_cancel(id);
+	while (!outgoing()->st.ended)
+		sleep_for(NEARLY_NS);
 }
 
 static void answer(struct stream *s, enum wire_type type)
@@ -91,7 +121,17 @@ static void serve(void *chan)
 			flood(&s);
 			break;
 		}
+		if (rec.type == peer.drip_at) {
+			drip(&s);
+			break;
+		}
+		if (rec.type == peer.half_at) {
+			half(&s);
+			break;
+		}
 		answer(&s, rec.type);
+		if (outgoing()->stopped && peer.stop_pause_ns)
+			sleep_for(peer.stop_pause_ns);
 		e = stream_recv(&s, &rec, &body, NEVER_NS);
 	}
 	stream_close(&s);
@@ -185,6 +225,75 @@ static void a_link_that_becomes_slow_does_not_hold_a_stopped_guest(void **state)
 	two_hosts_end();
 }
 
+/* From the stop on each send waits until the peer has read what was sent before. */
+static bool narrow_when_stopped(void)
+{
+	chan_mem.window = outgoing()->stopped ? ACK_LEN : 0;
+	return false;
+}
+
+/* Each record is taken before patience with it ends, but there are many: one time is for all. */
+static void a_peer_that_takes_its_time_with_each_section_does_not_hold_a_stopped_guest(void **state)
+{
+	(void)state;
+	begin_with_peer();
+	peer.stop_pause_ns = MIG_STUNNED_NS - NEARLY_NS;
+	chan_mem.holds = narrow_when_stopped;
+	start();
+	const struct mig_status *st = run_to_the_end();
+	assert_false(st->ok);
+	assert_true(st->downtime_ns < STOP_MAX_NS);
+	assert_non_null(strstr(st->result, "stands still"));
+	assert_ptr_equal(two_hosts_owner(), &host_a);
+	two_hosts_end();
+}
+
+/* Also for the wait behind them: READY is as late as each of them was. */
+static void a_slow_stop_that_ends_in_time_goes_through(void **state)
+{
+	(void)state;
+	begin_with_peer();
+	peer.stop_pause_ns = MIG_STOP_OVER_NS / 20;
+	chan_mem.holds = narrow_when_stopped;
+	start();
+	const struct mig_status *st = run_to_the_end();
+	assert_true(st->ok);
+	assert_true(st->downtime_ns > 5 * peer.stop_pause_ns);
+	two_hosts_end();
+}
+
+static void acks_of_a_byte_each_do_not_hold_a_round(void **state)
+{
+	(void)state;
+	begin_with_peer();
+	peer.drip_at = WIRE_ROUND;
+	peer.drip_ns = MIG_SILENCE_NS - NEARLY_NS;
+	start();
+	const struct mig_status *st = run_to_the_end();
+	assert_false(st->ok);
+	assert_true(st->ended_ns - st->started_ns < MIG_DRAIN_NS + MIG_SILENCE_NS);
+	assert_non_null(strstr(st->result, "b is too slow: after 60 s"));
+	assert_ptr_equal(two_hosts_owner(), &host_a);
+	two_hosts_end();
+}
+
+static void half_an_answer_does_not_hold_off_a_cancel(void **state)
+{
+	static const enum wire_type asked[] = { WIRE_HELLO, WIRE_ROUND, WIRE_END };
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(asked); i++) {
+		begin_with_peer();
+		peer.half_at = asked[i];
+		start();
+		const struct mig_status *st = run_to_the_end();
+		assert_false(st->ok);
+		assert_true(st->ended_ns - st->started_ns < 10 * NS_PER_S);
+		assert_ptr_equal(two_hosts_owner(), &host_a);
+		two_hosts_end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +301,11 @@ int main(void)
 		cmocka_unit_test(acks_without_end_do_not_hold_a_stopped_guest),
 		cmocka_unit_test(acks_without_end_do_not_hold_off_a_cancel),
 		cmocka_unit_test(a_link_that_becomes_slow_does_not_hold_a_stopped_guest),
+		cmocka_unit_test(
+			a_peer_that_takes_its_time_with_each_section_does_not_hold_a_stopped_guest),
+		cmocka_unit_test(a_slow_stop_that_ends_in_time_goes_through),
+		cmocka_unit_test(acks_of_a_byte_each_do_not_hold_a_round),
+		cmocka_unit_test(half_an_answer_does_not_hold_off_a_cancel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
