@@ -11,7 +11,8 @@
  * of the queue.  So who sleeps a lot is served soon, and nobody gets more than a slice in a round.
  * When it is a guest's turn, that one runs which has had least of the CPUs; a guest that is ahead
  * of one that waits at another CPU changes places with it.  So guests that never rest get the same,
- * however many there are for so many CPUs.
+ * however many there are for so many CPUs.  One that has waited for too long has its turn all the
+ * same: whom it is ahead of loses little by it.
  * Read next: vmm/vcpu.c.
  */
 #include "lib/task.h"
@@ -28,6 +29,7 @@
 #define LEAST_NS   (50 * NS_PER_US)             /* a turn, whoever is late       */
 #define LATE_NS    (3 * NS_PER_MS)              /* task_breathe_late(): so much more */
 #define AHEAD_NS   (4 * NS_PER_MS)              /* of one who waits elsewhere    */
+#define PATIENCE_NS (20 * NS_PER_MS)            /* a guest's, however far ahead  */
 #define WINDOW_NS  NS_PER_S                     /* the busy share is of this     */
 #define PERMILLE   1000
 
@@ -105,6 +107,22 @@ static void take(struct host_cpu *c, struct task *t)
 		c->ready_last = before;
 }
 
+/* `t` has the turn of the first in the queue, who waits on in the place of `t`. */
+static void take_instead(struct host_cpu *c, struct task *t)
+{
+	struct task *first = c->ready_first, **at = &c->ready_first;
+
+	take(c, first);
+	if (t == first)
+		return;
+	while (*at != t)
+		at = &(*at)->next;
+	*at = first;
+	first->next = t->next;
+	if (c->ready_last == t)
+		c->ready_last = first;
+}
+
 /* Of the guests in the queue the one that has had least; NULL: there is none. */
 static struct task *least_served(const struct host_cpu *c)
 {
@@ -114,6 +132,17 @@ static struct task *least_served(const struct host_cpu *c)
 		if (t->anywhere && (!least || t->served_ns < least->served_ns))
 			least = t;
 	return least;
+}
+
+/* Of the guests in the queue the one that has waited longest; NULL: none has for too long. */
+static struct task *impatient(const struct host_cpu *c, uint64_t now)
+{
+	struct task *longest = NULL;
+
+	for (struct task *t = c->ready_first; t; t = t->next)
+		if (t->anywhere && (!longest || t->ready_ns < longest->ready_ns))
+			longest = t;
+	return longest && now - longest->ready_ns > PATIENCE_NS ? longest : NULL;
 }
 
 static void place(struct task *t, struct host_cpu *c)
@@ -398,19 +427,30 @@ static struct task *change_places(struct host_cpu *c, struct task *t)
 	return other;
 }
 
-/*
- * Who runs next on this CPU, NULL: nobody.  The host's tasks have their turn in the order of the
- * queue; a turn of guests goes to the one that has had least.
- */
-static struct task *choose(struct host_cpu *c)
+/* A turn of guests goes to the one that has had least, also of those that wait elsewhere. */
+static struct task *choose_guest(struct host_cpu *c, uint64_t now)
+{
+	struct task *t = impatient(c, now);
+
+	if (t) {
+		take_instead(c, t);
+		return t;
+	}
+	t = least_served(c);
+	take_instead(c, t);
+	return change_places(c, t);
+}
+
+/* Who runs next on this CPU, NULL: nobody.  The host's tasks take their turns in order. */
+static struct task *choose(struct host_cpu *c, uint64_t now)
 {
 	struct task *t = c->ready_first;
 
 	if (t && t->anywhere)
-		t = least_served(c);
+		return choose_guest(c, now);
 	if (t) {
 		take(c, t);
-		return t->anywhere ? change_places(c, t) : t;
+		return t;
 	}
 	t = waits_elsewhere(c);
 	if (t) {
@@ -515,7 +555,7 @@ _Noreturn void sched_run(void (*idle)(uint64_t deadline_ns))
 		uint64_t polled = time_now_ns();
 		if (c == BOOT_CPU)
 			count_turn("network", polled - now);
-		struct task *t = choose(c);
+		struct task *t = choose(c, polled);
 		if (t) {
 			c->wanted = false;
 			run_one(c, t, polled, next_ns);

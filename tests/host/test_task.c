@@ -233,6 +233,57 @@ static void a_guest_that_was_alone_for_long_has_no_debt(void **state)
 	assert_same_shares();
 }
 
+#define LEAD_NS         (6 * NS_PER_MS)         /* no more than a guest may be ahead */
+
+/* It is ahead of the guests that come: they have their turns before it has its next. */
+static void begins_alone(void *arg)
+{
+	support_now_ns += LEAD_NS;
+	never_rests(arg);
+}
+
+/*
+ * Turns of guests come between its own; it had its slice, so it waits at the end of the queue.
+ * That one of them is ahead, and has none, does not make the others' turns more.
+ */
+static void a_task_of_the_host_waits_for_a_turn_of_each_guest(void **state)
+{
+	static struct guest host_task;
+
+	(void)state;
+	guests[0] = host_task = (struct guest){ .turn_ns = NS_PER_S,
+	                                        .end_ns = support_now_ns + WINDOW_NS };
+	assert_int_equal(task_create_anywhere("guest", begins_alone, &guests[0]), OK);
+	create_guest(1, NS_PER_S);
+	create_guest(2, NS_PER_S);
+	assert_int_equal(task_create("host", never_rests, &host_task), OK);
+	run();
+	assert_in_range(host_task.gap_ns, 1, GUESTS * NS_PER_MS);
+	assert_same_shares();
+}
+
+#define MANY            8
+#define WAIT_MAX_NS     (35 * NS_PER_MS)        /* patience, and turns of those who lost theirs */
+
+/* Far ahead of many, it would wait until each of them has caught up: 6 ms each. */
+static void a_guest_that_is_ahead_does_not_wait_for_all_to_catch_up(void **state)
+{
+	static struct guest others[MANY], first;
+
+	(void)state;
+	first = (struct guest){ .turn_ns = NS_PER_S, .end_ns = support_now_ns + WINDOW_NS };
+	assert_int_equal(task_create_anywhere("first", begins_alone, &first), OK);
+	for (unsigned i = 0; i < MANY; i++) {
+		others[i] = first;
+		assert_int_equal(task_create_anywhere("guest", never_rests, &others[i]), OK);
+	}
+	run();
+	assert_true(first.gap_ns <= WAIT_MAX_NS);
+	for (unsigned i = 0; i < MANY; i++)
+		assert_in_range(others[i].ran_ns, first.ran_ns - UNFAIR_NS,
+		                first.ran_ns + UNFAIR_NS);
+}
+
 static void breathing_outside_of_a_task_does_nothing(void **state)
 {
 	(void)state;
@@ -264,6 +315,8 @@ int main(void)
 		cmocka_unit_test(guests_get_the_same_however_short_their_turns_are),
 		cmocka_unit_test(guests_that_wait_elsewhere_get_the_same),
 		cmocka_unit_test(a_guest_that_was_alone_for_long_has_no_debt),
+		cmocka_unit_test(a_task_of_the_host_waits_for_a_turn_of_each_guest),
+		cmocka_unit_test(a_guest_that_is_ahead_does_not_wait_for_all_to_catch_up),
 		cmocka_unit_test(a_turn_that_is_too_long_is_counted_by_name),
 		cmocka_unit_test(every_vcpu_and_every_connection_has_a_task),
 	};
