@@ -38,10 +38,12 @@ static void put_config(struct wire_out *w, const struct vm_config *c)
 static enum err take_config(struct wire_in *r, struct vm_config *c)
 {
 	wire_take_text(r, c->name, sizeof(c->name));
+	wire_make_printable(c->name);           /* a refusal names the guest before it is checked */
 	wire_take_bytes(r, c->uuid, sizeof(c->uuid));
 	c->ram_bytes = wire_take_u64(r);
 	c->cpus = wire_take_u32(r);
 	wire_take_text(r, c->cpu.name, sizeof(c->cpu.name));
+	wire_make_printable(c->cpu.name);
 	uint8_t boot = wire_take_u8(r);
 	if (boot != BOOT_LINUX && boot != BOOT_MULTIBOOT)
 		return refuse(ERR_BAD_FORMAT, "record HELLO: boot is %u, which is unknown here",

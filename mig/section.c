@@ -61,10 +61,7 @@ void section_take_head(struct wire_in *r, struct section_head *h)
 		h->name[sizeof(h->name) - 1] = 0;
 		r->bad = true;
 	}
-	/* The name goes into messages: letters of a terminal's own are not wanted there. */
-	for (char *c = h->name; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
+	wire_make_printable(h->name);
 	h->instance = wire_take_u16(r);
 	h->version = wire_take_u16(r);
 	h->layout = wire_take_u32(r);

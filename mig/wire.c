@@ -117,6 +117,13 @@ void wire_take_text(struct wire_in *r, char *to, size_t size)
 	to[len] = 0;
 }
 
+void wire_make_printable(char *text)
+{
+	for (char *c = text; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+}
+
 enum err wire_take_end(const struct wire_in *r, const char *what)
 {
 	if (r->bad)

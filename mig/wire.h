@@ -132,6 +132,9 @@ const void *wire_take_span(struct wire_in *r, size_t len); /* borrowed; NULL whe
 void wire_take_text(struct wire_in *r, char *to,
 		    size_t size); /* too long for `to`, or a NUL inside: bad */
 
+/* For a text that goes into messages: what is no printable ASCII becomes '?'. */
+void     wire_make_printable(char *text);
+
 /* ERR_BAD_FORMAT, naming `what`, when bytes were missing or are left over. */
 enum err wire_take_end(const struct wire_in *r, const char *what);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/fmt.h"
 #include "tests/host/mig_moves.h"
 
 /* Strangers on the port: no harm, an answer or a close, and the next guest can still come. */
@@ -194,6 +195,23 @@ static void an_epoch_that_was_refused_before_accept_is_not_remembered(void **sta
 	two_hosts_end();
 }
 
+/* It is logged and listed before anybody looks whether a guest may be called so. */
+static void a_name_with_a_terminals_letters_is_not_shown(void **state)
+{
+	struct hello wrong;
+
+	(void)state;
+	learn_hello();
+	begin();
+	wrong = real;
+	wrong.config.ram_bytes *= 2;
+	fmt_format(wrong.config.name, sizeof(wrong.config.name), "x\033[2J\nok\x9b");
+	assert_int_equal(say_and_leave("x", &wrong, 1), WIRE_REFUSED);
+	assert_true(incoming()->used);
+	assert_string_equal(incoming()->st.vm, "x?[2J?ok?");
+	two_hosts_end();
+}
+
 static void an_accepted_epoch_without_grant_does_not_hold_the_guest(void **state)
 {
 	(void)state;
@@ -361,6 +379,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_epoch_that_was_refused_before_accept_is_not_remembered),
+		cmocka_unit_test(a_name_with_a_terminals_letters_is_not_shown),
 		cmocka_unit_test(an_accepted_epoch_without_grant_does_not_hold_the_guest),
 		cmocka_unit_test(doubt_is_answered_while_all_guests_are_stuck),
 		cmocka_unit_test(a_damaged_query_is_not_answered_with_refused),
