@@ -23,7 +23,7 @@ UNFAIR_MS = 16                          # ahead by 8, looked at after each turn 
 ANSWER_MS = 10
 IDLE_S = 1.5                            # a look at a host without work
 IDLE, RESTING = 0.5, 0.25               # of its time, at least; of a CPU for its emulator, at most
-BYSTANDER_MS = 60                       # 8 ahead, waited off while four others have turns
+BYSTANDER_MS = 60                       # 20 of patience, and what others have in hand then
 
 
 @pytest.fixture(scope="module")
