@@ -354,7 +354,7 @@ enum {
 };
 
 /* ModRM after OP2_GROUP7 */
-enum { GROUP7_VMCALL = 0xc1, GROUP7_VMMCALL = 0xd9 };
+enum { GROUP7_VMCALL = 0xc1, GROUP7_VMMCALL = 0xd9, GROUP7_RDTSCP = 0xf9 };
 
 /*
  * Operand bytes after the opcode of an instruction that always exits; -1: not such an instruction.
@@ -428,6 +428,11 @@ bool insn_is_sysenter(const struct insn_exiting *in, bool *out)
 	*out = in->opcode == OP2_SYSEXIT;
 	return in->escaped && !in->lock &&
 	       (in->opcode == OP2_SYSENTER || in->opcode == OP2_SYSEXIT);
+}
+
+bool insn_is_rdtscp(const struct insn_exiting *in)
+{
+	return in->escaped && in->opcode == OP2_GROUP7 && in->modrm == GROUP7_RDTSCP;
 }
 
 bool insn_is_hypercall(const struct insn_exiting *in)

@@ -66,8 +66,8 @@ enum err insn_decode_again(struct insn_memo *memo, uint64_t where, const uint64_
 
 /*
  * An instruction that exits by itself (CPUID, HLT, IN, OUT, INS, OUTS, RDMSR, WRMSR, XSETBV,
- * VMCALL, VMMCALL, PAUSE, WBINVD, MOV CR ...), or because one vendor does not have it (SYSENTER,
- * SYSEXIT), for a CPU whose exits do not say it.
+ * RDTSC, VMCALL, VMMCALL, PAUSE, WBINVD, MOV CR ...), or because one vendor does not have it
+ * (SYSENTER, SYSEXIT), for a CPU whose exits do not say it.
  */
 struct insn_exiting {
 	uint8_t len;            /* bytes                                                     */
@@ -89,6 +89,9 @@ enum err insn_length(const uint8_t *bytes, size_t n, const struct cpu_mode *mode
 
 /* SYSENTER or SYSEXIT; `*out`: which. */
 bool insn_is_sysenter(const struct insn_exiting *in, bool *out);
+
+/* Is it RDTSCP? */
+bool insn_is_rdtscp(const struct insn_exiting *in);
 
 /* VMCALL is one vendor's, VMMCALL the other's: a guest that moved may use either. */
 bool insn_is_hypercall(const struct insn_exiting *in);

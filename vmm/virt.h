@@ -40,6 +40,7 @@ struct virt_caps {
 	bool     ad_bits;               /* stage-2 accessed and dirty flags                    */
 	bool     large_2m;
 	unsigned tsc_fraction;          /* bits behind the point of v->tsc_scale; 0: no scaling */
+	uint64_t tsc_scale_max;         /* the largest that the CPU takes                      */
 	uint64_t xcr0_mask;             /* XSAVE components that a guest may be given          */
 	unsigned nfeatures;
 	struct virt_feature feature[VIRT_FEATURES_MAX];

@@ -208,6 +208,7 @@ void cpu_hazard_facts(struct hazard_facts *out)
 		                    GET(CPUID1_EAX_EXT_MODEL, version) << 4),
 		.leaf7_ebx = leaf7.ebx, .leaf7_edx = leaf7.edx,
 		.ext8_ebx = extended(CPUID_EXT_ADDRESS).ebx,
+		.ext21_eax = extended(CPUID_EXT_FEATURES2).eax,
 	};
 	if (leaf7.eax >= 2)
 		out->leaf7_2_edx = insn_cpuid(CPUID_FEATURES7, 2).edx;

@@ -7,7 +7,7 @@
  * steer the speculation of other guests, or ours (Spectre, variant 2)?  A CPU that cannot be
  * defended is used all the same, and the self-test says so.
  * Source: Intel's "Affected Processors" and the guidance behind it (docs/references.md).
- * Called by cpu_defend(); read next: arch/x86_64/vmx/vmx_entry.S.
+ * Called by cpu_defend(); read next: arch/x86_64/vmx/vmx_entry.S, svm/svm_entry.S.
  */
 #include "arch/x86_64/hazards.h"
 
@@ -107,13 +107,36 @@ static struct virt_feature decide_other_guests(const struct hazard_facts *f, str
 }
 
 /*
+ * APM vol. 2, "Automatic IBRS": what runs in a guest predicts nothing in the host, and the return
+ * stack is emptied at #VMEXIT.  IBRS that may stay on does the first (AMD, "Indirect Branch Control
+ * Extension").  IBRS of older CPUs would have to be written after every exit.
+ */
+static struct virt_feature decide_host_amd(const struct hazard_facts *f, struct defences *out)
+{
+	uint32_t always = CPUID80000008_EBX_IBRS | CPUID80000008_EBX_IBRS_ALWAYS;
+
+	if (f->ext21_eax & CPUID80000021_EAX_AUTO_IBRS) {
+		out->auto_ibrs = true;
+		return held("Spectre v2, guest to host: automatic IBRS");
+	}
+	if ((f->ext8_ebx & always) != always)
+		return open_to("defence against Spectre v2, guest to host",
+		               "CPUID 80000021 EAX.8 and 80000008 EBX.16: no IBRS that stays on");
+	out->spec_ctrl = SPEC_CTRL_IBRS;
+	out->entry |= DEFENCE_RSB;
+	return held("Spectre v2, guest to host: IBRS that stays on, RSB after exits");
+}
+
+/*
  * Enhanced IBRS is set once and keeps what guests taught the predictors away from us; plain IBRS
  * has to be written anew after every exit.  Returns are predicted by a stack of their own, which
  * plain IBRS leaves alone and some enhanced ones do not empty in time (PBRSB_NO says which do).
  */
 static struct virt_feature decide_host(const struct hazard_facts *f, struct defences *out)
 {
-	if (!is_intel(f) || !(f->leaf7_edx & CPUID7_EDX_SPEC_CTRL))
+	if (!is_intel(f))
+		return decide_host_amd(f, out);
+	if (!(f->leaf7_edx & CPUID7_EDX_SPEC_CTRL))
 		return open_to("defence against Spectre v2, guest to host",
 		               "CPUID 7 EDX.26: no IBRS");
 	if (!(f->arch_caps & ARCH_CAP_IBRS_ALL)) {

@@ -15,6 +15,7 @@
 #define DEFENCE_VERW    2       /* before an entry: the CPU's buffers are overwritten            */
 #define DEFENCE_IBRS    4       /* IA32_SPEC_CTRL.IBRS: written after an exit, clear in guests   */
 #define DEFENCE_RSB     8       /* after an exit: the return stack buffer is refilled            */
+#define DEFENCES_ENTRY  3       /* where in struct defences they are                             */
 
 #ifndef __ASSEMBLER__
 #include "vmm/virt.h"
@@ -25,6 +26,7 @@ struct hazard_facts {
 	uint32_t leaf7_ebx, leaf7_edx;
 	uint32_t leaf7_2_edx;           /* leaf 7, subleaf 2                               */
 	uint32_t ext8_ebx;              /* leaf 0x80000008: where AMD says the same        */
+	uint32_t ext21_eax;             /* leaf 0x80000021, AMD's                          */
 	uint64_t arch_caps;             /* IA32_ARCH_CAPABILITIES, 0 where there is none   */
 };
 
@@ -33,8 +35,10 @@ struct defences {
 	bool     flush_l1d;             /* before an entry, if others ran since the last   */
 	bool     ibpb;                  /* when a CPU goes from one VM to another          */
 	uint8_t  entry;                 /* DEFENCE_*, for every entry and exit             */
+	bool     auto_ibrs;             /* EFER.AIBRSE in the host: predictors, returns too */
 	uint64_t spec_ctrl;             /* in IA32_SPEC_CTRL for good; 0: not touched      */
 };
+_Static_assert(offsetof(struct defences, entry) == DEFENCES_ENTRY, "as assembly looks for it");
 
 #define HAZARDS 5
 

@@ -86,4 +86,23 @@
 	xor	%r11d, %r11d
 	.endm
 
+/* Returns to nowhere push the guest's out of the return stack buffer; a wrong guess waits there.
+ * EAX is lost. */
+#define RSB_ENTRIES     32
+	.macro	refill_rsb
+	mov	$(RSB_ENTRIES / 2), %eax
+5:	call	6f
+7:	pause
+	lfence
+	jmp	7b
+6:	call	9f
+7:	pause
+	lfence
+	jmp	7b
+9:	dec	%eax
+	jnz	5b
+	add	$(8 * RSB_ENTRIES), %rsp
+	lfence
+	.endm
+
 #endif

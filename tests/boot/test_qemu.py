@@ -108,7 +108,7 @@ def test_names_both_vendors_where_there_is_neither_and_stops(qemu):
 def test_names_what_an_amdv_lacks_and_stops(qemu):
     text = qemu("-m", "128", "-cpu", "EPYC-Rome,+svm,-npt")
     assert re.findall(r"self-test: MISSING +(\w+)", text) == ["NPT"], text
-    for feature in ("nRIP", "decode assists", "flush by ASID", "VMCB clean bits", "TSC ratio"):
+    for feature in ("nRIP", "decode assists", "flush by ASID", "VMCB clean bits", "TSC scaling"):
         assert f"self-test: no       {feature} (CPUID 8000000A" in text, text
     assert "godwit: stopped" in text and "panic" not in text
 

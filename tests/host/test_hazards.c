@@ -138,6 +138,35 @@ static void another_vendor_has_none_of_intels(void **state)
 	decide(f);
 	assert_true(d.ibpb);
 	assert_true(says[3].found);
+	assert_false(says[4].found);
+	f.leaf7_edx = MITIGATED;                        /* means nothing on this vendor's */
+	decide(f);
+	assert_false(says[4].found);
+	assert_int_equal(d.entry, 0);
+}
+
+/* IBRS alone is not enough, IBRS that stays on leaves the return stack, automatic IBRS nothing. */
+static void another_vendor_keeps_guests_from_the_hosts_predictors(void **state)
+{
+	struct hazard_facts f = { .family = 0x17, .model = 0x31,
+	                          .ext8_ebx = CPUID80000008_EBX_IBRS };
+
+	(void)state;
+	decide(f);
+	assert_false(says[4].found);
+	assert_int_equal(d.spec_ctrl, 0);
+	f.ext8_ebx |= CPUID80000008_EBX_IBRS_ALWAYS;
+	decide(f);
+	assert_true(says[4].found);
+	assert_int_equal(d.spec_ctrl, SPEC_CTRL_IBRS);
+	assert_int_equal(d.entry, DEFENCE_RSB);
+	assert_false(d.auto_ibrs);
+	f.ext21_eax = CPUID80000021_EAX_AUTO_IBRS;
+	decide(f);
+	assert_true(says[4].found);
+	assert_true(d.auto_ibrs);
+	assert_int_equal(d.spec_ctrl, 0);
+	assert_int_equal(d.entry, 0);
 }
 
 int main(void)
@@ -149,6 +178,7 @@ int main(void)
 		cmocka_unit_test(a_new_cpu_pays_for_nothing_but_ibpb),
 		cmocka_unit_test(small_cores_have_hazards_of_their_own),
 		cmocka_unit_test(another_vendor_has_none_of_intels),
+		cmocka_unit_test(another_vendor_keeps_guests_from_the_hosts_predictors),
 	};
 
 	return cmocka_run_group_tests_name("hazards", tests, NULL, NULL);

@@ -70,6 +70,8 @@ static void each_broken_rule_is_named(void **state)
 		CASE(msrpm_pa, (1ull << 40) - PAGE_SIZE, "MSR permission map"),
 		CASE(iopm_pa, (1ull << 40) - 2 * PAGE_SIZE, "I/O permission map"),
 		CASE(n_cr3, 1ull << 40, "nested CR3"),
+		CASE(g_pat, 0x0606060602060606, "guest PAT"),
+		CASE(g_pat, 0x0806060606060606, "guest PAT"),
 		CASE(event_inj, EVENTINJ_VALID | PUT(EVENTINJ_TYPE, 1ull), "type is reserved"),
 		CASE(event_inj, EVENTINJ_VALID | PUT(EVENTINJ_TYPE, 5ull), "type is reserved"),
 		CASE(event_inj, EXCEPTION(32), "over 31"),
@@ -114,6 +116,7 @@ static void intercepts_stand_where_the_manual_has_them(void **state)
 	(void)state;
 	make_good();
 	assert_true(m.intercept_misc[0] & BIT(0));              /* INTR               */
+	assert_true(m.intercept_misc[0] & BIT(5));              /* CR0, selectively   */
 	assert_true(m.intercept_misc[0] & BIT(18));             /* CPUID              */
 	assert_true(m.intercept_misc[0] & BIT(31));             /* shutdown           */
 	assert_false(m.intercept_misc[0] & BIT(20));            /* IRET               */
@@ -141,6 +144,35 @@ static void a_changed_intercept_is_not_clean(void **state)
 	assert_int_equal(m.clean, (uint32_t)(CLEAN_ALL & ~CLEAN_INTERCEPTS));
 	vmcb_intercept(&m, INTERCEPT_IRET, false);
 	assert_false(vmcb_intercepts(&m, INTERCEPT_IRET));
+}
+
+/* CD and NW are the guest's alone; while one is set, each access to CR0 exits. */
+static void a_guests_caches_stay_on(void **state)
+{
+	(void)state;
+	make_good();
+	m.clean = (uint32_t)CLEAN_ALL;
+	assert_int_equal(vmcb_set_cr0(&m, CR0_PE | CR0_CD | CR0_NW), CR0_CD | CR0_NW);
+	assert_int_equal(m.cr0, CR0_PE);
+	assert_int_equal(m.intercept_cr_read, BIT(0) | BIT(4) | BIT(8));
+	assert_int_equal(m.intercept_cr_write, BIT(0) | BIT(4) | BIT(8));
+	assert_true(m.intercept_misc[0] & BIT(5));
+	assert_int_equal(m.clean, (uint32_t)(CLEAN_ALL & ~(CLEAN_CR | CLEAN_INTERCEPTS)));
+
+	m.clean = (uint32_t)CLEAN_ALL;
+	vmcb_open_cr0(&m, CR0_CD | CR0_NW);                     /* as the guest knows it */
+	assert_int_equal(m.cr0, CR0_PE | CR0_CD | CR0_NW);
+	assert_int_equal(m.intercept_cr_read, BIT(4) | BIT(8));
+	assert_int_equal(m.intercept_cr_write, BIT(4) | BIT(8));
+	assert_false(m.intercept_misc[0] & BIT(5));
+	assert_int_equal(m.clean, (uint32_t)(CLEAN_ALL & ~(CLEAN_CR | CLEAN_INTERCEPTS)));
+
+	m.cr0 = CR0_PE | CR0_PG;                                /* it switched them on again */
+	assert_int_equal(vmcb_set_cr0(&m, m.cr0), 0);
+	assert_int_equal(m.cr0, CR0_PE | CR0_PG);
+	assert_int_equal(m.intercept_cr_read, BIT(4) | BIT(8)); /* and accesses cost nothing */
+	assert_int_equal(m.intercept_cr_write, BIT(4) | BIT(8));
+	assert_true(m.intercept_misc[0] & BIT(5));
 }
 
 /*
@@ -195,6 +227,7 @@ int main(void)
 		cmocka_unit_test(rules_of_narrow_fields),
 		cmocka_unit_test(intercepts_stand_where_the_manual_has_them),
 		cmocka_unit_test(a_changed_intercept_is_not_clean),
+		cmocka_unit_test(a_guests_caches_stay_on),
 		cmocka_unit_test(only_the_listed_msrs_pass),
 		cmocka_unit_test(instructions_follow_the_guests_cpuid),
 	};

@@ -42,6 +42,8 @@ static void each_plain_code_has_its_kind(void **state)
 		{ SVM_EXIT_VMRUN, EXIT_UNDEFINED, false }, { SVM_EXIT_CLGI, EXIT_UNDEFINED, false },
 		{ SVM_EXIT_MWAIT, EXIT_UNDEFINED, false },
 		{ SVM_EXIT_INVPCID, EXIT_UNDEFINED, false },
+		{ SVM_EXIT_CR0_READ, OURS, false }, { SVM_EXIT_CR0_WRITE, OURS, false },
+		{ SVM_EXIT_CR0_SELECTIVE, OURS, false },
 		{ SVM_EXIT_CR4_READ, OURS, true }, { SVM_EXIT_CR4_WRITE, OURS, true },
 		{ SVM_EXIT_DB, OURS, false }, { SVM_EXIT_UD, OURS, false },
 		{ SVM_EXIT_AC, OURS, false }, { SVM_EXIT_MC, OURS, false },
@@ -60,7 +62,7 @@ static void each_plain_code_has_its_kind(void **state)
 static void a_code_that_was_not_asked_for_is_fatal(void **state)
 {
 	(void)state;
-	static const uint32_t codes[] = { SVM_EXIT_CR0_SELECTIVE, SVM_EXIT_PUSHF,
+	static const uint32_t codes[] = { SVM_EXIT_IDTR_READ, SVM_EXIT_PUSHF,
 		SVM_EXIT_TASK_SWITCH, SVM_EXIT_EFER_WRITE, SVM_EXIT_SMI, 0x57, 0x401, 0xffff,
 		SVM_EXIT_INVALID, SVM_EXIT_BUSY, SVM_EXIT_COUNT };
 
@@ -82,6 +84,14 @@ static void reading_the_tsc_says_which_instruction(void **state)
 	assert_false(x.rdtsc.aux);
 	assert_int_equal(decode((struct svm_raw){ .code = SVM_EXIT_RDTSCP }), EXIT_RDTSC);
 	assert_true(x.rdtsc.aux);
+	/* As TCG says it. */
+	struct svm_raw raw = { .code = SVM_EXIT_RDTSC };
+	assert_int_equal(insn_exiting((const uint8_t[]){ 0x0f, 0x01, 0xf9 }, 3,
+	                              &(struct cpu_mode){ .cr0 = 0 }, &raw.insn), OK);
+	assert_int_equal(decode(raw), EXIT_RDTSC);
+	assert_true(x.rdtsc.aux);
+	assert_int_equal(raw.insn.len, 3);
+	assert_int_equal(svm_decode_how(SVM_EXIT_RDTSC)->bare, 0);      /* so it is decoded */
 }
 
 /* APM vol. 2, "IOIO Intercepts": EXITINFO2 has the next RIP. */
@@ -235,7 +245,7 @@ static void bare_lengths_are_those_of_the_decoder(void **state)
 	static const struct cpu_mode mode64 = { .efer = EFER_LMA, .cs_attr = SEG_L };
 	static const struct { uint32_t code; uint8_t bytes[3]; } cases[] = {
 		{ SVM_EXIT_CPUID, { 0x0f, 0xa2 } }, { SVM_EXIT_MSR, { 0x0f, 0x32 } },
-		{ SVM_EXIT_MSR, { 0x0f, 0x30 } }, { SVM_EXIT_RDTSC, { 0x0f, 0x31 } },
+		{ SVM_EXIT_MSR, { 0x0f, 0x30 } },
 		{ SVM_EXIT_RDTSCP, { 0x0f, 0x01, 0xf9 } }, { SVM_EXIT_RDPMC, { 0x0f, 0x33 } },
 		{ SVM_EXIT_XSETBV, { 0x0f, 0x01, 0xd1 } }, { SVM_EXIT_INVD, { 0x0f, 0x08 } },
 		{ SVM_EXIT_VMMCALL, { 0x0f, 0x01, 0xd9 } }, { SVM_EXIT_WBINVD, { 0x0f, 0x09 } },

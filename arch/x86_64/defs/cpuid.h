@@ -25,6 +25,7 @@
 #define CPUID_BRAND             0x80000002      /* and the two after it */
 #define CPUID_EXT_POWER         0x80000007
 #define CPUID_EXT_ADDRESS       0x80000008
+#define CPUID_EXT_FEATURES2     0x80000021
 
 #define CPUID1_ECX_SSE3         BIT(0)
 #define CPUID1_ECX_PCLMULQDQ    BIT(1)
@@ -170,5 +171,8 @@
 #define CPUID80000008_EAX_PHYS_BITS MASK(7, 0)
 #define CPUID80000008_EAX_LIN_BITS MASK(15, 8)
 #define CPUID80000008_EBX_IBPB  BIT(12)
+#define CPUID80000008_EBX_IBRS  BIT(14)
+#define CPUID80000008_EBX_IBRS_ALWAYS BIT(16)   /* set once, it holds for good      */
+#define CPUID80000021_EAX_AUTO_IBRS BIT(8)
 
 #endif

@@ -84,6 +84,7 @@
 #define EFER_LME                BIT(8)
 #define EFER_LMA                BIT(10)
 #define EFER_NXE                BIT(11)
+#define EFER_AIBRSE             BIT(21)         /* AMD's automatic IBRS                        */
 
 /* MSR_PAT: one byte an entry, numbered by PAT:PCD:PWT of the page-table entry */
 #define PAT_UC                  0x00ull

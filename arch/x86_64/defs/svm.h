@@ -139,17 +139,23 @@ VMCB_AT(dbgctl, 0x670);
 _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "a VMCB is one page");
 
 /* intercept_cr_read, intercept_cr_write: bit n for CRn */
+#define CR0_INTERCEPT           BIT(0)
 #define CR4_INTERCEPT           BIT(4)
 #define CR8_INTERCEPT           BIT(8)
 
-/* MSR_TSC_RATIO: APM vol. 2, "TSC Ratio MSR": a number with 32 bits behind the point */
+/*
+ * MSR_TSC_RATIO: APM vol. 2, "TSC Ratio MSR": a number with 32 bits behind the point and 8 before
+ * it; to write a bit above these is #GP.
+ */
 #define MSR_TSC_RATIO           0xc0000104
 #define TSC_RATIO_FRACTION      32
 #define TSC_RATIO_ONE           BIT(32)
+#define TSC_RATIO_MAX           MASK(39, 0)
 
 /* intercept_misc: numbered as the exit codes from SVM_EXIT_INTR on */
 enum svm_intercept {
 	INTERCEPT_INTR, INTERCEPT_NMI, INTERCEPT_SMI, INTERCEPT_INIT, INTERCEPT_VINTR,
+	INTERCEPT_CR0_SELECTIVE,                /* a write that changes more than TS and MP   */
 	INTERCEPT_RDTSC = 14, INTERCEPT_RDPMC, INTERCEPT_CPUID = 18, INTERCEPT_RSM, INTERCEPT_IRET,
 	INTERCEPT_INVD = 22, INTERCEPT_HLT = 24, INTERCEPT_INVLPGA = 26, INTERCEPT_IOIO,
 	INTERCEPT_MSR, INTERCEPT_FERR_FREEZE = 30, INTERCEPT_SHUTDOWN,
@@ -218,8 +224,10 @@ enum eventinj_type { EVENTINJ_INTR = 0, EVENTINJ_NMI = 2, EVENTINJ_EXCEPTION = 3
 /* --- Why it stopped: APM vol. 2, appendix "SVM Intercept Exit Codes" ------------------------- */
 
 #define SVM_EXITS(X)                                                            \
+	X(CR0_READ,       0x000, "read of CR0")                                 \
 	X(CR4_READ,       0x004, "read of CR4")                                 \
 	X(CR8_READ,       0x008, "read of CR8")                                 \
+	X(CR0_WRITE,      0x010, "write of CR0")                                \
 	X(CR4_WRITE,      0x014, "write of CR4")                                \
 	X(CR8_WRITE,      0x018, "write of CR8")                                \
 	X(DB,             0x041, "#DB")                                         \
@@ -231,7 +239,7 @@ enum eventinj_type { EVENTINJ_INTR = 0, EVENTINJ_NMI = 2, EVENTINJ_EXCEPTION = 3
 	X(SMI,            0x062, "SMI")                                         \
 	X(INIT,           0x063, "INIT")                                        \
 	X(VINTR,          0x064, "virtual interrupt")                           \
-	X(CR0_SELECTIVE,  0x065, "write of CR0")                                \
+	X(CR0_SELECTIVE,  0x065, "change of CR0")                               \
 	X(IDTR_READ,      0x066, "SIDT")                                        \
 	X(GDTR_READ,      0x067, "SGDT")                                        \
 	X(LDTR_READ,      0x068, "SLDT")                                        \

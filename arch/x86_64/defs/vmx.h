@@ -248,6 +248,7 @@ _Static_assert(VMCS_OF_SEG(VMCS_GUEST_ES_BASE, 7) == VMCS_GUEST_TR_BASE, "segmen
 /* VMCS_TSC_MULTIPLIER: a number with 48 bits behind the point */
 #define TSC_MULTIPLIER_FRACTION 48
 #define TSC_MULTIPLIER_ONE      BIT(48)
+#define TSC_MULTIPLIER_MAX      MASK(63, 0)
 
 #define EXIT_CTL_SAVE_DEBUG     BIT(2)
 #define EXIT_CTL_HOST_64        BIT(9)

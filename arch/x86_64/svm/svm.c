@@ -68,8 +68,10 @@ static void learn_features(void)
 static enum err svm_on(unsigned number)
 {
 	struct svm_cpu *own = &cpus[number];
-	enum err e = page_alloc(&own->save);
 
+	if (!svm_caps_same())
+		return fail(ERR_NOT_SUPPORTED, "CPU %u: its AMD-V is not the boot CPU's", number);
+	enum err e = page_alloc(&own->save);
 	if (e != OK)
 		return e;
 	e = page_alloc(&own->host_vmcb);
@@ -80,8 +82,12 @@ static enum err svm_on(unsigned number)
 	}
 	cpu_here()->vendor = own;
 	learn_features();
-	insn_wrmsr(MSR_EFER, insn_rdmsr(MSR_EFER) | EFER_SVME);
+	insn_wrmsr(MSR_EFER, insn_rdmsr(MSR_EFER) | EFER_SVME |
+	                     (defences.auto_ibrs ? EFER_AIBRSE : 0));
+	if (defences.spec_ctrl)                 /* stays, in guests too: they cannot write it */
+		insn_wrmsr(MSR_SPEC_CTRL, defences.spec_ctrl);
 	insn_wrmsr(MSR_VM_HSAVE_PA, own->save.v);
+	own->tsc_ratio = 0;                      /* unknown: the first guest writes it */
 	insn_vmsave(own->host_vmcb.v);           /* the host's do not change from here on */
 	memset(iopm, 0xff, sizeof(iopm));
 	vmcb_msrpm_build(msrpm[0], false);
@@ -142,21 +148,36 @@ static enum err svm_vcpu_init(struct vcpu *v)
 	return OK;
 }
 
+bool svm_owns(const struct svm *hw)
+{
+	return here()->owner == hw;
+}
+
 static void svm_vcpu_fini(struct vcpu *v)
 {
 	struct svm *hw = v->hw;
 
 	if (!hw)
 		return;
+	if (svm_owns(hw))
+		here()->owner = NULL;
 	page_free(ptr_hpa(hw->vmcb));
 	page_free(ptr_hpa(hw));
 	v->hw = NULL;
 	cpu_branches_release(v->vm->asid);
 }
 
-bool svm_owns(const struct svm *hw)
+/*
+ * APM vol. 2, "Control-Transfer Breakpoint".  The manual does not say whether the CPU has done so
+ * already when #DB exits.
+ */
+void svm_end_btf(struct svm *hw)
 {
-	return here()->owner == hw;
+	if (!(hw->debugctl & DEBUGCTL_BTF))
+		return;
+	hw->debugctl &= ~DEBUGCTL_BTF;
+	here()->debugctl = hw->debugctl;
+	insn_wrmsr(MSR_DEBUGCTL, hw->debugctl);
 }
 
 /*
@@ -205,6 +226,20 @@ static uint64_t svm_tsc_aux(struct vcpu *v)
 	return svm_owns(v->hw) ? insn_rdmsr(MSR_TSC_AUX) : ((struct svm *)v->hw)->tsc_aux;
 }
 
+/*
+ * APM vol. 2, "TSC Ratio MSR": what a guest's RDTSC and RDTSCP find is the TSC times this, plus the
+ * VMCB's offset.  The register is the CPU's, not the VMCB's, but means nothing to the host's RDTSC,
+ * so it waits there until a guest of another rate is loaded.
+ */
+static void use_ratio(const struct svm *hw)
+{
+	if (!virt_caps.tsc_fraction || hw->tsc_ratio == here()->tsc_ratio)
+		return;
+	ASSERT(hw->tsc_ratio <= TSC_RATIO_MAX);
+	here()->tsc_ratio = hw->tsc_ratio;
+	insn_wrmsr(MSR_TSC_RATIO, hw->tsc_ratio);
+}
+
 static void svm_vcpu_load(struct vcpu *v)
 {
 	struct svm *hw = v->hw;
@@ -213,6 +248,7 @@ static void svm_vcpu_load(struct vcpu *v)
 	cpu_branches_for(v->vm->asid);
 	ASSERT(!here()->owner);
 	svm_registers_load(hw);
+	use_ratio(hw);
 	here()->owner = hw;
 	if (hw->cpu != number) {
 		asid_leave(&hw->asid);
@@ -245,7 +281,7 @@ static void end_instruction(struct vcpu *v, struct svm *hw)
 		hw->pending_debug |= DR6_BS;
 }
 
-/* APM vol. 2, "TSC Ratio MSR", and "Instruction Intercepts"; the offset is clean with those. */
+/* APM vol. 2, "Instruction Intercepts"; the offset is clean with those. */
 static void set_tsc(struct vcpu *v, struct svm *hw)
 {
 	v->tsc_changed = false;
@@ -254,15 +290,8 @@ static void set_tsc(struct vcpu *v, struct svm *hw)
 	vmcb_intercept(hw->vmcb, INTERCEPT_RDTSCP,
 	               v->tsc_exits || !vmcb_offers_tsc_aux(&v->vm->cpuid));
 	hw->tsc_ratio = v->tsc_scale ? v->tsc_scale : TSC_RATIO_ONE;
-}
-
-/* The ratio is the CPU's, not the VMCB's. */
-static inline void use_ratio(const struct svm *hw)
-{
-	if (!virt_caps.tsc_fraction || hw->tsc_ratio == here()->tsc_ratio)
-		return;
-	here()->tsc_ratio = hw->tsc_ratio;
-	insn_wrmsr(MSR_TSC_RATIO, hw->tsc_ratio);
+	if (svm_owns(hw))
+		use_ratio(hw);
 }
 
 static inline void sync(struct vcpu *v, struct svm *hw)
@@ -334,7 +363,6 @@ static bool run(struct host_cpu *c, struct vcpu *v, struct svm *hw, struct exit 
 	sync(v, hw);
 	if (hw->pending_debug && svm_events_trap(v, hw, x))
 		return false;
-	use_ratio(hw);
 	guest_mode_prepare(v->vm, c);           /* it may ask for another tag */
 	m->tlb_control = (uint8_t)asid_take(&own->asids, &hw->asid);
 	if (m->asid != hw->asid.number) {
@@ -379,7 +407,7 @@ static inline bool describe_insn(struct vcpu *v, const struct svm *hw, const str
 	unsigned needs = how->needs;
 
 	if ((needs & SVM_NEEDS_LEN) && has_nrip) {
-		raw->insn.len = (uint8_t)(m->nrip - m->rip);
+		raw->insn = (struct insn_exiting){ .len = (uint8_t)(m->nrip - m->rip) };
 		return true;
 	}
 	if ((needs & SVM_NEEDS_LEN) && how->bare && is_bare(v, m)) {

@@ -36,6 +36,8 @@ extern const struct virt_ops svm_ops;
 struct svm {
 	struct vmcb *vmcb;
 	struct asid asid;
+	uint64_t cr0_kept;              /* CD and NW of the guest: the VMCB has them clear      */
+	bool     cr0_open;              /* ... but for one access, which runs alone             */
 	uint64_t cr4;                   /* as the guest sees it: the VMCB has the host's MCE too */
 	uint64_t cr4_allowed;           /* bits that the guest's CPUID announces                */
 	uint64_t cr4_forced;            /* bits that are on whatever the guest says             */
@@ -79,10 +81,16 @@ extern struct svm_caps svm_caps;
 
 enum err svm_probe(struct virt_caps *out);
 
+/* The CPU that we are on has what svm_probe() found on the boot CPU. */
+bool svm_caps_same(void);
+
 /* --- svm.c ---------------------------------------------------------------------------------- */
 
 /* Write v->rip, RSP, RAX and v->rflags into the VMCB, ending an emulated instruction. */
 void svm_sync(struct vcpu *v, struct svm *hw);
+
+/* The guest gets a #DB, which ends stepping by branches: DEBUGCTL.BTF is clear afterwards. */
+void svm_end_btf(struct svm *hw);
 
 /*
  * Registers that have no slot in the VMCB: whether they hold this vCPU's values now; copies there
@@ -133,6 +141,9 @@ bool svm_resolve(struct vcpu *v, struct svm *hw, const struct svm_raw *raw, stru
  * `x` says so, do not enter.
  */
 bool svm_resolve_hlt(struct vcpu *v, const struct svm *hw, struct exit *x);
+
+/* After an access to CR0 that ran alone: the VMCB has the guest's whole one. */
+void svm_close_cr0(struct svm *hw);
 
 /* --- svm_state.c ---------------------------------------------------------------------------- */
 

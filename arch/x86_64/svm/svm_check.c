@@ -70,6 +70,8 @@ static const char *check_controls(const struct vmcb *m, const struct svm_caps *c
 	     "nested CR3: beyond the physical-address width");
 	RULE(!(m->np_control & NP_ENABLE) || (c->features & CPUIDSVM_EDX_NP),
 	     "nested paging is not supported");
+	RULE(!(m->np_control & NP_ENABLE) || cpu_state_pat_valid(m->g_pat),
+	     "guest PAT: a memory type that does not exist");
 	return NULL;
 }
 

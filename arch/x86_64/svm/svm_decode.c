@@ -61,9 +61,10 @@ static void fill_cr8_write(const struct svm_raw *raw, struct exit *x)
 	x->cr8.gpr = raw->insn.rm;
 }
 
+/* TCG of QEMU 7.2 calls both of them RDTSC. */
 static void fill_rdtsc(const struct svm_raw *raw, struct exit *x)
 {
-	x->rdtsc.aux = raw->code == SVM_EXIT_RDTSCP;
+	x->rdtsc.aux = raw->code == SVM_EXIT_RDTSCP || insn_is_rdtscp(&raw->insn);
 }
 
 /* APM vol. 2, "Nested versus Guest Page Faults, Fault Ordering" */
@@ -97,6 +98,9 @@ static void fill_unasked(const struct svm_raw *raw, struct exit *x)
 const struct svm_how svm_decode_rows[SVM_EXIT_COUNT] = {
 #define PLAIN(kind)       ROW(NULL, kind, 0)
 #define UNDEFINED         PLAIN(EXIT_UNDEFINED)
+	[SVM_EXIT_CR0_READ]   = PLAIN(SVM_EXIT_OURS),
+	[SVM_EXIT_CR0_WRITE]  = PLAIN(SVM_EXIT_OURS),
+	[SVM_EXIT_CR0_SELECTIVE] = PLAIN(SVM_EXIT_OURS),
 	[SVM_EXIT_CR4_READ]   = ROW(NULL, SVM_EXIT_OURS, SVM_NEEDS_INSN),
 	[SVM_EXIT_CR4_WRITE]  = ROW(NULL, SVM_EXIT_OURS, SVM_NEEDS_INSN),
 	[SVM_EXIT_CR8_READ]   = ROW(fill_cr8_read, EXIT_CR8, SVM_NEEDS_INSN),
@@ -118,7 +122,7 @@ const struct svm_how svm_decode_rows[SVM_EXIT_COUNT] = {
 	[SVM_EXIT_HLT]        = INSN(NULL, EXIT_HLT, 0),
 	[SVM_EXIT_IOIO]       = ROW(fill_io, EXIT_IO, SVM_NEEDS_STRING),
 	[SVM_EXIT_MSR]        = INSN(fill_msr, EXIT_MSR, 2),
-	[SVM_EXIT_RDTSC]      = INSN(fill_rdtsc, EXIT_RDTSC, 2),
+	[SVM_EXIT_RDTSC]      = INSN(fill_rdtsc, EXIT_RDTSC, 0),        /* see there */
 	[SVM_EXIT_RDTSCP]     = INSN(fill_rdtsc, EXIT_RDTSC, 3),
 	[SVM_EXIT_XSETBV]     = INSN(NULL, EXIT_XSETBV, 3),
 	[SVM_EXIT_VMMCALL]    = INSN(NULL, EXIT_HYPERCALL, 3),

@@ -16,9 +16,13 @@
  * interrupts of this machine exit while the guest runs (APM vol. 2, "Virtualizing RFLAGS.IF"); it
  * is clear again before STGI, so an interrupt waits until irq_take().  An NMI is taken at STGI.
  *
+ * Between the exit and `refill` there is no indirect branch and no return, so nothing that the
+ * guest taught the predictors is believed before they are tamed (arch/x86_64/hazards.h).
+ *
  * Host stack while the guest runs, from RSP up: gpr, host_vmcb, r15, r14, r13, r12,
  * rbx, rbp, return.
  */
+#include "arch/x86_64/hazards.h"
 #include "arch/x86_64/regs.h"
 
 	.text
@@ -39,12 +43,18 @@ svm_entry:
 	pop	%rdi			/* gpr */
 	pop	%rax
 	vmload	%rax			/* the host's TR, FS, GS and SYSCALL registers */
-	cli
+	testb	$DEFENCE_RSB, defences + DEFENCES_ENTRY(%rip)
+	jnz	refill			/* before an NMI's handler returns from anything */
+4:	cli
 	stgi
 	clear_guest_regs
 	xor	%ecx, %ecx
 	pop_callee_saved
 	ret
+
+refill:
+	refill_rsb
+	jmp	4b
 	.size	svm_entry, . - svm_entry
 
 	.section .note.GNU-stack, "", @progbits

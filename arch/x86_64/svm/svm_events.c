@@ -140,8 +140,9 @@ bool svm_events_trap(struct vcpu *v, struct svm *hw, struct exit *x)
 
 /*
  * One instruction, and back: TF, which the guest does not see.  (It would if the instruction pushed
- * RFLAGS or faulted; those after MOV SS and the IRET of an NMI's handler do neither.)  A guest that
- * steps itself comes back anyway, and an event must not push TF: then the next entry steps.
+ * RFLAGS or faulted; those after MOV SS, the IRET of an NMI's handler and MOV CR0 do neither, or
+ * hardly ever.)  A guest that steps itself comes back anyway, and an event must not push TF: then
+ * the next entry steps.
  */
 static void begin_step(const struct vcpu *v, struct svm *hw)
 {
@@ -159,6 +160,8 @@ void svm_events_stepped(const struct vcpu *v, struct svm *hw)
 	struct vmcb *m = hw->vmcb;
 	bool was_iret = hw->nmi_ending && v->rip == hw->iret_rip && m->rip != v->rip;
 
+	if (hw->cr0_open)
+		svm_close_cr0(hw);
 	if (!hw->stepping)
 		return;
 	hw->stepping = m->exit_code == SVM_EXIT_DB && (m->dr6 & DR6_BS);

@@ -32,8 +32,8 @@ static const struct {
 	  "CPUID 8000000A EDX.6: a guest whose translations change gets a fresh tag" },
 	{ "VMCB clean bits", CPUIDSVM_EDX_CLEAN, false,
 	  "CPUID 8000000A EDX.5: the CPU reads the whole VMCB at each entry" },
-	{ "TSC ratio", CPUIDSVM_EDX_TSC_RATIO, false,
-	  "CPUID 8000000A EDX.4: a guest's TSC runs at the host's rate" },
+	{ "TSC scaling", CPUIDSVM_EDX_TSC_RATIO, false,
+	  "CPUID 8000000A EDX.4: after a move from another rate, RDTSC exits" },
 	{ "virtual NMIs", CPUIDSVM_EDX_VNMI, false,
 	  "not used: the IRET that ends an NMI exits" },
 };
@@ -72,6 +72,16 @@ static void read_caps(struct svm_caps *c)
 	c->phys_bits = cpu_phys_bits();
 }
 
+bool svm_caps_same(void)
+{
+	struct svm_caps mine;
+
+	read_caps(&mine);
+	return allowed_by_firmware() && mine.asids == svm_caps.asids &&
+	       mine.features == svm_caps.features && mine.phys_bits == svm_caps.phys_bits &&
+	       mine.cr4_known == svm_caps.cr4_known;
+}
+
 enum err svm_probe(struct virt_caps *out)
 {
 	bool xsave = cpu_has_xsave(), leaf = insn_cpuid(CPUID_EXT_MAX, 0).eax >= CPUID_SVM;
@@ -94,8 +104,10 @@ enum err svm_probe(struct virt_caps *out)
 	                 "CPUID 8000000A EBX: no tag for a guest's translations");
 	cpu_defend(out);
 	out->ad_bits = out->large_2m = true;            /* part of the long-mode format */
-	if (svm_caps.features & CPUIDSVM_EDX_TSC_RATIO)
+	if (svm_caps.features & CPUIDSVM_EDX_TSC_RATIO) {
 		out->tsc_fraction = TSC_RATIO_FRACTION;
+		out->tsc_scale_max = TSC_RATIO_MAX;
+	}
 	out->xcr0_mask = xsave ? cpu_xcr0_mask() : 0;
 	return OK;
 }

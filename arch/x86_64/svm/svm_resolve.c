@@ -2,11 +2,11 @@
 /*
  * arch/x86_64/svm/svm_resolve.c - exits that exist only because of AMD-V's own rules.
  *
- * CR4, whose bits the host has a say in; exceptions that are taken from the guest to keep the host
- * safe; the IRET that ends an NMI.  None of them is anybody else's business: the guest goes on, or
- * the exit becomes one of the neutral kinds.  And, for CPUs whose exits say nothing about the
- * instruction, the reading of it; and a HLT that must not be interrupted.  Called by svm.c when
- * svm_decode() says so, and before an entry into a shadow.
+ * CR0 and CR4, whose bits the host has a say in; exceptions that are taken from the guest to keep
+ * the host safe; the IRET that ends an NMI.  None of them is anybody else's business: the guest
+ * goes on, or the exit becomes one of the neutral kinds.  And, for CPUs whose exits say nothing
+ * about the instruction, the reading of it; and a HLT that must not be interrupted.  Called by
+ * svm.c when svm_decode() says so, and before an entry into a shadow.
  */
 #include "arch/x86_64/svm/svm.h"
 
@@ -33,6 +33,24 @@ static bool is_64bit(const struct svm *hw)
 	                         .cs_attr = svm_state_attr(hw->vmcb->cs.attrib) };
 
 	return pagewalk_is_64bit(&mode);
+}
+
+/* --- CR0 ------------------------------------------------------------------------------------ */
+
+/*
+ * The guest looks at CR0 while its CD or NW is set, or changes more than TS and MP.  It does so by
+ * itself, on the CPU's terms, with its own bits in place, and nothing but this one instruction.
+ */
+static void resolve_cr0(struct svm *hw)
+{
+	vmcb_open_cr0(hw->vmcb, hw->cr0_kept);
+	hw->cr0_open = hw->step = true;
+}
+
+void svm_close_cr0(struct svm *hw)
+{
+	hw->cr0_open = false;
+	hw->cr0_kept = vmcb_set_cr0(hw->vmcb, hw->vmcb->cr0);
 }
 
 /* --- CR4 ------------------------------------------------------------------------------------ */
@@ -81,7 +99,7 @@ static bool resolve_cr4(struct vcpu *v, struct svm *hw, const struct svm_raw *ra
 
 /*
  * The guest gets it after all, in the place of the event during whose delivery it came, as on a
- * bare CPU.  DR6 is as the CPU left it; DR7.GD goes with the delivery of #DB.
+ * bare CPU.  DR6 is as the CPU left it; DR7.GD and DEBUGCTL.BTF go with the delivery of #DB.
  */
 static void give_back(struct vcpu *v, struct svm *hw, uint8_t vector, bool has_error,
                       uint64_t error)
@@ -91,6 +109,7 @@ static void give_back(struct vcpu *v, struct svm *hw, uint8_t vector, bool has_e
 	if (vector == VECTOR_DB) {
 		hw->vmcb->dr7 &= ~DR7_GD;
 		hw->vmcb->clean &= (uint32_t)~CLEAN_DR;
+		svm_end_btf(hw);
 	}
 }
 
@@ -116,14 +135,17 @@ static void resolve_undefined(struct vcpu *v, struct svm *hw, struct exit *x)
 	}
 }
 
+/* Our own step, not the guest's; an NMI that waited for it is the run loop's business. */
+static bool resolve_step(const struct vcpu *v, struct svm *hw, struct exit *x)
+{
+	hw->stepping = false;
+	x->kind = EXIT_IRQ_WINDOW;
+	return !v->nmi_pending && !hw->nmi_waits;
+}
+
 static void resolve_exception(struct vcpu *v, struct svm *hw, const struct svm_raw *raw,
                               struct exit *x)
 {
-	if (hw->stepping) {                     /* our own step, not the guest's */
-		hw->stepping = false;
-		x->kind = EXIT_IRQ_WINDOW;
-		return;
-	}
 	x->kind = EXIT_SLICE;                   /* as if its time were up; see v->again */
 	switch (raw->code) {
 	case SVM_EXIT_MC:
@@ -168,7 +190,14 @@ bool svm_resolve(struct vcpu *v, struct svm *hw, const struct svm_raw *raw, stru
 	case SVM_EXIT_IRET:
 		resolve_iret(v, hw);
 		return true;
+	case SVM_EXIT_CR0_READ:
+	case SVM_EXIT_CR0_WRITE:
+	case SVM_EXIT_CR0_SELECTIVE:
+		resolve_cr0(hw);
+		return true;
 	default:
+		if (hw->stepping)
+			return resolve_step(v, hw, x);
 		resolve_exception(v, hw, raw, x);
 		return false;
 	}

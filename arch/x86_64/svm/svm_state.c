@@ -25,7 +25,7 @@
 
 /* 64-bit members of the VMCB that hold just that. */
 static const struct { uint16_t own, offset; } plain_fields[] = {
-	STATE_FIELD(cr0, cr0), STATE_FIELD(cr2, cr2), STATE_FIELD(cr3, cr3),
+	STATE_FIELD(cr2, cr2), STATE_FIELD(cr3, cr3),
 	STATE_FIELD(dr6, dr6), STATE_FIELD(dr7, dr7),
 	STATE_FIELD(gdtr.base, gdtr_base), STATE_FIELD(idtr.base, idtr_base),
 	STATE_FIELD(star, msr[CPU_MSR_STAR]), STATE_FIELD(lstar, msr[CPU_MSR_LSTAR]),
@@ -175,6 +175,7 @@ void svm_get(struct vcpu *v, struct cpu_state *s)
 	memcpy(s->gpr, v->gpr, sizeof(s->gpr));
 	s->rip = v->rip;
 	s->rflags = v->rflags;
+	s->cr0 = m->cr0 | hw->cr0_kept;
 	for (unsigned i = 0; i < COUNT(plain_fields); i++)
 		*at(s, plain_fields[i].offset) = *at_const(m, plain_fields[i].own);
 	for (unsigned i = 0; i < COUNT(kept_registers); i++)
@@ -248,6 +249,8 @@ void svm_set(struct vcpu *v, const struct cpu_state *s)
 		*at(m, plain_fields[i].own) = *at_const(s, plain_fields[i].offset);
 	for (unsigned i = 0; i < COUNT(kept_registers); i++)
 		*at(hw, kept_registers[i].own) = *at_const(s, kept_registers[i].offset);
+	hw->cr0_open = false;
+	hw->cr0_kept = vmcb_set_cr0(m, s->cr0);
 	m->cr4 = hw->cr4 | hw->cr4_forced;
 	m->efer = s->msr[CPU_MSR_EFER] | EFER_SVME;
 	m->sysenter_cs = hw->sysenter[0];
@@ -272,7 +275,7 @@ void svm_get_mode(struct vcpu *v, struct cpu_mode *m)
 	const struct svm *hw = v->hw;
 	const struct vmcb *from = hw->vmcb;
 
-	m->cr0 = from->cr0;
+	m->cr0 = from->cr0 | hw->cr0_kept;
 	m->cr3 = from->cr3;
 	m->cr4 = hw->cr4;
 	m->efer = from->efer & ~EFER_SVME;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "arch/x86_64/defs/cpuid.h"
+#include "arch/x86_64/defs/cr.h"
 #include "arch/x86_64/defs/msr.h"
 #include "lib/log.h"
 #include "vmm/vcpu.h"
@@ -23,10 +24,11 @@
 /*
  * Interrupts exit and stay pending: the host takes them through its IDT.  That is also what brings
  * a guest back in time, because AMD-V has no preemption timer (svm.c).  Every port exits; MOV to
- * CR3, INVLPG, RDTSC, MOV to DR, PAUSE and CR0 run without us.  VINTR and IRET: on demand.
+ * CR3, INVLPG, RDTSC, MOV to DR, PAUSE and CLTS run without us.  VINTR and IRET: on demand.
  */
 static const uint8_t intercepts[] = {
 	INTERCEPT_INTR, INTERCEPT_NMI, INTERCEPT_INIT, INTERCEPT_SHUTDOWN, INTERCEPT_FERR_FREEZE,
+	INTERCEPT_CR0_SELECTIVE,
 	INTERCEPT_CPUID, INTERCEPT_HLT, INTERCEPT_IOIO, INTERCEPT_MSR, INTERCEPT_RDPMC,
 	INTERCEPT_INVD, INTERCEPT_WBINVD, INTERCEPT_XSETBV, INTERCEPT_VMMCALL, INTERCEPT_RSM,
 	INTERCEPT_MONITOR, INTERCEPT_MWAIT, INTERCEPT_MWAIT_ARMED, INTERCEPT_RDPRU,
@@ -78,6 +80,31 @@ void vmcb_build(struct vmcb *m, const struct vmcb_plan *plan)
 	m->np_control = NP_ENABLE;
 	m->n_cr3 = plan->nested_root.v;
 	m->g_pat = PAT_ALL_WRITE_BACK;
+}
+
+#define CR0_KEPT (CR0_CD | CR0_NW)
+
+static void intercept_cr0(struct vmcb *m, bool all, bool changes)
+{
+	m->intercept_cr_read &= (uint16_t)~CR0_INTERCEPT;
+	m->intercept_cr_write &= (uint16_t)~CR0_INTERCEPT;
+	m->intercept_cr_read |= all ? CR0_INTERCEPT : 0;
+	m->intercept_cr_write |= all ? CR0_INTERCEPT : 0;
+	vmcb_intercept(m, INTERCEPT_CR0_SELECTIVE, changes);
+	m->clean &= (uint32_t)~CLEAN_CR;
+}
+
+uint64_t vmcb_set_cr0(struct vmcb *m, uint64_t cr0)
+{
+	m->cr0 = cr0 & ~CR0_KEPT;
+	intercept_cr0(m, cr0 & CR0_KEPT, true);
+	return cr0 & CR0_KEPT;
+}
+
+void vmcb_open_cr0(struct vmcb *m, uint64_t kept)
+{
+	m->cr0 |= kept;
+	intercept_cr0(m, false, false);
 }
 
 /* --- 2. Permission maps --------------------------------------------------------------------- */

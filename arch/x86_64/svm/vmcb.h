@@ -23,6 +23,15 @@ void vmcb_intercept(struct vmcb *m, enum svm_intercept what, bool on);
 
 bool vmcb_intercepts(const struct vmcb *m, enum svm_intercept what);
 
+/*
+ * The guest's CR0, but for CD and NW, which are returned: a core whose caches are off is slow for
+ * whoever shares it.  Writes that change more than TS and MP exit; while one of the two is set,
+ * each access does.
+ */
+uint64_t vmcb_set_cr0(struct vmcb *m, uint64_t cr0);
+/* The guest's whole CR0 for one instruction, which does not exit; `kept`: as returned above. */
+void vmcb_open_cr0(struct vmcb *m, uint64_t kept);
+
 /* The map of the MSRs that a guest reads and writes itself, TSC_AUX only if asked for. */
 void vmcb_msrpm_build(uint8_t map[MSRPM_BYTES], bool tsc_aux);
 

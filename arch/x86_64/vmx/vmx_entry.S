@@ -26,7 +26,6 @@
 #define MSR_SPEC_CTRL	0x48		/* as in defs/msr.h */
 #define SPEC_CTRL_IBRS	1
 #define SEL_DATA	0x10		/* CPU_SEL_DATA: VERW wants a selector that it may write */
-#define RSB_ENTRIES	32
 
 	.text
 	.globl	vmx_entry
@@ -80,23 +79,10 @@ leave:
 	pop_callee_saved
 	ret
 
-/* Returns to nowhere push the guest's out of the return stack buffer; a wrong guess waits there. */
 after_exit:
 	test	$DEFENCE_RSB, %cl
 	jz	8f
-	mov	$(RSB_ENTRIES / 2), %eax
-5:	call	6f
-7:	pause
-	lfence
-	jmp	7b
-6:	call	9f
-7:	pause
-	lfence
-	jmp	7b
-9:	dec	%eax
-	jnz	5b
-	add	$(8 * RSB_ENTRIES), %rsp
-	lfence
+	refill_rsb
 8:	test	$DEFENCE_IBRS, %cl
 	jz	4b
 	mov	$MSR_SPEC_CTRL, %ecx

@@ -119,8 +119,10 @@ enum err vmx_probe(struct virt_caps *out)
 	cpu_defend(out);
 	out->ad_bits = vmx_caps.ept_vpid & EPT_CAP_AD;
 	out->large_2m = vmx_caps.ept_vpid & EPT_CAP_2M;
-	if (vmx_caps.proc2 & MAY_BE_1(PROC2_TSC_SCALING))
+	if (vmx_caps.proc2 & MAY_BE_1(PROC2_TSC_SCALING)) {
 		out->tsc_fraction = TSC_MULTIPLIER_FRACTION;
+		out->tsc_scale_max = TSC_MULTIPLIER_MAX;
+	}
 	out->xcr0_mask = xsave ? cpu_xcr0_mask() : 0;
 	return OK;
 }

@@ -52,6 +52,7 @@ static void finish_debug(struct vcpu *v, const struct vmx *hw, uint64_t new)
 {
 	insn_write_dr6((insn_read_dr6() & ~MASK(3, 0)) | (new & QUAL_DEBUG_DR6));
 	vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~DR7_GD);
+	vmcs_write(VMCS_GUEST_DEBUGCTL, vmcs_read(VMCS_GUEST_DEBUGCTL) & ~(uint64_t)DEBUGCTL_BTF);
 	if ((v->rflags & RFLAGS_TF) && (hw->interruptibility & (BLOCK_STI | BLOCK_MOV_SS)))
 		vmcs_write(VMCS_GUEST_PENDING_DEBUG,
 		           vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
