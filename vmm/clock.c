@@ -29,28 +29,30 @@ static uint64_t scale(uint64_t value, uint64_t mul, uint64_t div)
 	return value / div * mul + value % div * mul / div;
 }
 
-/* num / den with `bits` binary places, rounded down; both below 2^32. */
-static uint64_t fixed_point(uint64_t num, uint64_t den, unsigned bits)
+uint64_t clock_tsc_ratio(uint64_t guest_khz, uint64_t host_khz, unsigned fraction)
 {
-	uint64_t whole = num / den, rest = num % den;
+	uint64_t whole = guest_khz / host_khz, rest = guest_khz % host_khz;
 
-	for (unsigned i = 0; i < bits; i++) {
+	for (unsigned i = 0; i < fraction; i++) {
 		rest *= 2;
-		whole = whole * 2 + (rest >= den);
-		rest -= rest >= den ? den : 0;
+		whole = whole * 2 + (rest >= host_khz);
+		rest -= rest >= host_khz ? host_khz : 0;
 	}
-	return whole;
+	return whole + (rest * 2 >= host_khz);
 }
 
 static void choose_tsc(struct clock *c)
 {
 	uint64_t host = time_tsc_khz();
 	uint64_t apart = host > c->tsc_khz ? host - c->tsc_khz : c->tsc_khz - host;
+	uint64_t ratio = clock_tsc_ratio(c->tsc_khz, host, virt_caps.tsc_fraction);
 
 	c->how = apart <= host * CLOCK_TSC_PPM / 1000000 ? CLOCK_TSC_SAME :
-	         virt_caps.tsc_fraction ? CLOCK_TSC_HARDWARE : CLOCK_TSC_EXITS;
+	         virt_caps.tsc_fraction && ratio && ratio <= virt_caps.tsc_scale_max ?
+	         CLOCK_TSC_HARDWARE : CLOCK_TSC_EXITS;
 	c->fraction = c->how == CLOCK_TSC_HARDWARE ? virt_caps.tsc_fraction : OUR_FRACTION;
-	c->ratio = fixed_point(c->tsc_khz, host, c->fraction);
+	c->ratio = c->how == CLOCK_TSC_HARDWARE ?
+	           ratio : clock_tsc_ratio(c->tsc_khz, host, OUR_FRACTION);
 }
 
 /* Guest ticks of a host TSC, before the offset. */

@@ -7,8 +7,8 @@
  * derived from the same origin, so the three never disagree.
  *
  * The guest was told at its creation how fast its TSC ticks.  On a host of another rate the
- * hardware scales it, and where it cannot, RDTSC exits and is answered from here: the rate is
- * kept, at the price of an exit for each reading.
+ * hardware scales it, and where it cannot (or not by so much), RDTSC exits and is answered from
+ * here: the rate is kept, at the price of an exit for each reading.
  */
 #ifndef VMM_CLOCK_H
 #define VMM_CLOCK_H
@@ -48,6 +48,11 @@ uint64_t clock_now_ns(const struct clock *c);
 uint64_t clock_guest_tsc(const struct clock *c);
 /* Guest TSC = host TSC (times ratio, unless CLOCK_TSC_SAME) + offset, while it runs. */
 uint64_t clock_tsc_offset(const struct clock *c);
+/*
+ * guest_khz / host_khz with so many binary places, to the nearest: what the CPU multiplies by.
+ * Both plausible, and at most 48 places, so that it cannot overflow.
+ */
+uint64_t clock_tsc_ratio(uint64_t guest_khz, uint64_t host_khz, unsigned fraction);
 /* The rate at which the guest's TSC ticks here, for kvm-clock. */
 uint64_t clock_tsc_rate_khz(const struct clock *c);
 /* "host", "hardware", "exits" */

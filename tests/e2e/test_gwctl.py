@@ -107,9 +107,11 @@ def test_cluster_baseline_is_what_all_nodes_share(gwctl, node, other_node):
     assert answer["cpu"] == {"features": ["SSE3"], "phys_bits": 40}
     assert answer["levels"] == ["x86-64-v1"]
     assert answer["not_shared"] == {"AVX2": [node.address], "AES": [other_node.address]}
+    assert answer["tsc"][node.address] == {"khz": 50000, "scaling": False}
     done = gwctl(*words, address=None)
     assert done.returncode == 0
     assert f"AVX2             only on {node.address}" in done.stdout
+    assert "TSC 50.000 MHz, scaled by exits" in done.stdout
     assert '"cpu": {"features": ["SSE3"], "phys_bits": 40}' in done.stdout
 
 

@@ -68,6 +68,19 @@ static void add_not_shared(json_t *not_shared, const json_t *cpus, const char *f
 	json_object_set_new(not_shared, feature, nodes);
 }
 
+/* How fast each node's TSC is, and what a guest pays there that was made at another rate. */
+static json_t *rates(const json_t *cpus)
+{
+	json_t *all = json_object(), *cpu;
+	const char *node;
+
+	json_object_foreach((json_t *)cpus, node, cpu)
+		json_object_set_new(all, node, json_pack("{s:I, s:b}", "khz",
+		                                         (json_int_t)int_of(cpu, "tsc_khz"),
+		                                         "scaling", true_of(cpu, "tsc_scaling")));
+	return all;
+}
+
 static json_t *shared(const json_t *cpus)
 {
 	json_t *features = json_array(), *not_shared = json_object(), *levels = json_array();
@@ -95,8 +108,9 @@ static json_t *shared(const json_t *cpus)
 	json_array_foreach(json_object_get(cpu, "levels"), i, x)
 		if (all_offer(cpus, text_of(x, "name")))
 			json_array_append_new(levels, json_string(text_of(x, "name")));
-	return json_pack("{s:{s:o, s:I}, s:o, s:o}", "cpu", "features", features, "phys_bits",
-	                 (json_int_t)phys_bits, "levels", levels, "not_shared", not_shared);
+	return json_pack("{s:{s:o, s:I}, s:o, s:o, s:o}", "cpu", "features", features, "phys_bits",
+	                 (json_int_t)phys_bits, "levels", levels, "not_shared", not_shared, "tsc",
+	                 rates(cpus));
 }
 
 static void print_baseline(const json_t *cpus, const json_t *baseline)
@@ -106,7 +120,9 @@ static void print_baseline(const json_t *cpus, const json_t *baseline)
 	size_t i;
 
 	json_object_foreach((json_t *)cpus, node, cpu)
-		printf("%-16s %s, %s\n", node, text_of(cpu, "vendor"), text_of(cpu, "brand"));
+		printf("%-16s %s, %s; TSC %.3f MHz, scaled by %s\n", node, text_of(cpu, "vendor"),
+		       text_of(cpu, "brand"), real_of(cpu, "tsc_khz") / 1000,
+		       true_of(cpu, "tsc_scaling") ? "hardware" : "exits");
 	json_object_foreach(json_object_get(baseline, "not_shared"), feature, nodes) {
 		printf("%-16s only on", feature);
 		json_array_foreach(nodes, i, cpu)
