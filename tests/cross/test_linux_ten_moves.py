@@ -31,7 +31,6 @@ CLIENT_S = 7200                         # more than all of it takes; it is told 
 GUEST = "10.77.0.50"
 LOAD = "godwit.dirty=4,100"             # MiB, and pages of it rewritten a second
 CLOCKS = ("real", "mono")
-READY_GRANT_S = 0.5                     # by which these two may differ; they count as equally fast
 DIRTY_CLIENT = """
 import socket
 link = socket.create_connection(("10.77.0.50", 7002), 60)
@@ -92,45 +91,6 @@ def dirty_status(hosts):
     return int(said["written"]), int(said["errors"])
 
 
-class Watch:
-    """Looks at all clocks again and again; each look is checked against the one before."""
-
-    def __init__(self, hosts):
-        self.clocks = clocks.Clocks(hosts)
-        self.first = self.last = self.clocks.read()
-        self.looks, self.on_its_way = 1, 0
-        self.furthest = 0.0     # s: off the host's own clock, beyond what reading both took
-
-    def look(self, host):
-        self.take(self.clocks.read(), host)
-
-    def take(self, now, host):
-        """`host`: where the guest has been since the last look; None: it has moved."""
-        self.check(self.last, now, host, 0 if host else READY_GRANT_S)
-        self.last = now
-        self.looks += 1
-        self.on_its_way += not host
-
-    def check(self, before, now, host, slack):
-        for clock in CLOCKS:
-            lost, least, most = clocks.behind(before, now, clock, host)
-            assert now[clock] > before[clock], "its clock went back"
-            assert least - slack < lost < most + slack, (clock, host, least, lost, most)
-            if host:
-                off = abs(lost - (least + most) / 2) - before["spread"] - now["spread"]
-                self.furthest = max(self.furthest, off)
-
-    def of_all(self):
-        """From the first look to the last."""
-        self.check(self.first, self.last, None, READY_GRANT_S * self.on_its_way)
-        said = {}
-        for clock in CLOCKS:
-            lost, least, most = clocks.behind(self.first, self.last, clock)
-            said[clock] = {"behind_ms": round(lost * 1e3), "least_ms": round(least * 1e3),
-                           "most_ms": round(most * 1e3)}
-        return {"looks": self.looks, "furthest_off_ms": round(self.furthest * 1e3, 1), **said}
-
-
 def stay(hosts, host, watch):
     """A while at one host, under load."""
     written, _ = dirty_status(hosts)
@@ -149,7 +109,7 @@ def move(hosts, here, there, watch):
     while not (status := hosts.status(here, number))["ended"]:
         assert time.monotonic() < begin + MOVE_S, f"still {status['state']} after {MOVE_S} s"
         time.sleep(LOOK_S)
-        now = watch.clocks.read()
+        now = watch.read()
         on_its_way = hosts.status(here, number)["state"] != "PRECOPY"
         watch.take(now, None if on_its_way else here)
     assert status["ok"], status["result"]
@@ -168,7 +128,8 @@ def test_linux_keeps_its_time_its_memory_and_its_connection_over_ten_moves(hosts
     report["tsc_khz"] = {n: hosts.node(n)["tsc_khz"] for n in (VT_X, AMD_V)}
     client = hosts.lab.popen([sys.executable, os.path.join(TOP, "tools/demo-client"), GUEST,
                               "--seconds", str(CLIENT_S)], stdout=subprocess.PIPE)
-    watch, here, there = Watch(hosts), VT_X, AMD_V
+    guest = clocks.OfLinux(hosts)
+    watch, here, there = clocks.Watch(guest.read, CLOCKS), VT_X, AMD_V
     try:
         stay(hosts, here, watch)
         for number in range(1, MOVES + 1):
@@ -182,7 +143,7 @@ def test_linux_keeps_its_time_its_memory_and_its_connection_over_ten_moves(hosts
         report["seconds"] = round(watch.last["wall"] - watch.first["wall"])
         report["pages_rewritten"], _ = dirty_status(hosts)
     finally:
-        watch.clocks.close()
+        guest.close()
         client.terminate()
         report["client"] = json.loads(client.communicate(timeout=WAIT_S)[0])
     assert report["client"]["result"] == "ok", report["client"]

@@ -98,7 +98,7 @@ def test_moves_with_its_connection_its_memory_and_its_time(hosts, backend, guest
     listener = rarp_listener(hosts, guests_wire)
     client = hosts.lab.popen([sys.executable, os.path.join(TOP, "tools/demo-client"), GUEST,
                               "--seconds", "3600"], stdout=subprocess.PIPE)
-    asked = clocks.Clocks(hosts)
+    asked = clocks.OfLinux(hosts)
     try:
         bridge_sends_to(hosts, "a")
         hears_from(hosts, "a")

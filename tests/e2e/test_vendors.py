@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A VT-x host and an AMD-V host on one bridge: what they share, what each refuses, what moves.
 
-Linux makes ten such moves under load in tests/cross.
+Linux makes ten such moves under load in tests/cross, and so does the guest that compares clocks.
 """
 
 import json
@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 
+import clocks
 from conftest import BUILD
 from lablib import backends
 from lablib.api import ApiError
@@ -92,6 +93,14 @@ def test_guest_with_what_both_offer_moves_and_sees_no_difference(hosts, guest, s
         assert status["ram_hash"] == hosts.incoming(to)["ram_hash"]
         assert hosts.where(name) == [to]
         hosts.await_beats(to, name, 2)
+
+
+def test_clocks_of_a_guest_agree_on_a_host_of_another_vendor_and_rate(hosts, guest):
+    name = guest(VT_X, "clocks", elf="migrate-clocks.elf", cmdline=clocks.CROSS_OPTIONS,
+                 cpu={"features": ["RDTSCP"]})
+    clocks.move(hosts, name, VT_X, AMD_V)
+    assert hosts.api.get(AMD_V, f"/v1/vms/{name}")["tsc_by"] == "exits"
+    clocks.stay(hosts, name, AMD_V)
 
 
 def test_guest_that_was_made_on_the_other_vendor_moves_too(hosts, guest):

@@ -44,14 +44,18 @@ static uint64_t scale(uint64_t ticks, uint32_t mul, int8_t shift)
 	return (ticks >> 32) * mul + ((ticks & UINT32_MAX) * mul >> 32);
 }
 
+uint64_t kvmclock_at(uint64_t tsc)
+{
+	return time_page.system_time + scale(tsc - time_page.tsc_timestamp,
+	                                     time_page.tsc_to_system_mul, time_page.tsc_shift);
+}
+
 uint64_t kvmclock_ns(void)
 {
 	for (int i = 0; i < RETRIES_MAX; i++) {
 		uint32_t version = time_page.version;
 		insn_barrier();
-		uint64_t ticks = insn_rdtsc() - time_page.tsc_timestamp;
-		uint64_t ns = time_page.system_time +
-			      scale(ticks, time_page.tsc_to_system_mul, time_page.tsc_shift);
+		uint64_t ns = kvmclock_at(insn_rdtsc());
 		insn_barrier();
 		if (!(version & 1) && version == time_page.version)
 			return ns;

@@ -27,6 +27,7 @@ _Static_assert(sizeof(struct kvmclock_time) == 32, "pvclock on the guest's page"
 bool kvmclock_present(void);
 void kvmclock_start(void);           /* gives the host our page       */
 uint64_t kvmclock_ns(void);          /* since the VM started          */
+uint64_t kvmclock_at(uint64_t tsc);  /* compare the page's version before and after */
 uint64_t kvmclock_boot_s(void);      /* wall time of that start, Unix */
 const volatile struct kvmclock_time *kvmclock_page(void);
 
