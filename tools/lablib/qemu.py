@@ -53,7 +53,7 @@ class Qemu:
     def _processor(self, m):
         """The accelerator, the CPU and the clock: real time, or a count of instructions."""
         if m.sync == "slowdown":
-            # With a thread for each CPU QEMU 7.2 loses its way after #VMEXIT: docs/limits.md.
+            # With a thread for each CPU QEMU 7.2 loses its way after #VMEXIT: docs/lab.md.
             thread = "multi" if m.cpus == 1 else "single"
             return ["-accel", f"tcg,thread={thread}", "-cpu", m.cpu_model or self.cpu]
         shift = min(max(round(math.log2(NS_PER_S / m.ips)), 0), ICOUNT_SHIFT_MAX)
