@@ -29,6 +29,7 @@
 #include "drivers/rtc.h"
 #include "drivers/screen.h"
 #include "drivers/uart.h"
+#include "lib/crc32c.h"
 #include "lib/log.h"
 #include "lib/task.h"
 #include "vmm/virt.h"
@@ -159,6 +160,15 @@ static enum err other_cpus_start(void)
 	return OK;
 }
 
+static enum err checksum_init(void)
+{
+	bool tables = crc32c_choose() == CRC32C_TABLES;
+
+	log_line("crc32c: %s", tables ? "by tables, this CPU's instruction is slower" :
+					"by the CPU's instruction");
+	return OK;
+}
+
 static enum err nics_init(void)
 {
 	pci_irq_best = boot_options.irq;
@@ -192,6 +202,7 @@ static const struct step {
 	{ "pci",         pci_scan },            /* what devices are there                        */
 	{ "vendor",      vendor_init },         /* whose virtualisation this is                  */
 	{ "self-test",   selftest_run },        /* what this machine can do, or it stops here    */
+	{ "checksum",    checksum_init },       /* the faster way to make those of migrations    */
 	{ "virt",        virt_init },           /* the CPU becomes a hypervisor's                */
 	{ "entropy",     entropy_init },        /* seeds guests' random numbers and TCP's        */
 	{ "wall clock",  wall_clock_init },     /* guests' clocks start from it                  */
