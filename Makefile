@@ -76,11 +76,11 @@ dev-objs  += vmm/dev/pci.o vmm/dev/msix.o                       # PCI: configura
 dev-objs  += vmm/dev/vring.o vmm/dev/virtio.o                   # virtio: queues, transport
 dev-objs  += vmm/dev/vnet.o vmm/dev/vconsole.o vmm/dev/vrng.o   # and its devices
 
-net-objs  := net/nic.o net/vswitch.o net/announce.o net/netif.o
+net-objs  := net/nic.o net/vswitch.o net/segment.o net/announce.o net/netif.o
 net-objs  += net/rxq.o net/endpoint.o net/chan_tcp.o
 net-objs  += net/ctl.o net/session.o net/route.o net/http.o     # the control service
 net-objs  += net/lwip_port/port.o net/lwip_port/checksum.o      # what lwIP asks of us
-net-objs  += net/lwip_port/repair.o                             # and what it does not do
+net-objs  += net/lwip_port/repair.o net/lwip_port/frag.o        # and what it does not do
 mig-objs  := mig/mig.o mig/state.o mig/memory.o                 # who owns the guest
 mig-objs  += mig/source.o mig/precopy.o                         # the side that sends
 mig-objs  += mig/visit.o mig/dest.o                             # the side that receives
@@ -89,7 +89,7 @@ mig-objs  += mig/section.o mig/compat.o mig/ramhash.o mig/link.o # devices, chec
 drv-objs  := drivers/pci.o drivers/pci_irq.o drivers/uart.o drivers/rtc.o
 drv-objs  += drivers/screen.o drivers/font.o
 drv-objs  += drivers/gbe.o drivers/e1000.o drivers/e1000e.o            # network cards
-drv-objs  += drivers/virtq.o drivers/virtio_pci.o drivers/virtio_net.o
+drv-objs  += drivers/virtq.o drivers/virtio_pci.o drivers/virtio_net.o drivers/virtio_net_tx.o
 drv-objs  += drivers/nics.o
 lib-objs  := lib/string.o lib/fmt.o lib/log.o lib/err.o lib/bitmap.o
 lib-objs  += lib/crc32c.o lib/json.o lib/pages.o lib/random.o
@@ -181,7 +181,8 @@ pure-objs    += vmm/virt.o vmm/dump.o
 pure-objs    += vmm/vcpu_state.o
 pure-objs    += vmm/load_linux.o vmm/load_multiboot.o vmm/fault.o
 pure-objs    += vmm/tss.o vmm/sysenter.o
-pure-objs    += net/vswitch.o net/announce.o net/nic.o net/endpoint.o net/lwip_port/checksum.o
+pure-objs    += net/vswitch.o net/segment.o net/announce.o net/nic.o net/endpoint.o
+pure-objs    += net/lwip_port/checksum.o
 pure-objs    += net/session.o net/route.o net/http.o
 pure-objs    += mig/state.o mig/wire.o mig/section.o mig/hello.o mig/compat.o mig/ramhash.o
 pure-objs    += mig/link.o
@@ -222,17 +223,19 @@ $(addprefix $(BUILD)/host/,test_mig test_mig_strangers test_mig_peer test_mig_me
 
 # What sits on lwIP is tested on it: our files with lwIP's, which are compiled without our warnings.
 host-lwip    := $(addprefix $(BUILD)/host/obj/,$(notdir $(lwip-objs)) ethernet.o)
-host-lwip    += $(addprefix $(BUILD)/host/obj/net/,lwip_port/port.o lwip_port/repair.o rxq.o)
+host-lwip    += $(addprefix $(BUILD)/host/obj/net/,lwip_port/port.o lwip_port/repair.o \
+    lwip_port/frag.o rxq.o)
 host-includes := -I$(tp)/lwip/src/include -Inet/lwip_port -include sys/types.h
 vpath %.c $(tp)/lwip/src/core $(tp)/lwip/src/core/ipv4 $(tp)/lwip/src/core/ipv6 \
     $(tp)/lwip/src/netif
 $(addprefix $(BUILD)/host/obj/,$(notdir $(lwip-objs)) ethernet.o): $(BUILD)/host/obj/%.o: %.c \
     net/lwip_port/lwipopts.h
 	@mkdir -p $(@D)
-	$(V)$(CC) $(host-cflags) $(host-includes) -w -c $< -o $@
+	$(V)$(CC) $(host-cflags) $(host-includes) -w -MMD -MP -c $< -o $@
 
 $(addprefix $(BUILD)/host/obj/,net/netif.o net/chan_tcp.o net/rxq.o net/lwip_port/port.o \
-    net/lwip_port/repair.o tests/host/test_netif.o tests/host/test_chan_tcp.o): \
+    net/lwip_port/repair.o net/lwip_port/frag.o tests/host/test_netif.o \
+    tests/host/test_chan_tcp.o): \
     host-cflags += $(host-includes)
 $(BUILD)/host/test_netif: $(host-lwip) $(BUILD)/host/obj/net/netif.o
 $(BUILD)/host/test_chan_tcp: $(host-lwip) $(BUILD)/host/obj/net/chan_tcp.o

@@ -212,6 +212,7 @@ static enum err network_on(const char *what, const char *nic_name, struct networ
 	                              &n->uplink);
 	if (e != OK)
 		return e;
+	vswitch_takes(n->sw, n->uplink, nic->takes);
 	nic->receive = receive_from_nic;
 	nic->receive_to = n;
 	vswitch_gate(n->sw, n->uplink, true);
@@ -234,7 +235,10 @@ static enum err host_on(const char *what, const struct boot_net *net)
 		if (n->host_vlan[i] == net->ip.vlan)
 			return OK;
 	ASSERT(n->nhosts < COUNT(n->host_vlan));
-	e = netif_attach(n->sw, n->nic->mac, &net->ip);
+	struct netif_config ip = net->ip;
+
+	ip.uplink = n->nic->takes;
+	e = netif_attach(n->sw, n->nic->mac, &ip);
 	if (e == OK)
 		n->host_vlan[n->nhosts++] = net->ip.vlan;
 	return e;

@@ -12,184 +12,48 @@
 
 #include "arch/x86_64/insn.h"
 #include "drivers/nics.h"
-#include "drivers/virtio_pci.h"
+#include "drivers/virtio_net.h"
 #include "lib/config.h"
 #include "lib/fmt.h"
 #include "lib/log.h"
-#include "lib/pages.h"
 #include "lib/task.h"
 #include "lib/time.h"
-#include "net/nic.h"
 
 #define MODEL_MODERN        PCI_ID(VIRTIO_PCI_VENDOR, VIRTIO_PCI_DEVICE_BASE + VIRTIO_TYPE_NET)
 #define MODEL_TRANSITIONAL  PCI_ID(VIRTIO_PCI_VENDOR, 0x1000)
 
 #define ETH_MTU             1500
-#define RX_SLOTS_MAX        1024
-#define TX_SLOTS_MAX        512
-#define SLOT_SIZE           2048
-#define HEADER_LEN          VIRTIO_NET_HEADER_LEN
 #define RX_RETURN_BATCH     16          /* slots given back to the device at once        */
-#define TX_WAIT_MAX_NS      (2 * NS_PER_MS)     /* sending nothing for so long is stuck  */
+#define TX_WAIT_MAX_NS      (50 * NS_PER_MS)    /* sending nothing for so long is stuck  */
 #define RESTARTS_MAX        16          /* a device that always breaks is left alone     */
-#define FEATURES_WANTED     (VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_MRG_RXBUF)
+#define FEATURES_WANTED     (VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_MRG_RXBUF | \
+                             VIRTIO_NET_F_CSUM | VIRTIO_NET_F_GUEST_CSUM)
+#define FEATURES_TSO        (VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6)
+#define FEATURES_GUEST_TSO  (VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6)
 #define CONFIG_STATUS       offsetof(struct virtio_net_config, status)
 #define CONFIG_LEN          offsetof(struct virtio_net_config, pairs)
 
 enum { VECTOR_CONFIG, VECTOR_RX, VECTORS };     /* entries of the MSI-X table */
 
-/* Everything that the device reads and writes. */
-struct virtio_net_dma {
-	uint8_t rx_slot[RX_SLOTS_MAX][SLOT_SIZE];
-	uint8_t tx_slot[TX_SLOTS_MAX][SLOT_SIZE];
-	uint8_t rx_queue[VIRTQ_BYTES(RX_SLOTS_MAX)] __attribute__((aligned(16)));
-	uint8_t tx_queue[VIRTQ_BYTES(TX_SLOTS_MAX)] __attribute__((aligned(16)));
-};
-#define DMA_FRAMES          2
-_Static_assert(sizeof(struct virtio_net_dma) <= DMA_FRAMES * FRAME_SIZE, "two frames hold it all");
-_Static_assert(HEADER_LEN + FRAME_LEN_MAX <= SLOT_SIZE, "a frame and its header fit a slot");
-_Static_assert(RX_SLOTS_MAX <= VIRTQ_BUFFERS_MAX && TX_SLOTS_MAX <= VIRTQ_BUFFERS_MAX, "queues");
-
-struct virtio_net {
-	struct nic             nic;
-	struct virtio_pci      pci;
-	struct virtio_net_dma *dma;
-	struct virtq           rx, tx;
-	uint16_t               tx_free[TX_SLOTS_MAX];  /* slots without a frame: a stack          */
-	uint16_t               tx_idle[TX_SLOTS_MAX];  /* entries of the queue, likewise          */
-	uint16_t               wait[TX_SLOTS_MAX];     /* slots that wait for an entry: a ring    */
-	uint16_t               tx_slot_of[TX_SLOTS_MAX], tx_len[TX_SLOTS_MAX];
-	unsigned               ntx_free, ntx_idle, wait_first, nwait;
-	uint64_t               tx_moved_ns;            /* when the device last gave back anything */
-	unsigned               restarts;
-	bool                   live;                   /* DRIVER_OK, and nothing is broken        */
-	volatile bool          look;                   /* the configuration may have changed      */
-};
-
 static struct virtio_net cards[NICS_MAX];
 static unsigned ncards;
-
-/* --- Frames out ------------------------------------------------------------------------------ */
-
-static void restart(struct virtio_net *c, const char *why);
-
-static bool tx_waits(const struct virtio_net *c)
-{
-	return c->nwait > 0;
-}
-
-/* The frame in slot `i` gets an entry of the queue. */
-static void tx_give(struct virtio_net *c, unsigned i)
-{
-	unsigned entry = c->tx_idle[--c->ntx_idle];
-
-	c->tx_slot_of[entry] = (uint16_t)i;
-	virtq_buffer(&c->tx, entry, ptr_hpa(c->dma->tx_slot[i]).v, HEADER_LEN + c->tx_len[i], 0);
-	virtq_give(&c->tx, entry);
-}
-
-static void tx_publish(struct virtio_net *c)
-{
-	if (virtq_publish(&c->tx))
-		virtio_pci_notify(&c->pci, VIRTIO_NET_TX);
-}
-
-/* Take back what was sent, and let frames that wait have its place. */
-static void tx_reap(struct virtio_net *c)
-{
-	unsigned n = c->live ? virtq_waiting(&c->tx) : 0, entry;
-	uint32_t len;
-
-	if (n > 0)
-		c->tx_moved_ns = time_now_ns();
-	for (; n > 0; n--) {
-		if (!virtq_take(&c->tx, &entry, &len)) {
-			restart(c, "it gave back a buffer to send that it had not");
-			return;
-		}
-		c->tx_free[c->ntx_free++] = c->tx_slot_of[entry];
-		c->tx_idle[c->ntx_idle++] = (uint16_t)entry;
-	}
-	while (tx_waits(c) && c->ntx_idle > 0) {
-		tx_give(c, c->wait[c->wait_first]);
-		c->wait_first = (c->wait_first + 1) % TX_SLOTS_MAX;
-		c->nwait--;
-	}
-	if (c->live)
-		tx_publish(c);
-}
-
-/*
- * Frames may stand still because the device looked too early and we saw too late that it wants to
- * be told: QEMU 7.2 leaves out the barriers of a machine with one CPU.  So tell it once more.
- */
-static void ring_again(const struct virtio_net *c)
-{
-	if (c->live && virtq_waiting(&c->tx) < c->tx.nout)
-		virtio_pci_notify(&c->pci, VIRTIO_NET_TX);
-}
-
-static unsigned virtio_net_room(const struct nic *nic)
-{
-	struct virtio_net *c = CONTAINER_OF(nic, struct virtio_net, nic);
-
-	tx_reap(c);
-	if (c->ntx_free == 0)
-		ring_again(c);
-	return c->live ? c->ntx_free : 0;
-}
-
-/* A queue may be shorter than a window of TCP: what it has no entry for waits in its slot. */
-static bool virtio_net_send(struct nic *nic, const struct frame *f)
-{
-	struct virtio_net *c = CONTAINER_OF(nic, struct virtio_net, nic);
-
-	ASSERT(f->len <= FRAME_LEN_MAX);
-	if (c->ntx_idle == 0)
-		tx_reap(c);
-	if (!nic->link || (c->ntx_free == 0 && virtio_net_room(nic) == 0)) {
-		nic->count.tx_full++;
-		return false;
-	}
-	unsigned i = c->tx_free[--c->ntx_free];
-
-	frame_copy(c->dma->tx_slot[i] + HEADER_LEN, f); /* its header stays zero */
-	c->tx_len[i] = f->len;
-	if (c->ntx_idle > 0) {
-		tx_give(c, i);
-		tx_publish(c);
-	} else {
-		c->wait[(c->wait_first + c->nwait++) % TX_SLOTS_MAX] = (uint16_t)i;
-		nic->work = true;       /* the host does not sleep meanwhile: virtio_net_rearm() */
-		sched_poke();           /* a guest on another CPU may send while it sleeps       */
-	}
-	nic->count.tx_frames++;
-	nic->count.tx_bytes += f->len;
-	return true;
-}
-
-/* Without a link nothing is kept to be sent late. */
-static void tx_forget(struct virtio_net *c)
-{
-	c->nic.count.tx_full += c->nwait;
-	for (; c->nwait > 0; c->nwait--) {
-		c->tx_free[c->ntx_free++] = c->wait[c->wait_first];
-		c->wait_first = (c->wait_first + 1) % TX_SLOTS_MAX;
-	}
-}
 
 /* --- Frames in ------------------------------------------------------------------------------- */
 
 /* Buffers that hold one frame together ("Setting Up Receive Buffers", mergeable). */
 struct merged { unsigned n; uint16_t slot[FRAME_PARTS_MAX]; };
 
+static uint8_t *rx_slot(const struct virtio_net *c, unsigned i)
+{
+	return c->dma->rx + i * c->rx_size;
+}
+
 /* Add a buffer to a frame; false: there cannot be so much in it. */
 static bool add_part(struct frame *f, const uint8_t *data, uint32_t len)
 {
-	if (len == 0 || f->nparts == FRAME_PARTS_MAX || len > (uint32_t)(FRAME_LEN_MAX - f->len))
+	if (len == 0 || f->nparts == FRAME_PARTS_MAX || len > FRAME_BIG_MAX - f->len)
 		return false;
-	f->part[f->nparts++] = (struct frame_part){ data, (uint16_t)len };
-	f->len = (uint16_t)(f->len + len);
+	frame_add(f, data, (uint16_t)len);
 	return true;
 }
 
@@ -208,12 +72,38 @@ static void hand_up(struct virtio_net *c, const struct frame *f, bool good)
 }
 
 /*
+ * What the device left to us ("Processing of Incoming Packets"), out of the header in slot `i`,
+ * each word of which is read once.  False: it says what it may not, or what cannot be.
+ */
+static bool take_header(const struct virtio_net *c, unsigned i, struct frame *f)
+{
+	const volatile struct virtio_net_header *h = (const void *)rx_slot(c, i);
+	uint8_t flags = c->pci.features & VIRTIO_NET_F_GUEST_CSUM ? h->flags : 0;
+	uint8_t type = h->gso_type;
+	uint32_t from = h->csum_start, at = from + h->csum_offset;
+
+	f->sum.good = flags & (VIRTIO_NET_NEEDS_CSUM | VIRTIO_NET_DATA_VALID);
+	if (flags & VIRTIO_NET_NEEDS_CSUM) {
+		if (from < FRAME_LEN_MIN || at + sizeof(uint16_t) > f->len)
+			return false;
+		f->sum.from = (uint16_t)from;
+		f->sum.at = (uint16_t)at;
+	}
+	if (type == VIRTIO_NET_GSO_NONE)
+		return f->len <= FRAME_LEN_MAX;
+	f->cut = h->gso_size;
+	return f->cut && f->sum.from &&
+	       ((type == VIRTIO_NET_GSO_TCPV4 && c->pci.features & VIRTIO_NET_F_GUEST_TSO4) ||
+		(type == VIRTIO_NET_GSO_TCPV6 && c->pci.features & VIRTIO_NET_F_GUEST_TSO6));
+}
+
+/*
  * How many buffers the frame has whose first is slot `i`.  The device writes this word, and may go
  * on doing so: it is read once.
  */
 static unsigned merged_count(const struct virtio_net *c, unsigned i)
 {
-	const volatile struct virtio_net_header *h = (const void *)c->dma->rx_slot[i];
+	const volatile struct virtio_net_header *h = (const void *)rx_slot(c, i);
 
 	return c->pci.features & VIRTIO_NET_F_MRG_RXBUF ? h->num_buffers : 1;
 }
@@ -224,8 +114,9 @@ enum rx_got { RX_NOTHING, RX_FRAME, RX_BROKEN };
 static enum rx_got rx_one(struct virtio_net *c)
 {
 	unsigned waiting = virtq_waiting(&c->rx), life = c->restarts, i, n;
-	struct frame f = { 0 };
-	struct merged m = { 0 };
+	struct merged m;
+	struct frame f;
+	unsigned first;
 	uint32_t len;
 
 	if (waiting == 0)
@@ -239,15 +130,18 @@ static enum rx_got rx_one(struct virtio_net *c)
 		virtq_untake(&c->rx, i);
 		return RX_NOTHING;
 	}
-	bool good = len > HEADER_LEN && len <= SLOT_SIZE &&
-		    add_part(&f, c->dma->rx_slot[i] + HEADER_LEN, len - HEADER_LEN);
+	frame_clear(&f);
+	bool good = len > HEADER_LEN && len <= c->rx_size &&
+		    add_part(&f, rx_slot(c, i) + HEADER_LEN, len - HEADER_LEN);
 
+	m.n = 0;
+	first = i;
 	for (m.slot[m.n++] = (uint16_t)i; m.n < n; m.slot[m.n++] = (uint16_t)i) {
 		if (!virtq_take(&c->rx, &i, &len))
 			return RX_BROKEN;
-		good = good && len <= SLOT_SIZE && add_part(&f, c->dma->rx_slot[i], len);
+		good = good && len <= c->rx_size && add_part(&f, rx_slot(c, i), len);
 	}
-	hand_up(c, &f, good);
+	hand_up(c, &f, good && take_header(c, first, &f));
 	if (c->restarts != life)        /* who took the frame answered it, and that went wrong */
 		return RX_NOTHING;
 	for (unsigned k = 0; k < m.n; k++)
@@ -270,7 +164,7 @@ static unsigned rx_poll(struct virtio_net *c, unsigned budget)
 		if (++n % RX_RETURN_BATCH == 0)
 			rx_publish(c);
 	if (got == RX_BROKEN)
-		restart(c, "it gave back received buffers that it had not");
+		virtio_net_restart(c, "it gave back received buffers that it had not");
 	else if (n % RX_RETURN_BATCH != 0 && c->live)
 		rx_publish(c);
 	return n;
@@ -287,14 +181,14 @@ static void link_update(struct virtio_net *c)
 		return;
 	nic_link(&c->nic, c->live && (status & VIRTIO_NET_LINK_UP), 0);
 	if (!c->nic.link)
-		tx_forget(c);
+		virtio_tx_forget(c);
 }
 
 static void look(struct virtio_net *c)
 {
 	c->look = false;
 	if (virtio_pci_status(&c->pci) & VIRTIO_NEEDS_RESET)
-		restart(c, "it asked for a reset");
+		virtio_net_restart(c, "it asked for a reset");
 	else
 		link_update(c);
 }
@@ -307,19 +201,19 @@ static unsigned virtio_net_poll(struct nic *nic, unsigned budget)
 		return 0;
 	if (c->look)
 		look(c);
-	if (tx_waits(c))
-		tx_reap(c);
+	if (virtio_tx_waits(c))
+		virtio_tx_reap(c);
 	unsigned n = rx_poll(c, budget);
 
 	if (n == 0)
-		ring_again(c);
+		virtio_tx_ring_again(c);
 	return n;
 }
 
 /* Nothing interrupts when frames were sent: while some wait, look, unless the device is stuck. */
 static bool tx_moves(const struct virtio_net *c)
 {
-	return tx_waits(c) && time_now_ns() - c->tx_moved_ns < TX_WAIT_MAX_NS;
+	return virtio_tx_waits(c) && time_now_ns() - c->tx_moved_ns < TX_WAIT_MAX_NS;
 }
 
 static bool virtio_net_rearm(struct nic *nic)
@@ -333,7 +227,7 @@ static bool virtio_net_rearm(struct nic *nic)
 		return virtq_waiting(&c->rx) > 0 || tx_moves(c);
 	}
 	virtq_want_interrupts(&c->rx, true);
-	virtio_pci_status(&c->pci);             /* orders more than a barrier: see ring_again() */
+	virtio_pci_status(&c->pci);     /* orders more than a barrier: virtio_tx_ring_again() */
 	return virtq_waiting(&c->rx) > 0 || c->look || tx_moves(c);
 }
 
@@ -395,23 +289,20 @@ static uint16_t choose_size(struct virtio_net *c, unsigned q, unsigned max)
 
 static enum err make_queues(struct virtio_net *c)
 {
-	uint16_t nrx = choose_size(c, VIRTIO_NET_RX, RX_SLOTS_MAX);
-	uint16_t ntx = nrx ? choose_size(c, VIRTIO_NET_TX, TX_SLOTS_MAX) : 0;
+	uint16_t nrx = choose_size(c, VIRTIO_NET_RX, VIRTQ_BUFFERS_MAX);
+	uint16_t ntx = nrx ? choose_size(c, VIRTIO_NET_TX, TX_SMALL) : 0;
 
 	if (!nrx || !ntx)
 		return ERR_BAD_FORMAT;
 	memset(c->dma, 0, sizeof(*c->dma));
 	virtq_init(&c->rx, c->dma->rx_queue, nrx);
 	virtq_init(&c->tx, c->dma->tx_queue, ntx);
+	c->rx_size = RX_BYTES / nrx;
 	for (unsigned i = 0; i < nrx; i++) {
-		virtq_buffer(&c->rx, i, ptr_hpa(c->dma->rx_slot[i]).v, SLOT_SIZE, VIRTQ_DESC_WRITE);
+		virtq_buffer(&c->rx, i, ptr_hpa(rx_slot(c, i)).v, c->rx_size, VIRTQ_DESC_WRITE);
 		virtq_give(&c->rx, i);
 	}
-	for (c->ntx_free = 0; c->ntx_free < TX_SLOTS_MAX; c->ntx_free++)
-		c->tx_free[c->ntx_free] = (uint16_t)c->ntx_free;
-	for (c->ntx_idle = 0; c->ntx_idle < ntx; c->ntx_idle++)
-		c->tx_idle[c->ntx_idle] = (uint16_t)c->ntx_idle;
-	c->nwait = 0;
+	virtio_tx_init(c, ntx);
 	virtq_want_interrupts(&c->rx, false);
 	virtq_want_interrupts(&c->tx, false);
 	return OK;
@@ -432,10 +323,35 @@ static enum err start_queues(struct virtio_net *c)
 	return e;
 }
 
+/*
+ * "Feature bit requirements": to cut needs to sum.  To receive what was not cut, we want to get it
+ * in several buffers.
+ */
+static uint64_t choose_features(uint64_t offered)
+{
+	uint64_t f = offered & FEATURES_WANTED;
+
+	if (f & VIRTIO_NET_F_CSUM)
+		f |= offered & FEATURES_TSO;
+	if ((f & VIRTIO_NET_F_GUEST_CSUM) && (f & VIRTIO_NET_F_MRG_RXBUF))
+		f |= offered & FEATURES_GUEST_TSO;
+	return f;
+}
+
+static struct frame_takes does_for_us(uint64_t features)
+{
+	struct frame_takes t;
+
+	memset(&t, 0, sizeof(t));
+	t.no_sums = features & VIRTIO_NET_F_CSUM;
+	t.uncut = (features & FEATURES_TSO) == FEATURES_TSO ? UNCUT_MAX : 0;
+	return t;
+}
+
 /* From reset to DRIVER_OK; also again, after something went wrong. */
 static enum err bring_up(struct virtio_net *c)
 {
-	enum err e = virtio_pci_begin(&c->pci, FEATURES_WANTED);
+	enum err e = virtio_pci_begin(&c->pci, choose_features);
 
 	if (e == OK && !(c->pci.features & VIRTIO_NET_F_MAC))
 		e = fail(ERR_NOT_SUPPORTED, "virtio-net: %s has no address", c->nic.where);
@@ -443,6 +359,11 @@ static enum err bring_up(struct virtio_net *c)
 		e = virtio_pci_config(&c->pci, 0, c->nic.mac, sizeof(c->nic.mac));
 	if (e == OK && (c->nic.mac[0] & 1))
 		e = fail(ERR_BAD_FORMAT, "virtio-net: %s has a group address", c->nic.where);
+	struct frame_takes takes = does_for_us(c->pci.features);
+
+	if (e == OK && c->restarts && memcmp(&takes, &c->nic.takes, sizeof(takes)) != 0)
+		e = fail(ERR_BAD_FORMAT, "virtio-net: %s has changed what it can", c->nic.where);
+	c->nic.takes = takes;
 	if (e == OK)
 		e = make_queues(c);
 	if (e == OK)
@@ -457,7 +378,7 @@ static enum err bring_up(struct virtio_net *c)
 	return OK;
 }
 
-static void restart(struct virtio_net *c, const char *why)
+void virtio_net_restart(struct virtio_net *c, const char *why)
 {
 	c->live = false;
 	nic_link(&c->nic, false, 0);
@@ -488,7 +409,7 @@ static enum err go(struct virtio_net *c, struct pci_dev *dev)
 }
 
 static const struct nic_ops virtio_net_ops = {
-	.send = virtio_net_send, .room = virtio_net_room, .poll = virtio_net_poll,
+	.send = virtio_tx_send, .room = virtio_tx_room, .poll = virtio_net_poll,
 	.rearm = virtio_net_rearm,
 };
 

@@ -153,7 +153,7 @@ static void accept(struct virtio_pci *v, uint64_t features)
 	write32(v, VIRTIO_DRIVER_FEATURE, (uint32_t)(features >> 32));
 }
 
-enum err virtio_pci_begin(struct virtio_pci *v, uint64_t wanted)
+enum err virtio_pci_begin(struct virtio_pci *v, uint64_t (*choose)(uint64_t offered))
 {
 	/*
 	 * Some devices insist on these two.  Both hold: no IOMMU stands between us and the device,
@@ -167,7 +167,9 @@ enum err virtio_pci_begin(struct virtio_pci *v, uint64_t wanted)
 		return e;
 	add_status(v, VIRTIO_ACKNOWLEDGE);
 	add_status(v, VIRTIO_DRIVER);
-	accept(v, offered(v) & (wanted | transport));
+	uint64_t all = offered(v);
+
+	accept(v, (all & transport) | choose(all));
 	if (v->features & VIRTIO_F_VERSION_1) {
 		add_status(v, VIRTIO_FEATURES_OK);
 		if (virtio_pci_status(v) & VIRTIO_FEATURES_OK)

@@ -25,10 +25,10 @@ struct virtio_pci {
 enum err virtio_pci_find(struct virtio_pci *v, struct pci_dev *dev, uint32_t device_len);
 
 /*
- * "Device Initialization" up to FEATURES_OK: reset, then agree on VERSION_1, on `wanted` as far as
- * it is offered, and on what the transport needs.
+ * "Device Initialization" up to FEATURES_OK: reset, then agree on VERSION_1, on what `choose` takes
+ * of that which is offered, and on what the transport needs.
  */
-enum err virtio_pci_begin(struct virtio_pci *v, uint64_t wanted);
+enum err virtio_pci_begin(struct virtio_pci *v, uint64_t (*choose)(uint64_t offered));
 
 /* How long queue `q` may be; 0: there is no such queue. */
 uint16_t virtio_pci_queue_size(struct virtio_pci *v, unsigned q);

@@ -78,6 +78,10 @@ struct virtq_used { uint32_t id, len; };
 #define VIRTIO_NET_F_GUEST_CSUM BIT(1)
 #define VIRTIO_NET_F_MTU        BIT(3)
 #define VIRTIO_NET_F_MAC        BIT(5)
+#define VIRTIO_NET_F_GUEST_TSO4 BIT(7)
+#define VIRTIO_NET_F_GUEST_TSO6 BIT(8)
+#define VIRTIO_NET_F_HOST_TSO4  BIT(11)
+#define VIRTIO_NET_F_HOST_TSO6  BIT(12)
 #define VIRTIO_NET_F_MRG_RXBUF  BIT(15)
 #define VIRTIO_NET_F_STATUS     BIT(16)
 
@@ -95,5 +99,8 @@ struct virtio_net_header {
 _Static_assert(sizeof(struct virtio_net_header) == VIRTIO_NET_HEADER_LEN, "as VERSION_1 has it");
 #define VIRTIO_NET_NEEDS_CSUM   BIT(0)          /* flags */
 #define VIRTIO_NET_DATA_VALID   BIT(1)
+#define VIRTIO_NET_GSO_NONE     0               /* gso_type */
+#define VIRTIO_NET_GSO_TCPV4    1
+#define VIRTIO_NET_GSO_TCPV6    4
 
 #endif

@@ -18,6 +18,7 @@
 #include "lib/time.h"
 #include "net/endpoint.h"
 #include "net/lwip_port/lwip.h"
+#include "net/netif.h"
 #include "net/rxq.h"
 
 #define WRITE_MAX         (8 * TCP_MSS)         /* one tcp_write(); undone if memory is short */
@@ -123,8 +124,8 @@ static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
 {
 	struct tcp_chan *c = arg;
 
-	(void)pcb;
 	(void)err;
+	netif_widen(pcb);
 	c->connected = true;
 	event_signal(&c->writable);
 	return ERR_OK;
@@ -458,6 +459,7 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
 		tcp_abort(pcb);
 		return ERR_ABRT;
 	}
+	netif_widen(pcb);
 	c->listener = l;
 	c->connected = true;
 	name_peer(c);

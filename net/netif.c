@@ -16,22 +16,39 @@
 #include "lib/task.h"
 #include "lib/time.h"
 #include "net/lwip_port/lwip.h"
+#include "net/segment.h"
 
 #define ETH_MTU            1500
 #define IPV4_PREFIX_MAX    32
 #define MAC_GROUP_BIT      1            /* in the first byte: broadcast or multicast */
+#define ETH_TYPE_AT        12
+#define ETH_HLEN           14
+#define IP4_HLEN           20           /* without options, as lwIP makes it          */
+#define IP4_PROTO_AT       9            /* RFC 791, "Internet Header Format"          */
+#define IP6_HLEN           40           /* RFC 8200, "IPv6 Header Format"             */
+#define IP6_PROTO_AT       6
+#define TCP_HLEN           20           /* RFC 9293, "Header Format"; without options */
+#define TCP_OFFSET_AT      12
+#define TCP_SUM_AT         16
+#define HEADERS_MAX        (ETH_HLEN + IP6_HLEN + 60)   /* TCP's, with options        */
+#define WIDE_CWND          2            /* segments that a wide connection begins with */
 #define DHCP_SILENCE_S     10           /* then we say that nobody has answered      */
 
 /* Frames that wait for the scheduler: a ring, for some turns' worth of a card (NIC_POLL_BUDGET). */
 #define INPUT_MAX          256
-struct input { struct pbuf *frame[INPUT_MAX]; unsigned first, n; };
-_Static_assert(INPUT_MAX <= PBUF_POOL_SIZE / 2, "who floods one port leaves buffers to others");
+#define INPUT_PBUFS_MAX    (PBUF_POOL_SIZE / 2)  /* who floods one port leaves some to others */
+struct input {
+	struct pbuf *frame[INPUT_MAX];
+	bool         good_sum[INPUT_MAX];
+	unsigned     first, n, npbufs;
+};
 
 struct port {
 	struct netif    netif;
 	struct input    input;
 	struct vswitch *sw;
 	unsigned        number;
+	struct frame_takes uplink;      /* what is left to the card               */
 	char            name[24];       /* "nic0", or "nic0.100": in VLAN 100  */
 	bool            had_address;    /* so that a new address is announced once */
 	uint64_t        complain_ns;    /* without an address by then, say so      */
@@ -55,6 +72,25 @@ static bool for_us(const struct port *p, const uint8_t *dst)
 	return (dst[0] & MAC_GROUP_BIT) || memcmp(dst, p->netif.hwaddr, MAC_LEN) == 0;
 }
 
+/* The frame's bytes into a chain that has room for exactly these. */
+static void fill(struct pbuf *b, const struct frame *f)
+{
+	unsigned at = 0;                /* in `b` */
+
+	for (unsigned i = 0; i < f->nparts; i++) {
+		const struct frame_part *part = &f->part[i];
+
+		for (unsigned done = 0, n; done < part->len; done += n, at += n) {
+			if (at == b->len) {
+				b = b->next;
+				at = 0;
+			}
+			n = MIN(b->len - at, part->len - done);
+			memcpy((uint8_t *)b->payload + at, part->data + done, n);
+		}
+	}
+}
+
 /* vport_deliver_fn: the switch has a frame for the host. */
 static bool netif_deliver(void *to, const struct frame *f)
 {
@@ -64,14 +100,32 @@ static bool netif_deliver(void *to, const struct frame *f)
 	if (f->part[0].len >= MAC_LEN && !for_us(p, f->part[0].data))
 		return true;
 
-	struct pbuf *b = p->input.n < INPUT_MAX ? pbuf_alloc(PBUF_RAW, f->len, PBUF_POOL) : NULL;
+	unsigned npbufs = (f->len + PBUF_POOL_BUFSIZE - 1) / PBUF_POOL_BUFSIZE;
+
+	if (p->input.n == INPUT_MAX || p->input.npbufs + npbufs > INPUT_PBUFS_MAX)
+		return false;
+	struct pbuf *b = pbuf_alloc(PBUF_RAW, (u16_t)f->len, PBUF_POOL);
+
 	if (!b)
 		return false;
-	ASSERT(b->len == f->len);
-	frame_copy(b->payload, f);
-	p->input.frame[(p->input.first + p->input.n++) % INPUT_MAX] = b;
+	fill(b, f);
+	unsigned at = (p->input.first + p->input.n++) % INPUT_MAX;
+
+	p->input.frame[at] = b;
+	p->input.good_sum[at] = f->sum.good;
+	p->input.npbufs += pbuf_clen(b);
 	sched_poke();
 	return true;
+}
+
+/* Whether lwIP makes TCP's checksums does not change; whether it checks, from frame to frame. */
+static void check_sums(struct port *p, bool check)
+{
+	unsigned off = check ? 0 : NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
+
+	if (p->uplink.no_sums)
+		off |= NETIF_CHECKSUM_GEN_TCP;
+	NETIF_SET_CHECKSUM_CTRL(&p->netif, (u16_t)(NETIF_CHECKSUM_ENABLE_ALL & ~off));
 }
 
 /* No more than waited at the beginning: what comes meanwhile has its turn later. */
@@ -80,8 +134,10 @@ static void take_input(struct port *p)
 	for (unsigned n = p->input.n; n > 0; n--) {
 		struct pbuf *b = p->input.frame[p->input.first];
 
+		check_sums(p, !p->input.good_sum[p->input.first]);
 		p->input.first = (p->input.first + 1) % INPUT_MAX;
 		p->input.n--;
+		p->input.npbufs -= pbuf_clen(b);
 		if (!for_us(p, b->payload) || p->netif.input(b, &p->netif) != ERR_OK)
 			pbuf_free(b);
 	}
@@ -98,36 +154,78 @@ uint64_t netif_drain(uint64_t now_ns)
 	return more ? now_ns : NEVER_NS;
 }
 
-/* The chain as a frame; false: more pieces than a frame can have. */
-static bool frame_from(struct frame *f, const struct pbuf *b)
+/* The chain as a frame; one of very many pieces is copied into one. */
+static void frame_from(struct frame *f, const struct pbuf *b)
 {
-	f->len = b->tot_len;
-	f->nparts = 0;
-	for (; b; b = b->next) {
-		if (f->nparts == FRAME_PARTS_MAX)
-			return false;
-		f->part[f->nparts++] = (struct frame_part){ b->payload, b->len };
+	static uint8_t whole[UINT16_MAX];
+
+	frame_clear(f);
+	for (const struct pbuf *q = b; q; q = q->next) {
+		if (f->nparts == FRAME_PARTS_MAX) {
+			frame_clear(f);
+			frame_add(f, whole, pbuf_copy_partial(b, whole, b->tot_len, 0));
+			return;
+		}
+		frame_add(f, q->payload, q->len);
 	}
-	return true;
+}
+
+/*
+ * Of a TCP segment, leave the checksum to others, and where it is longer than the wire takes, the
+ * cutting as well.  lwIP has its headers in one piece.
+ */
+static void leave_to_others(struct frame *f)
+{
+	uint8_t *p = (uint8_t *)f->part[0].data;        /* lwIP's buffer, or frame_from()'s */
+	bool v4 = p[ETH_TYPE_AT] == 0x08 && p[ETH_TYPE_AT + 1] == 0x00;
+	bool v6 = p[ETH_TYPE_AT] == 0x86 && p[ETH_TYPE_AT + 1] == 0xdd;
+
+	if (!(v4 && p[ETH_HLEN + IP4_PROTO_AT] == IP_PROTO_TCP) &&
+	    !(v6 && p[ETH_HLEN + IP6_PROTO_AT] == IP_PROTO_TCP))
+		return;
+	uint16_t tcp = (uint16_t)(ETH_HLEN + (v4 ? IP4_HLEN : IP6_HLEN));
+
+	ASSERT(f->part[0].len >= tcp + TCP_HLEN);
+	uint16_t sum = segment_pseudo_sum(p + ETH_HLEN, v6, f->len - tcp);
+
+	memcpy(p + tcp + TCP_SUM_AT, &sum, sizeof(sum));
+	f->sum = (struct frame_sum){ .good = true, .from = tcp,
+				     .at = (uint16_t)(tcp + TCP_SUM_AT) };
+	if (f->len > ETH_HLEN + ETH_MTU)
+		f->cut = (uint16_t)(ETH_HLEN + ETH_MTU - tcp - (p[tcp + TCP_OFFSET_AT] >> 4) * 4);
 }
 
 /* netif->linkoutput */
 static err_t send_frame(struct netif *netif, struct pbuf *b)
 {
 	struct port *p = netif->state;
-	struct pbuf *whole = NULL;
 	struct frame f;
 
-	if (!frame_from(&f, b)) {
-		whole = pbuf_clone(PBUF_RAW, PBUF_RAM, b);
-		if (!whole)
-			return ERR_MEM;
-		frame_from(&f, whole);
-	}
+	frame_from(&f, b);
+	if (p->uplink.no_sums || f.len > ETH_HLEN + ETH_MTU)
+		leave_to_others(&f);
 	vswitch_input(p->sw, p->number, &f, time_now_ns());
-	if (whole)
-		pbuf_free(whole);
 	return ERR_OK;
+}
+
+/*
+ * Where the card cuts TCP's segments, they may be as long as an IP packet can be: a tenth of the
+ * work.  They are cut into what fits the wire, so a peer that wants less than that gets them from
+ * lwIP; the congestion window must have room for one, or it would never be sent.
+ */
+void netif_widen(struct tcp_pcb *pcb)
+{
+	const struct netif *n = ip_route(&pcb->local_ip, &pcb->remote_ip);
+	const struct port *p = n ? n->state : NULL;
+	unsigned headers = (IP_IS_V4(&pcb->remote_ip) ? IP4_HLEN : IP6_HLEN) + TCP_HLEN;
+
+	if (!p || p->uplink.uncut < (unsigned)HEADERS_MAX + pcb->mss ||
+	    pcb->mss + headers != ETH_MTU)
+		return;
+	unsigned longest = MIN(p->uplink.uncut, (uint32_t)UINT16_MAX) - HEADERS_MAX;
+
+	pcb->mss = (u16_t)(longest / pcb->mss * pcb->mss);
+	pcb->cwnd = MAX(pcb->cwnd, (tcpwnd_size_t)(WIDE_CWND * pcb->mss));
 }
 
 /* --- Addresses ------------------------------------------------------------------------------- */
@@ -233,9 +331,12 @@ enum err netif_attach(struct vswitch *s, const uint8_t mac[MAC_LEN], const struc
 	nports++;
 	p->sw = s;
 	fmt_format(p->name, sizeof(p->name), c->vlan ? "%s.%u" : "%s", vswitch_name(s), c->vlan);
+	p->uplink = c->uplink;
 	vswitch_set_vlan(s, p->number, c->vlan);
+	vswitch_takes(s, p->number, (struct frame_takes){ true, UINT16_MAX });
 	memcpy(p->netif.hwaddr, mac, MAC_LEN);
 	netif_add(&p->netif, &a.own, &a.mask, &a.gateway, p, setup, netif_input);
+	check_sums(p, true);
 	vswitch_gate(s, p->number, true);
 	p->complain_ns = c->dhcp ? time_now_ns() + DHCP_SILENCE_S * NS_PER_S : NEVER_NS;
 	return bring_up(&p->netif, c);

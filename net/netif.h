@@ -13,6 +13,7 @@ struct netif_config {
 	char     address[20];           /* "10.77.0.11/24", empty with dhcp */
 	char     gateway[16];           /* may be empty                     */
 	uint16_t vlan;                  /* VLAN_UNTAGGED to VLAN_MAX        */
+	struct frame_takes uplink;      /* what the card does for TCP       */
 };
 
 /* Start lwIP; once, before netif_attach().  DHCP servers are told the name; it must outlive us. */
@@ -27,6 +28,10 @@ enum err netif_attach(struct vswitch *s, const uint8_t mac[MAC_LEN], const struc
  */
 uint64_t netif_drain(uint64_t now_ns);
 uint64_t netif_poll(uint64_t now_ns);
+
+/* A connection that is made: from now on its segments may be as long as the card cuts them. */
+struct tcp_pcb;
+void netif_widen(struct tcp_pcb *pcb);
 
 /* Addresses of interface i as text, IPv4 first; false: no such interface. */
 bool netif_describe(unsigned i, char *out, size_t size);

@@ -47,6 +47,7 @@ struct nic {
 	uint8_t               mac[MAC_LEN];
 	uint16_t              mtu;              /* bytes of payload: 1500       */
 	bool                  link;
+	struct frame_takes    takes;            /* of TCP's work                */
 	bool                  polled;           /* has no interrupt             */
 	uint64_t              look_ns;          /* polled: when to look next    */
 	const struct nic_ops *ops;

@@ -5,13 +5,17 @@
  * Owns the switches, their ports and their tables of learned addresses.  The table is a hash of
  * buckets of four; a full bucket gives up its oldest entry, so a flood of invented addresses costs
  * at most some flooding and never memory.  A frame's header is copied once and decided on; the rest
- * of the frame passes by reference.  Called by whoever is behind a port (NIC, guest, host); a
- * deliver function may itself call vswitch_input().  Read next: net/netif.c, net/announce.c.
+ * of it passes by reference, unless a port wants its checksum filled in.  What was left uncut for a
+ * card is cut here for all others.  Called by whoever is behind a port (NIC, guest, host); a
+ * deliver function may itself call vswitch_input().  Read next: net/segment.c, net/netif.c,
+ * net/announce.c.
  */
 #include "net/vswitch.h"
 
 #include "lib/fmt.h"
 #include "lib/log.h"
+#include "net/lwip_port/arch/cc.h"
+#include "net/segment.h"
 
 #define ETH_TYPE_AT       12                  /* IEEE 802.3, "Elements of the MAC frame"          */
 #define ETH_TAG_AT        14
@@ -42,6 +46,7 @@ struct entry {
 
 struct vport {
 	bool               used, open;
+	struct frame_takes takes;
 	uint16_t           vlan;              /* VLAN_TRUNK, or its only one */
 	uint64_t           source[VM_NICS_MAX];
 	unsigned           nsources;          /* 0: it may send from any     */
@@ -125,6 +130,12 @@ static struct vport *vport_at(struct vswitch *s, unsigned port)
 	ASSERT(port < COUNT(s->port));
 	ASSERT(s->port[port].used);
 	return &s->port[port];
+}
+
+void vswitch_takes(struct vswitch *s, unsigned port, struct frame_takes takes)
+{
+	ASSERT(takes.no_sums || !takes.uncut);
+	vport_at(s, port)->takes = takes;
 }
 
 void vswitch_set_vlan(struct vswitch *s, unsigned port, uint16_t vlan)
@@ -240,25 +251,11 @@ static uint16_t read_be16(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-/* The first bytes of a frame whose pieces may be cut anywhere; returns how many there are. */
-static unsigned gather_head(const struct frame *f, uint8_t head[ETH_HEAD_MAX])
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < f->nparts && n < ETH_HEAD_MAX; i++) {
-		unsigned take = MIN(f->part[i].len, ETH_HEAD_MAX - n);
-
-		memcpy(head + n, f->part[i].data, take);
-		n += take;
-	}
-	return n;
-}
-
 /* False: not a frame that a switch may pass on. */
 static bool parse_header(const struct frame *f, struct header *h)
 {
 	uint8_t head[ETH_HEAD_MAX];
-	unsigned n = gather_head(f, head);
+	unsigned n = frame_head(head, f, sizeof(head));
 
 	if (n < FRAME_LEN_MIN || f->len < n)
 		return false;
@@ -267,12 +264,24 @@ static bool parse_header(const struct frame *f, struct header *h)
 	h->tag = h->vlan = 0;
 	h->tagged = read_be16(head + ETH_TYPE_AT) == ETH_TYPE_VLAN;
 	if (!h->tagged)
-		return f->len <= ETH_UNTAGGED_MAX;
+		return f->cut || f->len <= ETH_UNTAGGED_MAX;
 	if (n < ETH_HEAD_MAX)
 		return false;
 	h->tag = read_be16(head + ETH_TAG_AT);
 	h->vlan = h->tag & VLAN_ID;
-	return f->len <= FRAME_LEN_MAX;
+	return f->cut || f->len <= FRAME_LEN_MAX;
+}
+
+/* What is left to others to do must be possible: the frame may come from a card. */
+static bool can_be_finished(const struct frame *f, const struct header *h)
+{
+	unsigned begin = h->tagged ? ETH_HEAD_MAX : FRAME_LEN_MIN;
+	struct segment s;
+
+	if (f->cut)
+		return segment_begin(&s, f);
+	return !f->sum.from || (f->sum.from >= begin && f->sum.from < f->len &&
+				f->sum.at >= f->sum.from && f->sum.at + 2u <= f->len);
 }
 
 /* Behind a port of one VLAN nobody tags, but for a priority.  False: somebody does. */
@@ -312,45 +321,87 @@ static bool is_own_source(const struct vswitch *s, struct vport *from, uint64_t 
 	return false;
 }
 
-/* The frame without its tag, or with one that names its VLAN. */
-static bool deliver_retagged(struct vport *p, const struct frame *f, const struct header *h)
+/* The frame with the tag that its port wants, or without one; its first bytes go to `head`. */
+static void retag(const struct vport *p, const struct header *h, const struct frame *f,
+		  uint8_t head[ETH_HEAD_MAX], struct frame *out)
 {
-	uint8_t copy[ETH_TAG_LEN + FRAME_LEN_MAX], *at = copy + ETH_TAG_LEN;
-	bool tag = p->vlan == VLAN_TRUNK;
-	uint16_t len = f->len, value = (uint16_t)((h->tag & VLAN_PRIORITY) | h->vlan);
+	uint16_t value = (uint16_t)((h->tag & VLAN_PRIORITY) | h->vlan);
+	uint16_t old = ETH_TYPE_AT + (h->tagged ? ETH_TAG_LEN : 0), new = ETH_TYPE_AT;
 
-	frame_copy(at, f);
-	if (tag && !h->tagged) {
-		at -= ETH_TAG_LEN;
-		len = (uint16_t)(len + ETH_TAG_LEN);
-		memmove(at, at + ETH_TAG_LEN, ETH_TYPE_AT);
-	} else if (!tag) {
-		at += ETH_TAG_LEN;
-		len = (uint16_t)(len - ETH_TAG_LEN);
-		memmove(at, at - ETH_TAG_LEN, ETH_TYPE_AT);
+	frame_head(head, f, ETH_TYPE_AT);
+	if (p->vlan == VLAN_TRUNK) {
+		head[ETH_TYPE_AT] = ETH_TYPE_VLAN >> 8;
+		head[ETH_TYPE_AT + 1] = ETH_TYPE_VLAN & 0xff;
+		head[ETH_TAG_AT] = (uint8_t)(value >> 8);
+		head[ETH_TAG_AT + 1] = (uint8_t)value;
+		new += ETH_TAG_LEN;
 	}
-	if (tag) {
-		at[ETH_TYPE_AT] = ETH_TYPE_VLAN >> 8;
-		at[ETH_TYPE_AT + 1] = ETH_TYPE_VLAN & 0xff;
-		at[ETH_TAG_AT] = (uint8_t)(value >> 8);
-		at[ETH_TAG_AT + 1] = (uint8_t)value;
+	frame_clear(out);
+	frame_add(out, head, new);
+	frame_slice(out, f, old, f->len - old);
+	out->cut = f->cut;
+	out->sum = f->sum;
+	if (f->sum.from) {
+		out->sum.from = (uint16_t)(f->sum.from - old + new);
+		out->sum.at = (uint16_t)(f->sum.at - old + new);
 	}
-	struct frame changed = frame_of(at, len);
-
-	return p->deliver(p->to, &changed);
 }
 
-static void deliver(struct vswitch *s, unsigned port, const struct frame *f, const struct header *h)
+/* Fill in the checksum of the packet that was copied to `bytes`. */
+static void fill_sum(uint8_t *bytes, const struct frame *f)
 {
-	struct vport *p = &s->port[port];
-	bool as_it_is = p->vlan == VLAN_TRUNK ? (h->tag & VLAN_ID) == h->vlan : !h->tagged;
+	uint16_t value = (uint16_t)~lwip_port_checksum(bytes + f->sum.from,
+						       (int)(f->len - f->sum.from));
 
-	if (as_it_is ? p->deliver(p->to, f) : deliver_retagged(p, f, h)) {
+	if (value == 0)
+		value = UINT16_MAX;           /* the same; in UDP 0 says that there is none */
+	memcpy(bytes + f->sum.at, &value, sizeof(value));
+}
+
+/* A packet, with its checksum filled in where the port does not take it without. */
+static void deliver_packet(struct vport *p, const struct frame *f)
+{
+	uint8_t bytes[FRAME_LEN_MAX];
+	struct frame whole;
+
+	if (f->sum.from && !p->takes.no_sums) {
+		frame_copy(bytes, f);
+		fill_sum(bytes, f);
+		whole = frame_of(bytes, (uint16_t)f->len);
+		whole.sum.good = true;
+		f = &whole;
+	}
+	if (p->deliver(p->to, f)) {
 		p->count.out_frames++;
 		p->count.out_bytes += f->len;
 	} else {
 		p->count.dropped_full++;
 	}
+}
+
+/* As the port wants it: with or without a tag, whole or in packets. */
+static void deliver(struct vswitch *s, unsigned port, const struct frame *f, const struct header *h)
+{
+	struct vport *p = &s->port[port];
+	bool tag_stays = p->vlan == VLAN_TRUNK ? (h->tag & VLAN_ID) == h->vlan : !h->tagged;
+	uint8_t head[ETH_HEAD_MAX];
+	struct frame tagged;
+	struct segment cut;
+
+	if (!tag_stays) {
+		retag(p, h, f, head, &tagged);
+		f = &tagged;
+	}
+	if (!f->cut || f->len <= p->takes.uncut) {
+		deliver_packet(p, f);
+		return;
+	}
+	if (!segment_begin(&cut, f)) {        /* a card has written on since vswitch_input() */
+		p->count.dropped_full++;
+		return;
+	}
+	while ((f = segment_next(&cut)))
+		deliver_packet(p, f);
 }
 
 static void flood(struct vswitch *s, unsigned from, const struct frame *f, const struct header *h)
@@ -370,7 +421,8 @@ void vswitch_input(struct vswitch *s, unsigned port, const struct frame *f, uint
 		from->count.dropped_closed++;
 		return;
 	}
-	if (!parse_header(f, &h) || !may_pass(&h) || !enter_vlan(from, &h)) {
+	if (!parse_header(f, &h) || !can_be_finished(f, &h) || !may_pass(&h) ||
+	    !enter_vlan(from, &h)) {
 		from->count.dropped_bad++;
 		return;
 	}

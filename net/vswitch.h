@@ -44,6 +44,8 @@ void            vswitch_destroy(struct vswitch *s);
 enum err vswitch_add_port(struct vswitch *s, enum vport_kind kind, const char *name,
                           vport_deliver_fn *deliver, void *to, unsigned *port);
 void     vswitch_remove_port(struct vswitch *s, unsigned port);
+/* What whoever is behind the port does itself; for all others the switch does it. */
+void     vswitch_takes(struct vswitch *s, unsigned port, struct frame_takes takes);
 /* VLAN_TRUNK, or the one VLAN of a port: VLAN_UNTAGGED to VLAN_MAX.  Of a closed port. */
 void     vswitch_set_vlan(struct vswitch *s, unsigned port, uint16_t vlan);
 /* From now on the port may send from the addresses alone that were allowed: VM_NICS_MAX at most. */

@@ -30,6 +30,7 @@
 #define LWIP_TCP                      1
 #define LWIP_NETIF_HOSTNAME           1
 #define LWIP_NETIF_STATUS_CALLBACK    1
+#define LWIP_CHECKSUM_CTRL_PER_NETIF  1       /* what a card does, lwIP need not */
 #define IPV6_FRAG_COPYHEADER          1       /* 64 bit: without it lwip_init() stops */
 
 /* --- TCP: 512 KiB in flight; more costs too much in lwIP's list walks (docs/network.md) --- */
@@ -39,6 +40,7 @@
 #define TCP_WND                       (512 * 1024)
 #define TCP_SND_BUF                   (TCP_WND + 64 * 1024)   /* more is ready when an ACK comes */
 #define TCP_SND_QUEUELEN              (4 * TCP_SND_BUF / TCP_MSS)
+#define TCP_WND_UPDATE_THRESHOLD      (64 * 1024)   /* taken: then say so, if nothing else does */
 #define TCP_SNDLOWAT                  16384   /* by hand: the default overflows 16 bits */
 #define TCP_SNDQUEUELOWAT             512
 #define TCP_OVERSIZE                  TCP_MSS

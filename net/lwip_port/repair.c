@@ -65,13 +65,17 @@ static u32_t hole_end(const u8_t *option, unsigned len, u32_t ack, u32_t otherwi
 	return end;
 }
 
+static u32_t begin_of(const struct tcp_seg *seg)
+{
+	return lwip_ntohl(seg->tcphdr->seqno);
+}
+
 /* Put a segment where it belongs among those to be sent. */
 static void send_again(struct tcp_pcb *pcb, struct tcp_seg *seg)
 {
 	struct tcp_seg **at = &pcb->unsent;
-	u32_t seq = lwip_ntohl(seg->tcphdr->seqno);
 
-	while (*at && TCP_SEQ_LT(lwip_ntohl((*at)->tcphdr->seqno), seq))
+	while (*at && TCP_SEQ_LT(begin_of(*at), begin_of(seg)))
 		at = &(*at)->next;
 	seg->next = *at;
 	*at = seg;
@@ -81,29 +85,41 @@ static void send_again(struct tcp_pcb *pcb, struct tcp_seg *seg)
 }
 
 /*
- * Those that begin at `from` or later and before `end`, and do not end beyond `limit`; where to go
- * on.  Beyond the limit lwIP would not send them at once, and none may stay among those to be sent:
- * lwIP takes the last of these for the end of all data, appends more to it, or FIN, and when its
- * timer runs out it puts what is not acknowledged in front of them, in the wrong order.
+ * Those of which a part lies between `from` and `end`, and none beyond `limit`; where to go on.  (A
+ * segment that is cut into packets on its way may be there in part: it is sent as a whole.)
+ * Beyond the limit lwIP would not send them at once, and none may stay among those to be sent: lwIP
+ * takes the last of these for the end of all data, appends more to it, or FIN, and when its timer
+ * runs out it puts what is not acknowledged in front of them, in the wrong order.
  */
 static u32_t repair(struct tcp_pcb *pcb, u32_t from, u32_t end, u32_t limit)
 {
 	struct tcp_seg **at = &pcb->unacked;
 
-	while (*at && TCP_SEQ_LT(lwip_ntohl((*at)->tcphdr->seqno), end)) {
+	while (*at && TCP_SEQ_LT(begin_of(*at), end)) {
 		struct tcp_seg *seg = *at;
-		u32_t seq = lwip_ntohl(seg->tcphdr->seqno);
+		u32_t seg_end = begin_of(seg) + seg->len;
 
-		if (TCP_SEQ_LT(seq, from)) {
+		if (TCP_SEQ_LEQ(seg_end, from)) {
 			at = &seg->next;
 			continue;
 		}
-		if (TCP_SEQ_GT(seq + seg->len, limit))
-			return seq;
+		if (TCP_SEQ_GT(seg_end, limit))
+			return begin_of(seg);
 		*at = seg->next;
 		send_again(pcb, seg);
+		from = seg_end;
 	}
-	return end;
+	return TCP_SEQ_GT(from, end) ? from : end;
+}
+
+/* lwIP has sent the first segment again: where that one ends. */
+static u32_t end_of_first(const struct tcp_pcb *pcb)
+{
+	const struct tcp_seg *first = pcb->unacked;
+
+	if (first && TCP_SEQ_LEQ(begin_of(first), pcb->lastack))
+		return begin_of(first) + first->len;
+	return pcb->lastack + 1;
 }
 
 /* The congestion window when lwIP has taken this ACK, at least: the first ends its recovery. */
@@ -126,7 +142,7 @@ signed char lwip_port_tcp_input(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, 
 		return ERR_OK;
 	if (!get(pcb, EXT_RECOVER) && (pcb->flags & TF_INFR)) {
 		set(pcb, EXT_RECOVER, RECOVERING | pcb->snd_nxt);
-		set(pcb, EXT_REPAIRED, pcb->lastack + 1);       /* lwIP sent the first again */
+		set(pcb, EXT_REPAIRED, end_of_first(pcb));
 	}
 	if (!get(pcb, EXT_RECOVER))
 		return ERR_OK;

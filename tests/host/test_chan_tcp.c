@@ -17,11 +17,13 @@
 #include "net/chan_tcp.h"
 #include "net/lwip_port/lwip.h"
 #include <lwip/priv/tcp_priv.h>
+#include "net/netif.h"
 #include "net/rxq.h"
 
 #define PORT            7700
 #define TCP_FLAGS_AT    13              /* RFC 9293, "Header Format" */
 #define TCP_FLAG_RST    4
+#define WIDE_MSS        (40 * TCP_MSS)
 #define DATA_LEN_MIN    1000            /* whole segments, not ACKs   */
 
 /* --- A wire from and to ourselves ------------------------------------------------------------ */
@@ -45,6 +47,16 @@ static err_t send_packet(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
 	}
 	on_wire[last++ % COUNT(on_wire)] = pbuf_clone(PBUF_RAW, PBUF_POOL, p);
 	return ERR_OK;
+}
+
+/* As net/netif.c does it for a card that cuts segments. */
+static bool wide;
+void netif_widen(struct tcp_pcb *pcb)
+{
+	if (!wide)
+		return;
+	pcb->mss = WIDE_MSS;
+	pcb->cwnd = 2 * WIDE_MSS;
 }
 
 static err_t wire_up(struct netif *n)

@@ -54,7 +54,7 @@ TEST(vnet, crosses_frames_of_host_memory)
 
 TEST(vnet, many_pieces_are_joined)              /* more than a struct frame holds */
 {
-	enum { PIECES = 30, QMAX = 64 };
+	enum { PIECES = FRAME_PARTS_MAX + 3 + 1, QMAX = 64 };   /* three are the header */
 
 	net_fresh();
 	negotiate(VIRTIO_F_VERSION_1);

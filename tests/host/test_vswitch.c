@@ -14,7 +14,12 @@ enum { UPLINK, HOST, GUEST_A, GUEST_B, GUEST_C, NPORTS };
 #define TO(port)   BIT(port)
 #define NOBODY     0
 
-struct sink { unsigned got, len; bool full; uint8_t last[FRAME_LEN_MAX + 8]; };
+struct sink {
+	unsigned got, len;
+	bool full;
+	struct frame_sum sum;
+	uint8_t last[FRAME_LEN_MAX + 8];
+};
 
 static struct vswitch *sw;
 static struct sink sinks[NPORTS];
@@ -27,6 +32,7 @@ static bool take(void *to, const struct frame *f)
 		return false;
 	s->got++;
 	s->len = f->len;
+	s->sum = f->sum;
 	frame_copy(s->last, f);
 	return true;
 }
@@ -301,6 +307,81 @@ static void vswitch_retags_a_frame_in_many_pieces(void **state)
 	assert_memory_equal(sinks[UPLINK].last + 16, bytes + 12, sizeof(bytes) - 12);
 }
 
+/* --- Checksums that are missing -------------------------------------------------------------- */
+
+/* RFC 1071, section 1, word by word. */
+static uint16_t sum_of(const uint8_t *p, unsigned len)
+{
+	uint32_t sum = 0;
+
+	for (unsigned i = 0; i < len; i++)
+		sum += i % 2 ? p[i] : (uint32_t)p[i] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+/* Whole: with the pseudo header, whose sum this is, everything sums up to ones. */
+static void check_filled(unsigned port, unsigned from, uint16_t pseudo)
+{
+	assert_int_equal(sinks[port].sum.from, 0);
+	assert_true(sinks[port].sum.good);
+	assert_int_equal(sum_of(sinks[port].last + from, sinks[port].len - from) + pseudo, 0xffff);
+}
+
+static void vswitch_fills_in_a_missing_checksum(void **state)
+{
+	uint8_t bytes[FRAME_LEN_MAX];
+
+	(void)state;
+	vswitch_takes(sw, HOST, (struct frame_takes){ .no_sums = true });
+	for (uint16_t len = 53; len <= 1514; len += 487) {
+		struct frame f = { .len = len, .nparts = 2, .sum = { true, 34, 50 } };
+
+		f.part[0] = (struct frame_part){ bytes, 33 };
+		f.part[1] = (struct frame_part){ bytes + 33, (uint16_t)(len - 33) };
+		build(bytes, BCAST, MAC_A, 0, len);
+		for (unsigned i = 34; i < len; i++)
+			bytes[i] = (uint8_t)(i * 7 + len);
+		bytes[50] = 0x12;       /* the sum of a pseudo header */
+		bytes[51] = 0x34;
+		vswitch_input(sw, GUEST_A, &f, 0);
+		check_filled(GUEST_B, 34, 0x1234);
+		check_filled(UPLINK, 34, 0x1234);
+		assert_memory_equal(sinks[GUEST_B].last, bytes, 50);
+		assert_memory_equal(sinks[GUEST_B].last + 52, bytes + 52, len - 52u);
+		assert_memory_equal(sinks[HOST].last, bytes, len);      /* as it takes it */
+		assert_int_equal(sinks[HOST].sum.from, 34);
+		assert_int_equal(sinks[HOST].sum.at, 50);
+	}
+}
+
+static void vswitch_moves_a_missing_checksum_with_the_tag(void **state)
+{
+	uint8_t bytes[100];
+	struct frame f = frame_of(bytes, sizeof(bytes));
+
+	(void)state;
+	split();
+	vswitch_takes(sw, UPLINK, (struct frame_takes){ .no_sums = true });
+	vswitch_takes(sw, HOST, (struct frame_takes){ .no_sums = true });
+	f.sum = (struct frame_sum){ true, 34, 50 };
+	build(bytes, BCAST, MAC_A, 0, sizeof(bytes));
+	vswitch_input(sw, GUEST_B, &f, 0);
+	assert_int_equal(sinks[UPLINK].sum.from, 38);
+	assert_int_equal(sinks[UPLINK].sum.at, 54);
+	assert_memory_equal(sinks[UPLINK].last + 16, bytes + 12, sizeof(bytes) - 12);
+	check_filled(GUEST_A, 38, 0x5a5a);
+
+	f.sum = (struct frame_sum){ true, 38, 54 };
+	build(bytes, BCAST, MAC_X, 10, sizeof(bytes));
+	vswitch_input(sw, UPLINK, &f, 0);
+	assert_int_equal(sinks[HOST].sum.from, 34);
+	assert_int_equal(sinks[HOST].sum.at, 50);
+	check_filled(GUEST_B, 34, 0x5a5a);
+	check_filled(GUEST_A, 38, 0x5a5a);
+}
+
 static void vswitch_refuses_bad_sources(void **state)
 {
 	static const struct step steps[] = {
@@ -496,6 +577,8 @@ int main(void)
 		CASE(vswitch_keeps_vlans_apart),
 		CASE(vswitch_puts_tags_on_and_takes_them_off),
 		CASE(vswitch_retags_a_frame_in_many_pieces),
+		CASE(vswitch_fills_in_a_missing_checksum),
+		CASE(vswitch_moves_a_missing_checksum_with_the_tag),
 		CASE(vswitch_refuses_bad_sources),
 		CASE(vswitch_takes_no_forged_sources),
 		CASE(vswitch_keeps_the_hosts_addresses),

@@ -34,6 +34,13 @@ struct tcp_hdr;
 signed char lwip_port_tcp_input(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, uint16_t optlen,
                                 uint16_t opt1len, const uint8_t *opt2);
 
+struct pbuf;
+struct netif;
+struct ip4_addr;
+struct ip6_addr;
+signed char lwip_port_ip4_frag(struct pbuf *p, struct netif *netif, const struct ip4_addr *to);
+signed char lwip_port_ip6_frag(struct pbuf *p, struct netif *netif, const struct ip6_addr *to);
+
 #define LWIP_RAND()              lwip_port_random()
 #define LWIP_CHKSUM              lwip_port_checksum
 #define LWIP_PLATFORM_DIAG(x)    do { log_text x; } while (0)
