@@ -162,10 +162,11 @@ static enum err other_cpus_start(void)
 
 static enum err checksum_init(void)
 {
-	bool tables = crc32c_choose() == CRC32C_TABLES;
+	bool tables = crc32c_choose(cpu_has_crc32()) == CRC32C_TABLES;
 
-	log_line("crc32c: %s", tables ? "by tables, this CPU's instruction is slower" :
-					"by the CPU's instruction");
+	log_line("crc32c: %s", !tables ? "by the CPU's instruction" :
+		 cpu_has_crc32() ? "by tables, this CPU's instruction is slower" :
+				   "by tables, this CPU has no instruction for it");
 	return OK;
 }
 

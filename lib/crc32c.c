@@ -5,7 +5,7 @@
  * Every CPU with second-stage paging has the instruction, and it uses general registers only.  But
  * under an emulator it may be a loop over 64 bits, for eight bytes of a page (QEMU's TCG): tables
  * are six times as fast there.  So both are timed at boot.  The Makefile gives this one file
- * -mcrc32; boot/selftest.c checks that the CPU has it.
+ * -mcrc32.
  */
 #include "lib/crc32c.h"
 
@@ -102,11 +102,11 @@ static uint64_t time_it(enum crc32c_way way)
 	return best;
 }
 
-enum crc32c_way crc32c_choose(void)
+enum crc32c_way crc32c_choose(bool has_instruction)
 {
-	uint64_t instruction = time_it(CRC32C_INSTRUCTION), tables = time_it(CRC32C_TABLES);
+	uint64_t tables = time_it(CRC32C_TABLES);
 
-	if (instruction <= tables)
-		crc32c_use(CRC32C_INSTRUCTION);
+	if (has_instruction && time_it(CRC32C_INSTRUCTION) > tables)
+		crc32c_use(CRC32C_TABLES);
 	return chosen;
 }

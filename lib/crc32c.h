@@ -17,7 +17,7 @@ enum crc32c_way { CRC32C_INSTRUCTION, CRC32C_TABLES };
 /* Take this way from now on; before any call, it is the instruction. */
 void crc32c_use(enum crc32c_way way);
 
-/* Try both, and take the faster; which one that is. */
-enum crc32c_way crc32c_choose(void);
+/* Try both, where this CPU has the instruction, and take the faster; which one that is. */
+enum crc32c_way crc32c_choose(bool has_instruction);
 
 #endif

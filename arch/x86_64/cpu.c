@@ -152,6 +152,7 @@ bool cpu_has_tsc_deadline(void)
 {
 	return insn_cpuid(CPUID_FEATURES, 0).ecx & CPUID1_ECX_TSC_DEADLINE;
 }
+bool cpu_has_crc32(void) { return insn_cpuid(CPUID_FEATURES, 0).ecx & CPUID1_ECX_SSE42; }
 bool cpu_has_xsave(void) { return insn_cpuid(CPUID_FEATURES, 0).ecx & CPUID1_ECX_XSAVE; }
 
 /* Sets that belong together as a whole, or not at all. */

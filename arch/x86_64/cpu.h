@@ -39,6 +39,7 @@ bool     cpu_has_1g_pages(void);
 bool     cpu_has_x2apic(void);
 bool     cpu_has_tsc_deadline(void);
 bool     cpu_has_xsave(void);
+bool     cpu_has_crc32(void);
 
 /* XSAVE components that this CPU has and struct cpu_state has room for. */
 uint64_t cpu_xcr0_mask(void);
