@@ -147,7 +147,8 @@ def test_an_entry_has_the_keys_that_scripts_rely_on():
 
 def three(ours, theirs):
     return {"migrations": [m for run in (1, 2, 3) for m in (
-        moved("godwit", run, *ours[run - 1]), moved("kvm", run, *theirs[run - 1]))], "exits": []}
+        moved("godwit", run, *ours[run - 1]), moved("kvm", run, *theirs[run - 1]))], "exits": [],
+            "wire": []}
 
 
 def test_measures_are_held_against_medians():
@@ -166,8 +167,27 @@ def test_a_move_that_did_not_converge_counts_in_no_median():
 
 
 def test_what_was_not_measured_is_not_missed():
-    assert report.missed({"migrations": [], "exits": []}) == []
-    assert report.missed({"migrations": [moved("godwit", 1, 5000, 90)], "exits": []}) == []
+    none = {"migrations": [], "exits": [], "wire": []}
+    assert report.missed(none) == []
+    assert report.missed({**none, "migrations": [moved("godwit", 1, 5000, 90)]}) == []
+    assert report.missed({**none, "wire": [{"bytes_s": 1e9}]}) == []
+
+
+def test_a_move_carries_more_than_half_of_what_the_wire_does():
+    of = three([(1000, 70)] * 3, [(3000, 200)] * 3)
+    rate = of["migrations"][0]["bytes"]         # in a second
+    of["wire"] = [{"bytes_s": n * rate} for n in (1.5, 1.9, 9)]
+    assert report.missed(of) == []
+    assert "carries 0.53 of it" in report.table(of)
+    of["wire"][0]["bytes_s"] = of["wire"][1]["bytes_s"] = 2 * rate
+    assert "0.50 of the wire's TCP rate" in report.missed(of)[0]
+
+
+def test_the_rate_of_the_wire_is_read_from_a_whole_line():
+    assert report.wire_rate("tcprate 5000000 bytes 250000 us\n") == 20e6
+    for text in ("", "tcprate 5 bytes", "accept: no\n", "tcprate 5000000 bytes 250000 us"):
+        with pytest.raises(ValueError):
+            report.wire_rate(text)
 
 
 def test_the_table_has_a_line_for_each_load_and_system():

@@ -39,6 +39,14 @@ def _with_parents(paths):
                    for parent in pathlib.PurePath(path).parents} - {""})
 
 
+def _tcprate(directory):
+    """tcprate.c as one file without libraries: its bytes."""
+    program = os.path.join(directory, "tcprate")
+    debian.run(["cc", "-O2", "-Wall", "-Wextra", "-static", "-o", program,
+                str(pathlib.Path(__file__).parent / "tcprate.c")])
+    return pathlib.Path(program).read_bytes()
+
+
 def _version(package):
     return debian.run(["dpkg-query", "-W", "-f", "${Package} ${Version}", package], text=True)
 
@@ -46,6 +54,7 @@ def _version(package):
 def make(directory, guest_files):
     """Write host-vmlinuz and host-initrd to `directory`; guest_files ({name: path}) go to /guest.
     Returns (kernel, initrd, what it is made of)."""
+    os.makedirs(directory, exist_ok=True)
     needed = [QEMU, *libraries(debian.run(["ldd", QEMU], text=True)), *FIRMWARE]
     missing = [path for path in needed if not os.path.exists(path)]
     if missing:
@@ -60,7 +69,7 @@ def make(directory, guest_files):
         cpio.file(path.lstrip("/"), pathlib.Path(path).read_bytes(), 0o755)
     for name, path in guest_files.items():
         cpio.file(f"guest/{name}", pathlib.Path(path).read_bytes())
-    os.makedirs(directory, exist_ok=True)
+    cpio.file("bin/tcprate", _tcprate(directory), 0o755)
     kernel, initrd = (os.path.join(directory, name) for name in ("host-vmlinuz", "host-initrd"))
     pathlib.Path(kernel).write_bytes(image)
     pathlib.Path(initrd).write_bytes(cpio.end())

@@ -7,6 +7,7 @@ import statistics
 MEASURED = ("total_ms", "downtime_ms", "bytes", "rounds", "converged")
 EXITS = ("cpuid", "rdmsr", "lapic_mmio", "pio_device")
 BEAT = re.compile(r"^beat (\d+): (\d+) written, (\d+) wrong\r?\n", re.MULTILINE)
+RATE_LINE = re.compile(r"^tcprate (\d+) bytes (\d+) us\r?\n", re.MULTILINE)
 BENCH_LINE = re.compile(r"^bench exit_(\w+) (\d+)\r?\n", re.MULTILINE)
 HALF = 0.5
 SYSTEMS = ("godwit", "kvm")
@@ -24,6 +25,14 @@ def exits(console):
     if missing:
         raise ValueError(f"exitbench did not measure {', '.join(missing)}")
     return {name: found[name] for name in EXITS}
+
+
+def wire_rate(text):
+    """Bytes a second, out of what tcprate printed."""
+    found = RATE_LINE.search(text)
+    if not found:
+        raise ValueError(f"tcprate said {text!r}")
+    return int(found[1]) * 1e6 / int(found[2])
 
 
 def entry(system, run, load, measured, loadavg):
@@ -45,6 +54,15 @@ def ratio(migrations, load, key):
     return ours / theirs if ours is not None and theirs else None
 
 
+def wire_ratio(report):
+    """Godwit's bytes a second of an idle move, all of its time counted, by those of Linux's TCP on
+    the same wire; the medians.  None where one is missing."""
+    moves = [m["bytes"] / m["total_ms"] * 1e3 for m in report["migrations"]
+             if m["load"] == "idle" and m["system"] == "godwit" and m["converged"]]
+    rates = [w["bytes_s"] for w in report["wire"]]
+    return statistics.median(moves) / statistics.median(rates) if moves and rates else None
+
+
 def table(report):
     """The report for people: a line a load and system, then the exits."""
     lines = [f"{'load':10} {'system':7} {'runs':>4} {'total ms':>28} {'downtime ms':>24} "
@@ -63,6 +81,11 @@ def table(report):
         total, down = (ratio(migrations, load, key) for key in ("total_ms", "downtime_ms"))
         if total is not None and down is not None:
             lines.append(f"{'':10} godwit by kvm: total {total:.2f}, downtime {down:.2f}")
+    if report["wire"]:
+        rates = " / ".join(f"{w['bytes_s'] / 1e6:.1f}" for w in report["wire"])
+        of = wire_ratio(report)
+        share = "" if of is None else f"; an idle move of godwit's carries {of:.2f} of it"
+        lines.append(f"the wire's TCP, Linux to Linux: {rates} MB/s{share}")
     if report["exits"]:
         lines.append("instructions an exit: " + ", ".join(EXITS))
     for e in report["exits"]:
@@ -81,4 +104,7 @@ def missed(report):
         value = ratio(report["migrations"], "idle", key)
         if value is not None and value > HALF:
             found.append(f"idle: {key} is {value:.2f} of the peer's, at most {HALF} wanted")
+    value = wire_ratio(report)
+    if value is not None and value <= HALF:
+        found.append(f"idle: {value:.2f} of the wire's TCP rate, more than {HALF} wanted")
     return found

@@ -23,6 +23,7 @@ GUEST_MIB = 256
 HOST_MIB = 1024
 BEATS = 4                               # before the move, and more of them after it
 GUEST_READY_S = 300
+WIRE_MIB = 256
 MOVE_S = 120                            # then it is called off: it does not converge
 POLL_S = 1.0
 COUNTED = {"sync": "realtime", "ips": 1_000_000_000}     # a TSC tick for each instruction
@@ -160,7 +161,7 @@ class Kvm(System):
     most, no compression, one connection, no throttling."""
 
     name = "kvm"
-    MONITOR, INCOMING = 4444, 4446
+    MONITOR, INCOMING, WIRE = 4444, 4446, 4448
     RUN = ("qemu-system-x86_64 -accel kvm -cpu host -nodefaults -display none -no-reboot "
            f"-m {GUEST_MIB} -serial file:/tmp/serial")
 
@@ -212,6 +213,14 @@ class Kvm(System):
             monitor.run("quit")
             monitor.close()
         return measured
+
+    def wire(self):
+        """Bytes a second of Linux's TCP from a to b, as b saw them, while nothing else goes on."""
+        a, b = self.hosts.shell["a"], self.hosts.shell["b"]
+        b.run(f"tcprate {self.WIRE} >/tmp/rate 2>&1 &")
+        a.run(f"sleep 1; tcprate {self.WIRE} {self.hosts.address('b')} {WIRE_MIB}", MOVE_S)
+        return report.wire_rate(until("rate of the wire", lambda: next(
+            (t for t in [b.run("cat /tmp/rate")] if t.strip()), ""), MOVE_S))
 
     def exits(self, times):
         for _ in range(times):
