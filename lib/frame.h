@@ -14,7 +14,9 @@
 
 #define FRAME_PARTS_MAX  48          /* of whoever makes one                          */
 #define FRAME_LEN_MIN    14          /* two addresses and a type                      */
-#define FRAME_LEN_MAX    1518        /* 1500 bytes of payload, header and a VLAN tag  */
+#define FRAME_HEAD_MAX   18          /* header and a VLAN tag                         */
+#define FRAME_LEN_MAX    (FRAME_HEAD_MAX + 1500)  /* on ordinary wires                */
+#define FRAME_JUMBO_MAX  (FRAME_HEAD_MAX + 9000)  /* on wires of an MTU of 9000       */
 #define FRAME_BIG_MAX    (18 + 65535)   /* to be cut: an IP packet as long as they get */
 #define MAC_LEN          6
 

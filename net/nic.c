@@ -58,6 +58,19 @@ void nic_refresh(struct nic *nic)
 		nic->ops->refresh(nic);
 }
 
+enum err nic_set_mtu(struct nic *nic, unsigned mtu)
+{
+	if (mtu < NIC_MTU || mtu > NIC_MTU_MAX)
+		return fail(ERR_BAD_ARGUMENT, "%s: an MTU is %u to %u, not %u", nic->name, NIC_MTU,
+			    NIC_MTU_MAX, mtu);
+	if (mtu == nic->mtu)
+		return OK;
+	if (!nic->ops->set_mtu)
+		return fail(ERR_NOT_SUPPORTED, "%s: %s has no MTU but %u", nic->name, nic->where,
+			    nic->mtu);
+	return nic->ops->set_mtu(nic, (uint16_t)mtu);
+}
+
 struct nic *nic_at(unsigned i)
 {
 	return i < nnics ? nics[i] : NULL;

@@ -9,6 +9,9 @@
 #include "lib/err.h"
 #include "lib/frame.h"
 
+#define NIC_MTU         1500                    /* of a card unless it is told another one */
+#define NIC_MTU_MAX     9000
+
 struct nic;
 typedef void nic_receive_fn(void *to, const struct frame *f);
 
@@ -28,6 +31,13 @@ struct nic_ops {
 	bool     (*rearm)(struct nic *);
 	/* Bring what the card counts by itself into nic->count; NULL: it counts nothing. */
 	void     (*refresh)(struct nic *);
+	/*
+	 * NIC_MTU to NIC_MTU_MAX; sets nic->mtu.  From now on frames of up to `mtu` bytes and
+	 * FRAME_HEAD_MAX come in and may be sent; longer ones that come in are dropped and counted.
+	 * Once, before anybody uses the card, whose link and interrupts may be on.
+	 * ERR_NOT_SUPPORTED, said with the card's limit: nothing has changed.  NULL: only NIC_MTU.
+	 */
+	enum err (*set_mtu)(struct nic *, uint16_t mtu);
 };
 
 struct nic_counters {
@@ -45,7 +55,7 @@ struct nic {
 	char                  where[48];        /* "82540EM at PCI 00:03.0"     */
 	const char           *driver;           /* "e1000"                      */
 	uint8_t               mac[MAC_LEN];
-	uint16_t              mtu;              /* bytes of payload: 1500       */
+	uint16_t              mtu;              /* bytes of payload: NIC_MTU    */
 	bool                  link;
 	struct frame_takes    takes;            /* of TCP's work                */
 	bool                  polled;           /* has no interrupt             */
@@ -65,6 +75,8 @@ void        nic_link(struct nic *nic, bool up, unsigned mbit_s);
 struct nic *nic_at(unsigned i);                 /* NULL: no such card      */
 struct nic *nic_find(const char *name);         /* "nic0" or a MAC address */
 
+/* Checked; see nic_ops. */
+enum err    nic_set_mtu(struct nic *nic, unsigned mtu);
 void        nic_refresh(struct nic *nic);       /* before its counters are read */
 
 /* Poll every card: for sched_add_poll(). */
