@@ -3,10 +3,11 @@
  * drivers/gbe.c - the body of a driver for Intel's gigabit cards, as a struct nic.
  *
  * Owns the cards' registers and, for each card, one 2 MiB frame with both rings and all buffers.
- * Frames are copied out of the caller's pieces into a slot, and handed up where the card put them.
+ * Frames are copied out of the caller's pieces into a slot, and handed up where the card put them;
+ * longer ones lie in several slots, one after the other.
  * The interrupt handler masks the card and marks it; gbe_poll() does the work and gbe_rearm()
  * unmasks.  The card receives everything: behind it is a switch, with guests' addresses.
- * Used by drivers/e1000.c and drivers/e1000e.c; read next: net/nic.c, net/vswitch.c.
+ * Used by drivers/e1000.c and drivers/e1000e.c; read next: drivers/gbe_rx.c, net/nic.c.
  */
 #include "drivers/gbe.h"
 
@@ -20,12 +21,11 @@
 #include "lib/task.h"
 #include "lib/time.h"
 
-#define ETH_MTU             1500
 #define RX_SLOTS            496       /* with the rings they fill one frame of memory      */
 #define TX_SLOTS            512       /* more than two full TCP windows of 180 segments    */
-#define SLOT_SIZE           2048
 #define RX_RETURN_BATCH     16        /* slots given back to the card at once              */
 #define RESET_MAX_NS        (20 * NS_PER_MS)
+#define RX_STOP_NS          (15 * NS_PER_MS)    /* the longest frame, 16 KiB, at 10 Mb/s   */
 #define EERD_MAX_NS         (10 * NS_PER_MS)
 #define ITR_UNIT_NS         256       /* "Interrupt Throttling Register"                   */
 #define ITR_NS              (50 * NS_PER_US)
@@ -40,13 +40,14 @@
 struct gbe_dma {
 	struct gbe_rx_desc rx[RX_SLOTS];
 	struct gbe_tx_desc tx[TX_SLOTS];
-	uint8_t              rx_slot[RX_SLOTS][SLOT_SIZE] __attribute__((aligned(SLOT_SIZE)));
-	uint8_t              tx_slot[TX_SLOTS][SLOT_SIZE];
+	uint8_t rx_slot[RX_SLOTS][GBE_SLOT_SIZE] __attribute__((aligned(GBE_SLOT_SIZE)));
+	uint8_t tx_slot[TX_SLOTS][GBE_SLOT_SIZE];
 };
 _Static_assert(sizeof(struct gbe_dma) <= FRAME_SIZE, "one frame of memory holds it all");
 _Static_assert(RX_SLOTS % 8 == 0 && TX_SLOTS % 8 == 0, "ring lengths are multiples of 128 bytes");
 _Static_assert(offsetof(struct gbe_dma, tx) % 16 == 0, "rings are 16 byte aligned");
-_Static_assert(FRAME_LEN_MAX <= SLOT_SIZE, "a frame fits a slot");
+_Static_assert(FRAME_LEN_MAX <= GBE_SLOT_SIZE, "an ordinary frame fits a slot");
+_Static_assert(FRAME_JUMBO_MAX <= GBE_SLOT_SIZE * FRAME_PARTS_MAX, "a frame has its pieces");
 
 static struct gbe cards[NICS_MAX];
 static unsigned ncards;
@@ -94,30 +95,65 @@ static void tx_reap(struct gbe *c)
 	}
 }
 
+static unsigned tx_free(const struct gbe *c)
+{
+	return (c->tx_oldest + TX_SLOTS - c->tx_next - 1) % TX_SLOTS;
+}
+
+static uint32_t longest_frame(const struct nic *nic)
+{
+	return FRAME_HEAD_MAX + (uint32_t)nic->mtu;
+}
+
+/* How many slots a frame of `len` bytes takes. */
+static unsigned tx_slots(uint32_t len)
+{
+	return (len + GBE_SLOT_SIZE - 1) / GBE_SLOT_SIZE;
+}
+
 static unsigned gbe_room(const struct nic *nic)
 {
 	struct gbe *c = CONTAINER_OF(nic, struct gbe, nic);
 
 	tx_reap(c);
-	return (c->tx_oldest + TX_SLOTS - c->tx_next - 1) % TX_SLOTS;
+	return tx_free(c) / tx_slots(longest_frame(nic));
+}
+
+/*
+ * `len` bytes of the frame, from byte `from` on, into the next slot.  Whether IFCS counts in a
+ * frame's first descriptor or in its last differs from card to card: all have it.
+ */
+static void tx_put(struct gbe *c, const struct frame *f, uint32_t from, uint32_t len)
+{
+	volatile struct gbe_tx_desc *d = &c->dma->tx[c->tx_next];
+	bool last = from + len == f->len;
+	struct frame piece;
+
+	if (len < f->len) {
+		frame_clear(&piece);
+		frame_slice(&piece, f, from, len);
+		f = &piece;
+	}
+	frame_copy(c->dma->tx_slot[c->tx_next], f);
+	d->len = (uint16_t)len;
+	d->status = 0;
+	d->command = TX_COMMAND_IFCS | TX_COMMAND_RS | (last ? TX_COMMAND_EOP : 0);
+	c->tx_next = next_slot(c->tx_next, TX_SLOTS);
 }
 
 static bool gbe_send(struct nic *nic, const struct frame *f)
 {
 	struct gbe *c = CONTAINER_OF(nic, struct gbe, nic);
 
-	ASSERT(f->len <= FRAME_LEN_MAX);
-	if (!nic->link || (next_slot(c->tx_next, TX_SLOTS) == c->tx_oldest && gbe_room(nic) == 0)) {
+	ASSERT(f->len <= longest_frame(nic));
+	if (tx_free(c) < tx_slots(f->len))
+		tx_reap(c);
+	if (!nic->link || tx_free(c) < tx_slots(f->len)) {
 		nic->count.tx_full++;
 		return false;
 	}
-	frame_copy(c->dma->tx_slot[c->tx_next], f);
-
-	volatile struct gbe_tx_desc *d = &c->dma->tx[c->tx_next];
-	d->len = f->len;
-	d->status = 0;
-	d->command = TX_COMMAND_EOP | TX_COMMAND_IFCS | TX_COMMAND_RS;
-	c->tx_next = next_slot(c->tx_next, TX_SLOTS);
+	for (uint32_t from = 0; from < f->len; from += GBE_SLOT_SIZE)
+		tx_put(c, f, from, MIN(f->len - from, (uint32_t)GBE_SLOT_SIZE));
 	gbe_write(c, GBE_TDT, c->tx_next);
 	nic->count.tx_frames++;
 	nic->count.tx_bytes += f->len;
@@ -131,40 +167,56 @@ static bool rx_pending(const struct gbe *c)
 	return ((volatile struct gbe_rx_desc *)c->dma->rx)[c->rx_next].status & RX_STATUS_DD;
 }
 
-static void rx_one(struct gbe *c, unsigned slot)
+static void hand_up(struct gbe *c)
 {
-	struct gbe_rx_desc d = c->dma->rx[slot];      /* one copy, checked, then used */
 	struct nic *nic = &c->nic;
 
-	if (!(d.status & RX_STATUS_EOP) || (d.errors & RX_ERRORS_FRAME) || d.len < FRAME_LEN_MIN ||
-	    d.len > FRAME_LEN_MAX) {
-		nic->count.rx_errors++;
-		return;
-	}
 	nic->count.rx_frames++;
-	nic->count.rx_bytes += d.len;
-	if (nic->receive) {
-		struct frame f = frame_of(c->dma->rx_slot[slot], d.len);
-
-		nic->receive(nic->receive_to, &f);
-	}
+	nic->count.rx_bytes += c->rx.frame.len;
+	if (nic->receive)
+		nic->receive(nic->receive_to, &c->rx.frame);
 }
 
+/* The next slot, which may be all of a frame, or a piece, or its last. */
+static void rx_one(struct gbe *c)
+{
+	struct gbe_rx_desc *in_ring = &c->dma->rx[c->rx_next];
+	struct gbe_rx_desc d = *in_ring;              /* one copy, checked, then used */
+	enum gbe_rx_got got = gbe_rx_take(&c->rx, &d, c->dma->rx_slot[c->rx_next],
+					  longest_frame(&c->nic));
+
+	if (got == GBE_RX_FRAME)
+		hand_up(c);
+	else if (got == GBE_RX_LONG)
+		c->nic.count.rx_long++;
+	else if (got == GBE_RX_BAD)
+		c->nic.count.rx_errors++;
+	in_ring->status = 0;
+	c->rx_next = next_slot(c->rx_next, RX_SLOTS);
+}
+
+/* The card gets back what was handed up or dropped. */
+static void rx_give_back(struct gbe *c)
+{
+	unsigned tail = gbe_rx_tail(&c->rx, c->rx_next, RX_SLOTS);
+
+	if (tail != c->rx_tail)
+		gbe_write(c, GBE_RDT, tail);
+	c->rx_tail = tail;
+}
+
+/* The budget is one of slots: who gets long frames has no longer turns. */
 static unsigned rx_poll(struct gbe *c, unsigned budget)
 {
-	unsigned n = 0, slot = c->rx_next;
+	unsigned n = 0;
 
 	while (n < budget && rx_pending(c)) {
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		slot = c->rx_next;
-		rx_one(c, slot);
-		c->dma->rx[slot].status = 0;
-		c->rx_next = next_slot(slot, RX_SLOTS);
+		rx_one(c);
 		if (++n % RX_RETURN_BATCH == 0)
-			gbe_write(c, GBE_RDT, slot);
+			rx_give_back(c);
 	}
-	if (n % RX_RETURN_BATCH != 0)
-		gbe_write(c, GBE_RDT, slot);
+	rx_give_back(c);
 	return n;
 }
 
@@ -212,7 +264,7 @@ static bool gbe_rearm(struct nic *nic)
 	return rx_pending(c) || c->causes;
 }
 
-/* Of frames longer than 1522 bytes the card says no more than how many there were. */
+/* Of frames that are too long for it the card says no more than how many there were. */
 static void gbe_refresh(struct nic *nic)
 {
 	nic->count.rx_long += gbe_read(CONTAINER_OF(nic, struct gbe, nic), GBE_ROC);
@@ -300,6 +352,12 @@ static void write_mac(struct gbe *c)
 		gbe_write(c, GBE_MTA + 4 * i, 0);
 }
 
+/* "Receive Control Register": all frames; long ones as soon as the MTU is not the ordinary one. */
+static uint64_t receive_control(uint16_t mtu)
+{
+	return RCTL_UPE | RCTL_MPE | RCTL_BAM | RCTL_SECRC | (mtu > NIC_MTU ? RCTL_LPE : 0);
+}
+
 static void start_receiver(struct gbe *c)
 {
 	uint64_t ring = ptr_hpa(c->dma->rx).v;
@@ -312,8 +370,9 @@ static void start_receiver(struct gbe *c)
 	gbe_write(c, GBE_RDTR, 0);            /* ITR is enough of a delay */
 	gbe_write(c, GBE_RADV, 0);
 	gbe_write(c, GBE_RDH, 0);
-	gbe_write(c, GBE_RCTL, RCTL_EN | RCTL_UPE | RCTL_MPE | RCTL_BAM | RCTL_SECRC);
-	gbe_write(c, GBE_RDT, RX_SLOTS - 1);  /* all but one: equal means empty */
+	gbe_write(c, GBE_RCTL, RCTL_EN | receive_control(c->nic.mtu));
+	c->rx_tail = RX_SLOTS - 1;            /* all but one: equal means empty */
+	gbe_write(c, GBE_RDT, c->rx_tail);
 }
 
 static void start_transmitter(struct gbe *c)
@@ -351,9 +410,27 @@ static void configure(struct gbe *c)
 	c->model->configure(c);
 }
 
+/*
+ * "Receive Control Register": without EN, reception ends after the frame that is coming in, and no
+ * bit says when; what may come in changes then.  The ring stays as it is.
+ */
+static enum err gbe_set_mtu(struct nic *nic, uint16_t mtu)
+{
+	struct gbe *c = CONTAINER_OF(nic, struct gbe, nic);
+
+	gbe_write(c, GBE_RCTL, receive_control(nic->mtu));
+	gbe_read(c, GBE_STATUS);                /* the write above has arrived */
+	for (uint64_t end_ns = time_now_ns() + RX_STOP_NS; time_now_ns() < end_ns;)
+		insn_pause();
+	nic->mtu = mtu;
+	gbe_write(c, GBE_RCTL, receive_control(mtu));
+	gbe_write(c, GBE_RCTL, RCTL_EN | receive_control(mtu));
+	return OK;
+}
+
 static const struct nic_ops gbe_ops = {
 	.send = gbe_send, .room = gbe_room, .poll = gbe_poll, .rearm = gbe_rearm,
-	.refresh = gbe_refresh,
+	.refresh = gbe_refresh, .set_mtu = gbe_set_mtu,
 };
 
 /* From here on the card writes to memory, until it is reset. */
@@ -393,7 +470,7 @@ enum err gbe_start(struct pci_dev *dev, const struct gbe_model *model, const cha
 
 	struct gbe *c = &cards[ncards];
 	*c = (struct gbe){ .model = model };
-	c->nic = (struct nic){ .driver = model->driver, .mtu = ETH_MTU, .ops = &gbe_ops };
+	c->nic = (struct nic){ .driver = model->driver, .mtu = NIC_MTU, .ops = &gbe_ops };
 	fmt_format(c->nic.where, sizeof(c->nic.where), "%s at PCI %02x:%02x.%u", name, dev->bus,
 		   dev->slot, dev->function);
 	pci_enable(dev, true);

@@ -11,6 +11,7 @@
 #ifndef DRIVERS_GBE_H
 #define DRIVERS_GBE_H
 
+#include "drivers/gbe_rx.h"
 #include "drivers/pci.h"
 #include "lib/types.h"
 #include "net/nic.h"
@@ -48,7 +49,7 @@ enum gbe_reg {
 	GBE_TXDCTL = 0x3828,
 	GBE_STATS  = 0x4000,        /* 64 counters; reading clears */
 	GBE_MPC    = 0x4010,        /* frames missed for want of buffers */
-	GBE_ROC    = 0x40ac,        /* frames that were too long: jumbo frames */
+	GBE_ROC    = 0x40ac,        /* frames longer than RCTL lets in         */
 	GBE_RFCTL  = 0x5008,          /* 82574L */
 	GBE_MTA    = 0x5200,
 	GBE_RAL    = 0x5400,
@@ -91,6 +92,7 @@ enum gbe_reg {
 #define RCTL_EN               BIT(1)
 #define RCTL_UPE              BIT(3)          /* unicast promiscuous                */
 #define RCTL_MPE              BIT(4)          /* all multicast                      */
+#define RCTL_LPE              BIT(5)          /* frames of more than 1522 bytes     */
 #define RCTL_BAM              BIT(15)         /* broadcast                          */
 #define RCTL_SECRC            BIT(26)         /* strip the CRC; BSIZE 0: 2048 bytes */
 
@@ -103,17 +105,6 @@ enum gbe_reg {
 #define TIPG_IPGR2            MASK(29, 20)
 
 #define RAH_AV                BIT(31)         /* address valid                      */
-
-struct gbe_rx_desc {
-	uint64_t buffer;
-	uint16_t len, checksum;
-	uint8_t  status, errors;
-	uint16_t special;
-};
-_Static_assert(sizeof(struct gbe_rx_desc) == 16, "Receive Descriptor Format");
-#define RX_STATUS_DD          BIT(0)          /* the card is done with it           */
-#define RX_STATUS_EOP         BIT(1)          /* last piece of a frame              */
-#define RX_ERRORS_FRAME       (BIT(0) | BIT(1) | BIT(2) | BIT(4) | BIT(7))   /* CE SE SEQ CXE RXE */
 
 struct gbe_tx_desc {
 	uint64_t buffer;
@@ -145,7 +136,9 @@ struct gbe {
 	const struct gbe_model *model;
 	volatile uint8_t       *regs;
 	struct gbe_dma         *dma;
+	struct gbe_rx           rx;             /* the frame that is coming in                   */
 	unsigned                rx_next;        /* the slot that the card fills next             */
+	unsigned                rx_tail;        /* the slot before which it stops: RDT           */
 	unsigned                tx_next;        /* the slot that the next frame goes into        */
 	unsigned                tx_oldest;      /* the oldest slot that is not known to be sent  */
 	volatile uint32_t       causes;         /* from the interrupt handler, for poll          */
