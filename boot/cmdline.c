@@ -3,14 +3,14 @@
  * boot/cmdline.c - the boot command line, as a struct.
  *
  *   node=NAME  mgmt=NIC,ADDRESS[,gw=IPV4]  mig=NIC[,ADDRESS[,gw=IPV4]]  guest=NIC  test=NAME
- *   irq=msi|line|poll  virt=on|off  cpus=N
+ *   mtu=NIC,BYTES  irq=msi|line|poll  virt=on|off  cpus=N
  *   panic=SECONDS  watchdog=SECONDS
- *   NIC: nicN or a MAC address, with .VLAN for one VLAN of that card.
+ *   NIC: nicN or a MAC address, with .VLAN for one VLAN of that card (an MTU is the card's).
  *   ADDRESS: dhcp, or IPV4/PREFIX.
  *
- * Words are separated by spaces, each at most once.  A word that is not understood is refused by
- * name: a host with half of its configuration is worse than one that says what is wrong.  Called by
- * boot/main.c.
+ * Words are separated by spaces, each at most once (mtu once for each card).  A word that is not
+ * understood is refused by name: a host with half of its configuration is worse than one that says
+ * what is wrong.  Called by boot/main.c.
  */
 #include "boot/cmdline.h"
 
@@ -18,8 +18,9 @@
 
 #include "lib/config.h"
 #include "lib/log.h"
+#include "net/nic.h"
 
-#define WORDS           "node= mgmt= mig= guest= irq= virt= cpus= panic= watchdog= test="
+#define WORDS           "node= mgmt= mig= guest= mtu= irq= virt= cpus= panic= watchdog= test="
 #define WORD_MAX        96
 #define MAC_TEXT_LEN    17              /* 52:54:00:00:00:0a */
 #define PREFIX_MAX      32
@@ -112,6 +113,15 @@ static enum err take_name(const char *word, const char *value, char *to, size_t 
 	return OK;
 }
 
+static enum err take_nic_name(const char *word, const char *value, char to[CMDLINE_NIC_MAX])
+{
+	if (is_nic(value) && copy(to, CMDLINE_NIC_MAX, value))
+		return OK;
+	return fail(ERR_BAD_ARGUMENT,
+	            "command line: %s: '%s' is neither nic0 to nic%d nor a MAC address", word,
+	            value, NICS_MAX - 1);
+}
+
 /* NIC[.VLAN]; `value` is cut at the dot. */
 static enum err take_nic(const char *word, char *value, struct boot_nic *to)
 {
@@ -126,12 +136,8 @@ static enum err take_nic(const char *word, char *value, struct boot_nic *to)
 				    "command line: %s: '%s' is not a VLAN, 1 to %d", word, dot + 1,
 				    VLAN_MAX);
 	}
-	if (!is_nic(value) || !copy(to->name, sizeof(to->name), value))
-		return fail(ERR_BAD_ARGUMENT,
-		            "command line: %s: '%s' is neither nic0 to nic%d nor a MAC address",
-		            word, value, NICS_MAX - 1);
 	to->vlan = (uint16_t)vlan;
-	return OK;
+	return take_nic_name(word, value, to->name);
 }
 
 static enum err take_address(const char *word, const char *value, struct boot_net *net)
@@ -211,6 +217,28 @@ static enum err take_virt(const char *word, const char *value, struct boot_optio
 	return e;
 }
 
+/* NIC,BYTES; `value` is cut at the comma. */
+static enum err take_mtu(const char *word, char *value, struct boot_options *out)
+{
+	char *comma = strchr(value, ',');
+	const char *number = comma ? comma + 1 : "";
+	unsigned bytes;
+
+	if (comma)
+		*comma = '\0';
+	if (!take_number(&number, NIC_MTU_MAX, &bytes) || *number || bytes < NIC_MTU)
+		return fail(ERR_BAD_ARGUMENT,
+		            "command line: %s: '%s' is not a number from %d to %d, as in "
+		            "mtu=nic0,9000", word, comma ? comma + 1 : "", NIC_MTU, NIC_MTU_MAX);
+	if (out->nmtus == COUNT(out->mtu))
+		return fail(ERR_BAD_ARGUMENT, "command line: %s: there are no more than %d cards",
+		            word, NICS_MAX);
+	struct boot_mtu *m = &out->mtu[out->nmtus++];
+
+	m->bytes = (uint16_t)bytes;
+	return take_nic_name(word, value, m->nic);
+}
+
 static enum err take_cpus(const char *word, const char *value, unsigned *out)
 {
 	const char *p = value;
@@ -241,6 +269,8 @@ static enum err take_word(char *word, char *value, struct boot_options *out)
 		return take_seconds(word, value, &out->watchdog_s);
 	if (!strcmp(word, "guest"))
 		return take_nic(word, value, &out->guest);
+	if (!strcmp(word, "mtu"))
+		return take_mtu(word, value, out);
 	if (!strcmp(word, "irq"))
 		return take_irq(word, value, out);
 	if (!strcmp(word, "virt"))
@@ -260,8 +290,8 @@ static enum err take_word(char *word, char *value, struct boot_options *out)
 /* Index of a known word, by its name. */
 static int find_word(const char *word)
 {
-	static const char *const known[] = { "node", "mgmt", "mig", "guest", "irq", "virt",
-	                                     "cpus", "panic", "watchdog", "test" };
+	static const char *const known[] = { "node", "mgmt", "mig", "guest", "mtu", "irq",
+	                                     "virt", "cpus", "panic", "watchdog", "test" };
 
 	for (unsigned i = 0; i < COUNT(known); i++)
 		if (!strcmp(word, known[i]))
@@ -306,7 +336,7 @@ static enum err parse_word(const char *text, size_t len, unsigned *seen, struct 
 	if (i < 0)
 		return fail(ERR_BAD_ARGUMENT, "command line: '%s' is not understood; known: " WORDS,
 		            word);
-	if (*seen & 1u << i)
+	if ((*seen & 1u << i) && strcmp(word, "mtu"))
 		return fail(ERR_BAD_ARGUMENT, "command line: %s= is there twice", word);
 	*seen |= 1u << i;
 	return take_word(word, value, out);

@@ -6,6 +6,7 @@
 #define BOOT_CMDLINE_H
 
 #include "arch/x86_64/irq.h"
+#include "lib/config.h"
 #include "lib/err.h"
 #include "lib/types.h"
 #include "net/netif.h"
@@ -27,10 +28,14 @@ struct boot_net {
 	struct netif_config ip;
 };
 
+struct boot_mtu { char nic[CMDLINE_NIC_MAX]; uint16_t bytes; };
+
 struct boot_options {
 	char node[CMDLINE_NODE_MAX];            /* "godwit" unless given                        */
 	struct boot_net mgmt, mig;              /* mig is a copy of mgmt unless given           */
 	struct boot_nic guest;                  /* mgmt's unless given                          */
+	struct boot_mtu mtu[NICS_MAX];
+	unsigned nmtus;
 	enum irq_kind irq;                       /* the best that NICs may use: MSI-X            */
 	bool virt_off;                          /* this host runs no guests                     */
 	unsigned cpus;                          /* at most so many are used; 0: all             */

@@ -101,6 +101,7 @@ static void describe_nics(struct json_writer *w)
 		json_string(w, "where", n->where);
 		describe_mac(w, n->mac);
 		json_bool(w, "link", n->link);
+		json_u64(w, "mtu", n->mtu);
 		json_u64(w, "tx_frames", n->count.tx_frames);
 		json_u64(w, "tx_bytes", n->count.tx_bytes);
 		json_u64(w, "tx_full", n->count.tx_full);

@@ -25,17 +25,17 @@
 struct test_frame {
 	uint8_t dst[MAC_LEN], src[MAC_LEN], type[2];
 	uint8_t epoch[2], number[8], len[2];
-	uint8_t pattern[FRAME_LEN_MAX - FRAME_LEN_MIN - 12];
+	uint8_t pattern[FRAME_JUMBO_MAX - FRAME_LEN_MIN - 12];
 };
 #define HEAD_LEN         offsetof(struct test_frame, pattern)
-_Static_assert(sizeof(struct test_frame) == FRAME_LEN_MAX, "no padding");
+_Static_assert(sizeof(struct test_frame) == FRAME_JUMBO_MAX, "no padding");
 
 struct nicwire nicwire[2];
 bool nicwire_lossy;
-unsigned nicwire_len;
+unsigned nicwire_longest, nicwire_len;
 
 static struct event frame_came;
-static uint8_t pattern[FRAME_LEN_MAX + PATTERN_PERIOD];
+static uint8_t pattern[FRAME_JUMBO_MAX + PATTERN_PERIOD];
 static uint16_t epoch;
 
 struct nicwire *nicwire_peer(const struct nicwire *e)
@@ -47,7 +47,7 @@ struct nicwire *nicwire_peer(const struct nicwire *e)
 
 static unsigned len_of(uint64_t number)
 {
-	unsigned span = NICWIRE_LEN_MAX - NICWIRE_LEN_FILLED + 1;
+	unsigned span = nicwire_longest - NICWIRE_LEN_FILLED + 1;
 
 	return nicwire_len ? nicwire_len
 			   : NICWIRE_LEN_FILLED + (unsigned)(number * LENGTH_STEP % span);
@@ -73,11 +73,12 @@ static void build(const struct nicwire *e, uint64_t number, unsigned len, struct
 {
 	memcpy(f->dst, nicwire_peer(e)->nic->mac, MAC_LEN);
 	memcpy(f->src, e->nic->mac, MAC_LEN);
-	put_be(f->type, 2, len > NICWIRE_LEN_MAX ? ETH_TYPE_VLAN : ETH_TYPE_TEST);
+	put_be(f->type, 2, len > nicwire_longest ? ETH_TYPE_VLAN : ETH_TYPE_TEST);
 	put_be(f->epoch, 2, epoch);
 	put_be(f->number, 8, number);
 	put_be(f->len, 2, len);
-	memcpy(f->pattern, pattern + number % PATTERN_PERIOD, sizeof(f->pattern));
+	if (len > HEAD_LEN)
+		memcpy(f->pattern, pattern + number % PATTERN_PERIOD, len - HEAD_LEN);
 }
 
 /* Cut in up to as many pieces as a frame can have, at places that differ from frame to frame. */
@@ -112,7 +113,7 @@ static bool is_ours(const struct nicwire *e, const struct frame *f)
 {
 	const struct test_frame *t = (const void *)f->part[0].data;
 
-	return f->part[0].len >= FRAME_LEN_MIN && f->len <= FRAME_LEN_MAX &&
+	return f->part[0].len >= FRAME_LEN_MIN && f->len <= sizeof(*t) &&
 	       !memcmp(t->src, nicwire_peer(e)->nic->mac, MAC_LEN) &&
 	       !memcmp(t->dst, e->nic->mac, MAC_LEN);
 }
@@ -284,6 +285,7 @@ void nicwire_start(struct nic *a, struct nic *b)
 {
 	for (unsigned i = 0; i < sizeof(pattern); i++)
 		pattern[i] = (uint8_t)(i % PATTERN_PERIOD);
+	nicwire_longest = FRAME_LEN_MIN + MIN(a->mtu, b->mtu);
 	take(&nicwire[0], a);
 	take(&nicwire[1], b);
 }

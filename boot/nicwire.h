@@ -8,8 +8,8 @@
 #include "net/nic.h"
 
 #define NICWIRE_LEN_FILLED 60                   /* shorter ones may be filled up to this */
-#define NICWIRE_LEN_MAX    1514                 /* longer ones have a VLAN tag           */
 #define NICWIRE_WINDOW     64                   /* frames on their way, each way         */
+#define NICWIRE_TAG_LEN    4                    /* of a VLAN                             */
 
 /* A card, what it sent and what it got. */
 struct nicwire {
@@ -29,6 +29,7 @@ struct nicwire {
 
 extern struct nicwire nicwire[2];
 extern bool nicwire_lossy;                      /* the wire loses frames, and may be late */
+extern unsigned nicwire_longest;                /* by both cards' MTU; longer ones have a tag */
 extern unsigned nicwire_len;                    /* of all frames; 0: by their numbers     */
 
 /* Take both cards; their other frames go where they went before. */

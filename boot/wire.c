@@ -182,11 +182,37 @@ static bool deliver_to_nic(void *to, const struct frame *f)
 	return nic->ops->send(nic, f);
 }
 
+static enum err no_nic(const char *what, const char *name)
+{
+	return fail(ERR_NOT_FOUND, "%s=%s: this machine has no such NIC; it has %s", what, name,
+	            nic_at(0) ? "those listed above" : "none");
+}
+
 static void receive_from_nic(void *to, const struct frame *f)
 {
 	struct network *n = to;
 
 	vswitch_input(n->sw, n->uplink, f, time_now_ns());
+}
+
+/* mtu=: before anybody uses the cards. */
+static enum err set_mtus(const struct boot_options *o)
+{
+	for (const struct boot_mtu *m = o->mtu; m < o->mtu + o->nmtus; m++) {
+		struct nic *nic = nic_find(m->nic);
+
+		if (!nic)
+			return no_nic("mtu", m->nic);
+		for (const struct boot_mtu *before = o->mtu; before < m; before++)
+			if (nic_find(before->nic) == nic)
+				return fail(ERR_BAD_ARGUMENT, "mtu=%s: %s has an MTU already",
+				            m->nic, nic->name);
+		enum err e = nic_set_mtu(nic, m->bytes);
+		if (e != OK)
+			return e;
+		log_line("%s: MTU %u", nic->name, nic->mtu);
+	}
+	return OK;
 }
 
 /* The network behind a NIC that the command line names; built at its first mention. */
@@ -195,8 +221,7 @@ static enum err network_on(const char *what, const char *nic_name, struct networ
 	struct nic *nic = nic_find(nic_name);
 
 	if (!nic)
-		return fail(ERR_NOT_FOUND, "%s=%s: this machine has no such NIC; it has %s", what,
-		            nic_name, nic_at(0) ? "those listed above" : "none");
+		return no_nic(what, nic_name);
 	for (unsigned i = 0; i < nnetworks; i++) {
 		if (networks[i].nic == nic) {
 			*out = &networks[i];
@@ -213,6 +238,7 @@ static enum err network_on(const char *what, const char *nic_name, struct networ
 	if (e != OK)
 		return e;
 	vswitch_takes(n->sw, n->uplink, nic->takes);
+	vswitch_set_mtu(n->sw, n->uplink, nic->mtu);
 	nic->receive = receive_from_nic;
 	nic->receive_to = n;
 	vswitch_gate(n->sw, n->uplink, true);
@@ -237,6 +263,7 @@ static enum err host_on(const char *what, const struct boot_net *net)
 	ASSERT(n->nhosts < COUNT(n->host_vlan));
 	struct netif_config ip = net->ip;
 
+	ip.mtu = n->nic->mtu;
 	ip.uplink = n->nic->takes;
 	e = netif_attach(n->sw, n->nic->mac, &ip);
 	if (e == OK)
@@ -273,12 +300,15 @@ static enum err start_services(void)
 enum err wire_net(void)
 {
 	const struct boot_options *o = &boot_options;
+	enum err e = set_mtus(o);
 
+	if (e != OK)
+		return e;
 	if (!o->mgmt.nic.name[0] && !o->guest.name[0]) {
 		log_line("no network: the command line has no mgmt=NIC,ADDRESS");
 		return OK;
 	}
-	enum err e = netif_start(o->node);
+	e = netif_start(o->node);
 	if (e == OK)
 		e = host_on("mgmt", &o->mgmt);
 	if (e == OK)

@@ -22,15 +22,16 @@
 #define MODEL_MODERN        PCI_ID(VIRTIO_PCI_VENDOR, VIRTIO_PCI_DEVICE_BASE + VIRTIO_TYPE_NET)
 #define MODEL_TRANSITIONAL  PCI_ID(VIRTIO_PCI_VENDOR, 0x1000)
 
-#define ETH_MTU             1500
+#define MTU_MIN             1280        /* RFC 8200, "Packet Size Issues"                */
 #define RX_RETURN_BATCH     16          /* slots given back to the device at once        */
 #define TX_WAIT_MAX_NS      (50 * NS_PER_MS)    /* sending nothing for so long is stuck  */
 #define RESTARTS_MAX        16          /* a device that always breaks is left alone     */
-#define FEATURES_WANTED     (VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_MRG_RXBUF | \
-                             VIRTIO_NET_F_CSUM | VIRTIO_NET_F_GUEST_CSUM)
+#define FEATURES_WANTED     (VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_MTU | \
+                             VIRTIO_NET_F_MRG_RXBUF | VIRTIO_NET_F_CSUM | VIRTIO_NET_F_GUEST_CSUM)
 #define FEATURES_TSO        (VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6)
 #define FEATURES_GUEST_TSO  (VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6)
 #define CONFIG_STATUS       offsetof(struct virtio_net_config, status)
+#define CONFIG_MTU          offsetof(struct virtio_net_config, mtu)
 #define CONFIG_LEN          offsetof(struct virtio_net_config, pairs)
 
 enum { VECTOR_CONFIG, VECTOR_RX, VECTORS };     /* entries of the MSI-X table */
@@ -90,7 +91,7 @@ static bool take_header(const struct virtio_net *c, unsigned i, struct frame *f)
 		f->sum.at = (uint16_t)at;
 	}
 	if (type == VIRTIO_NET_GSO_NONE)
-		return f->len <= FRAME_LEN_MAX;
+		return f->len <= FRAME_HEAD_MAX + (uint32_t)c->nic.mtu;
 	f->cut = h->gso_size;
 	return f->cut && f->sum.from &&
 	       ((type == VIRTIO_NET_GSO_TCPV4 && c->pci.features & VIRTIO_NET_F_GUEST_TSO4) ||
@@ -348,6 +349,51 @@ static struct frame_takes does_for_us(uint64_t features)
 	return t;
 }
 
+/* VIRTIO_NET_F_MTU: a device may say how long its packets are at most, also less than 1500. */
+static enum err check_mtu(struct virtio_net *c)
+{
+	bool said = c->pci.features & VIRTIO_NET_F_MTU;
+	enum err e = OK;
+
+	c->mtu_max = NIC_MTU_MAX;
+	if (said && c->pci.device_len < CONFIG_MTU + sizeof(c->mtu_max))
+		return fail(ERR_BAD_FORMAT, "virtio-net: %s has an MTU and no place for it",
+			    c->nic.where);
+	if (said)
+		e = virtio_pci_config(&c->pci, CONFIG_MTU, &c->mtu_max, sizeof(c->mtu_max));
+	if (e == OK && c->restarts && c->mtu_max < c->nic.mtu)
+		e = fail(ERR_BAD_FORMAT, "virtio-net: %s has changed its MTU", c->nic.where);
+	if (e == OK && c->mtu_max < MTU_MIN)
+		e = fail(ERR_NOT_SUPPORTED, "virtio-net: %s has an MTU of %u, less than IPv6 needs",
+			 c->nic.where, c->mtu_max);
+	c->nic.mtu = MIN(c->nic.mtu, c->mtu_max);
+	return e;
+}
+
+static enum err virtio_net_set_mtu(struct nic *nic, uint16_t mtu)
+{
+	struct virtio_net *c = CONTAINER_OF(nic, struct virtio_net, nic);
+	uint32_t longest = HEADER_LEN + FRAME_HEAD_MAX + (uint32_t)mtu;
+	hpa_t memory;
+
+	if (mtu > c->mtu_max)
+		return fail(ERR_NOT_SUPPORTED, "%s: %s has an MTU of %u at most, not %u", nic->name,
+			    nic->where, c->mtu_max, mtu);
+	if (!(c->pci.features & VIRTIO_NET_F_MRG_RXBUF) && longest > c->rx_size)
+		return fail(ERR_NOT_SUPPORTED, "%s: %s has buffers of %u bytes and merges none: "
+			    "not enough for an MTU of %u", nic->name, nic->where, c->rx_size, mtu);
+	if (longest > SMALL_SIZE) {
+		enum err e = frames_alloc_run(1, &memory);
+
+		if (e != OK)
+			return e;
+		c->long_slots = hpa_ptr(memory);
+		virtio_tx_lengthen(c);
+	}
+	nic->mtu = mtu;
+	return OK;
+}
+
 /* From reset to DRIVER_OK; also again, after something went wrong. */
 static enum err bring_up(struct virtio_net *c)
 {
@@ -359,6 +405,8 @@ static enum err bring_up(struct virtio_net *c)
 		e = virtio_pci_config(&c->pci, 0, c->nic.mac, sizeof(c->nic.mac));
 	if (e == OK && (c->nic.mac[0] & 1))
 		e = fail(ERR_BAD_FORMAT, "virtio-net: %s has a group address", c->nic.where);
+	if (e == OK)
+		e = check_mtu(c);
 	struct frame_takes takes = does_for_us(c->pci.features);
 
 	if (e == OK && c->restarts && memcmp(&takes, &c->nic.takes, sizeof(takes)) != 0)
@@ -410,7 +458,7 @@ static enum err go(struct virtio_net *c, struct pci_dev *dev)
 
 static const struct nic_ops virtio_net_ops = {
 	.send = virtio_tx_send, .room = virtio_tx_room, .poll = virtio_net_poll,
-	.rearm = virtio_net_rearm,
+	.rearm = virtio_net_rearm, .set_mtu = virtio_net_set_mtu,
 };
 
 static enum err virtio_net_start(struct pci_dev *dev)
@@ -420,7 +468,7 @@ static enum err virtio_net_start(struct pci_dev *dev)
 
 	struct virtio_net *c = &cards[ncards];
 	*c = (struct virtio_net){ 0 };
-	c->nic = (struct nic){ .driver = "virtio-net", .mtu = ETH_MTU, .ops = &virtio_net_ops };
+	c->nic = (struct nic){ .driver = "virtio-net", .mtu = NIC_MTU, .ops = &virtio_net_ops };
 	pci_enable(dev, true);
 	enum err e = virtio_pci_find(&c->pci, dev, CONFIG_LEN);
 	fmt_format(c->nic.where, sizeof(c->nic.where), "virtio at PCI %02x:%02x.%u", dev->bus,

@@ -13,10 +13,12 @@
 
 #define TX_SMALL            512         /* slots for packets                             */
 #define TX_BIG              15          /* and for what the device cuts into packets     */
-#define TX_SLOTS            (TX_SMALL + TX_BIG)
+#define TX_LONG             170         /* for long packets, on a wire of a longer MTU   */
+#define TX_SLOTS            (TX_SMALL + TX_BIG + TX_LONG)
 #define RX_BYTES            FRAME_SIZE  /* divided among the entries of the queue        */
 #define SMALL_SIZE          2048
 #define BIG_SIZE            65536
+#define LONG_SIZE           12288
 #define HEADER_LEN          VIRTIO_NET_HEADER_LEN
 #define UNCUT_MAX           (BIG_SIZE - HEADER_LEN)
 
@@ -29,6 +31,10 @@ struct virtio_net_dma {
 	uint8_t tx_queue[VIRTQ_BYTES(VIRTQ_BUFFERS_MAX)] __attribute__((aligned(16)));
 };
 #define DMA_FRAMES          2
+/* One more frame of memory, of a card whose MTU is longer. */
+struct virtio_net_long { uint8_t slot[TX_LONG][LONG_SIZE]; };
+_Static_assert(sizeof(struct virtio_net_long) <= FRAME_SIZE, "one frame holds all long slots");
+_Static_assert(HEADER_LEN + FRAME_JUMBO_MAX <= LONG_SIZE, "a long packet fits a slot");
 _Static_assert(sizeof(struct virtio_net_dma) <= DMA_FRAMES * FRAME_SIZE, "two frames hold it all");
 _Static_assert(HEADER_LEN + FRAME_LEN_MAX <= SMALL_SIZE, "a packet and its header fit a slot");
 _Static_assert(HEADER_LEN + FRAME_LEN_MAX <= RX_BYTES / VIRTQ_BUFFERS_MAX, "and a buffer");
@@ -42,15 +48,17 @@ struct virtio_net {
 	struct nic             nic;
 	struct virtio_pci      pci;
 	struct virtio_net_dma *dma;
+	struct virtio_net_long *long_slots;            /* NULL: packets are short                 */
 	struct virtq           rx, tx;
 	uint32_t               rx_size;                /* of a buffer to receive into             */
-	struct tx_pool         small, big;
+	struct tx_pool         small, big, lng;
 	uint16_t               tx_idle[TX_SLOTS];      /* entries of the queue without a slot     */
 	uint16_t               wait[TX_SLOTS];         /* slots that wait for an entry: a ring    */
 	uint16_t               tx_slot_of[TX_SLOTS];   /* of an entry                             */
 	uint32_t               tx_len[TX_SLOTS];       /* of a slot, with its header              */
 	unsigned               ntx_idle, wait_first, nwait;
 	uint64_t               tx_moved_ns;            /* when the device last gave back anything */
+	uint16_t               mtu_max;                /* as the device says                      */
 	unsigned               restarts;
 	bool                   live;                   /* DRIVER_OK, and nothing is broken        */
 	volatile bool          look;                   /* the configuration may have changed      */
@@ -61,6 +69,9 @@ void virtio_net_restart(struct virtio_net *c, const char *why);
 
 /* All slots are free, and so are the `n` entries of the queue. */
 void virtio_tx_init(struct virtio_net *c, unsigned n);
+
+/* Packets may be as long as nic->mtu says from now on; there are `long_slots`. */
+void virtio_tx_lengthen(struct virtio_net *c);
 
 /* struct nic_ops */
 unsigned virtio_tx_room(const struct nic *nic);

@@ -2,10 +2,10 @@
 /*
  * drivers/virtio_net_tx.c - what a virtio network card sends.
  *
- * A frame is copied behind a header into a slot, small or big, which is one buffer of the queue.
- * A queue may be shorter than a window of TCP: what it has no entry for waits in its slot, so that
- * as many frames are taken whatever its size.  Called by whoever has the card (net/vswitch.c) and
- * by drivers/virtio_net.c.
+ * A frame is copied behind a header into a slot, which is one buffer of the queue: small, big (for
+ * what the device cuts), or long (packets of a longer MTU).  A queue may be shorter than a window
+ * of TCP: what it has no entry for waits in its slot, so that as many frames are taken whatever its
+ * size.  Called by whoever has the card (net/vswitch.c) and by drivers/virtio_net.c.
  */
 #include <string.h>
 
@@ -20,13 +20,17 @@
 
 static uint8_t *tx_slot(const struct virtio_net *c, unsigned i)
 {
-	return i < TX_SMALL ? c->dma->tx_small[i] : c->dma->tx_big[i - TX_SMALL];
+	if (i < TX_SMALL)
+		return c->dma->tx_small[i];
+	if (i < TX_SMALL + TX_BIG)
+		return c->dma->tx_big[i - TX_SMALL];
+	return c->long_slots->slot[i - TX_SMALL - TX_BIG];
 }
 
 /* The slot has no frame any more. */
 static void tx_free(struct virtio_net *c, unsigned i)
 {
-	struct tx_pool *pool = i < TX_SMALL ? &c->small : &c->big;
+	struct tx_pool *pool = i < TX_SMALL ? &c->small : i < TX_SMALL + TX_BIG ? &c->big : &c->lng;
 
 	pool->slot[pool->n++] = (uint16_t)i;
 }
@@ -34,11 +38,19 @@ static void tx_free(struct virtio_net *c, unsigned i)
 void virtio_tx_init(struct virtio_net *c, unsigned n)
 {
 	c->small.n = c->big.n = 0;
-	for (unsigned i = 0; i < TX_SLOTS; i++)
+	for (unsigned i = 0; i < TX_SMALL + TX_BIG; i++)
 		tx_free(c, i);
+	virtio_tx_lengthen(c);
 	for (c->ntx_idle = 0; c->ntx_idle < n; c->ntx_idle++)
 		c->tx_idle[c->ntx_idle] = (uint16_t)c->ntx_idle;
 	c->nwait = 0;
+}
+
+void virtio_tx_lengthen(struct virtio_net *c)
+{
+	c->lng.n = 0;
+	for (unsigned i = 0; c->long_slots && i < TX_LONG; i++)
+		tx_free(c, TX_SMALL + TX_BIG + i);
 }
 
 /* The frame in slot `i` gets an entry of the queue. */
@@ -92,9 +104,11 @@ unsigned virtio_tx_room(const struct nic *nic)
 	struct virtio_net *c = CONTAINER_OF(nic, struct virtio_net, nic);
 
 	virtio_tx_reap(c);
-	if (c->small.n == 0)
+	unsigned n = c->long_slots ? MIN(c->small.n, c->lng.n) : c->small.n;
+
+	if (n == 0)
 		virtio_tx_ring_again(c);
-	return c->live ? c->small.n : 0;
+	return c->live ? n : 0;
 }
 
 /*
@@ -123,7 +137,8 @@ static void put_header(struct virtio_net_header *h, const struct frame *f)
 /* A slot for the frame; NULL: all are waiting to be sent. */
 static struct tx_pool *tx_pool_for(struct virtio_net *c, const struct frame *f)
 {
-	struct tx_pool *pool = HEADER_LEN + f->len <= SMALL_SIZE ? &c->small : &c->big;
+	struct tx_pool *pool = HEADER_LEN + f->len <= SMALL_SIZE ? &c->small :
+			       f->cut ? &c->big : &c->lng;
 
 	if (pool->n == 0 || c->ntx_idle == 0)
 		virtio_tx_reap(c);
@@ -137,7 +152,7 @@ bool virtio_tx_send(struct nic *nic, const struct frame *f)
 	struct virtio_net *c = CONTAINER_OF(nic, struct virtio_net, nic);
 	struct tx_pool *pool = nic->link ? tx_pool_for(c, f) : NULL;
 
-	ASSERT(f->len <= (f->cut ? nic->takes.uncut : FRAME_LEN_MAX));
+	ASSERT(f->len <= (f->cut ? nic->takes.uncut : FRAME_HEAD_MAX + (uint32_t)nic->mtu));
 	if (!pool) {
 		nic->count.tx_full++;
 		return false;

@@ -21,7 +21,7 @@
 #include "net/netif.h"
 #include "net/rxq.h"
 
-#define WRITE_MAX         (8 * TCP_MSS)         /* one tcp_write(); undone if memory is short */
+#define WRITE_MAX         (8 * LWIP_PORT_MSS)   /* one tcp_write(); undone if memory is short */
 #define SEND_RESUME       (TCP_SND_BUF / 10)    /* wake a sender at this much room       */
 #define RETRY_NS          (20 * NS_PER_MS)      /* others hold the memory: look again    */
 #define KEEP_IDLE_MS      60000u                /* generous: an emulated clock races     */

@@ -18,7 +18,6 @@
 #include "net/lwip_port/lwip.h"
 #include "net/segment.h"
 
-#define ETH_MTU            1500
 #define IPV4_PREFIX_MAX    32
 #define MAC_GROUP_BIT      1            /* in the first byte: broadcast or multicast */
 #define ETH_TYPE_AT        12
@@ -48,6 +47,7 @@ struct port {
 	struct input    input;
 	struct vswitch *sw;
 	unsigned        number;
+	uint16_t        mtu;
 	struct frame_takes uplink;      /* what is left to the card               */
 	char            name[24];       /* "nic0", or "nic0.100": in VLAN 100  */
 	bool            had_address;    /* so that a new address is announced once */
@@ -172,9 +172,9 @@ static void frame_from(struct frame *f, const struct pbuf *b)
 
 /*
  * Of a TCP segment, leave the checksum to others, and where it is longer than the wire takes, the
- * cutting as well.  lwIP has its headers in one piece.
+ * cutting as well: frames have `longest` bytes at most.  lwIP has its headers in one piece.
  */
-static void leave_to_others(struct frame *f)
+static void leave_to_others(struct frame *f, unsigned longest)
 {
 	uint8_t *p = (uint8_t *)f->part[0].data;        /* lwIP's buffer, or frame_from()'s */
 	bool v4 = p[ETH_TYPE_AT] == 0x08 && p[ETH_TYPE_AT + 1] == 0x00;
@@ -191,19 +191,20 @@ static void leave_to_others(struct frame *f)
 	memcpy(p + tcp + TCP_SUM_AT, &sum, sizeof(sum));
 	f->sum = (struct frame_sum){ .good = true, .from = tcp,
 				     .at = (uint16_t)(tcp + TCP_SUM_AT) };
-	if (f->len > ETH_HLEN + ETH_MTU)
-		f->cut = (uint16_t)(ETH_HLEN + ETH_MTU - tcp - (p[tcp + TCP_OFFSET_AT] >> 4) * 4);
+	if (f->len > longest)
+		f->cut = (uint16_t)(longest - tcp - (p[tcp + TCP_OFFSET_AT] >> 4) * 4u);
 }
 
 /* netif->linkoutput */
 static err_t send_frame(struct netif *netif, struct pbuf *b)
 {
 	struct port *p = netif->state;
+	unsigned longest = ETH_HLEN + netif->mtu;
 	struct frame f;
 
 	frame_from(&f, b);
-	if (p->uplink.no_sums || f.len > ETH_HLEN + ETH_MTU)
-		leave_to_others(&f);
+	if (p->uplink.no_sums || f.len > longest)
+		leave_to_others(&f, longest);
 	vswitch_input(p->sw, p->number, &f, time_now_ns());
 	return ERR_OK;
 }
@@ -220,7 +221,7 @@ void netif_widen(struct tcp_pcb *pcb)
 	unsigned headers = (IP_IS_V4(&pcb->remote_ip) ? IP4_HLEN : IP6_HLEN) + TCP_HLEN;
 
 	if (!p || p->uplink.uncut < (unsigned)HEADERS_MAX + pcb->mss ||
-	    pcb->mss + headers != ETH_MTU)
+	    pcb->mss + headers != n->mtu)
 		return;
 	unsigned longest = MIN(p->uplink.uncut, (uint32_t)UINT16_MAX) - HEADERS_MAX;
 
@@ -247,9 +248,11 @@ static void on_status(struct netif *netif)
 
 static err_t setup(struct netif *netif)
 {
+	const struct port *p = netif->state;
+
 	netif->name[0] = 'e';
 	netif->name[1] = 't';
-	netif->mtu = ETH_MTU;
+	netif->mtu = p->mtu;
 	netif->hwaddr_len = MAC_LEN;
 	netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
 		       NETIF_FLAG_MLD6 | NETIF_FLAG_LINK_UP;
@@ -332,8 +335,10 @@ enum err netif_attach(struct vswitch *s, const uint8_t mac[MAC_LEN], const struc
 	p->sw = s;
 	fmt_format(p->name, sizeof(p->name), c->vlan ? "%s.%u" : "%s", vswitch_name(s), c->vlan);
 	p->uplink = c->uplink;
+	p->mtu = c->mtu;
 	vswitch_set_vlan(s, p->number, c->vlan);
 	vswitch_takes(s, p->number, (struct frame_takes){ true, UINT16_MAX });
+	vswitch_set_mtu(s, p->number, c->mtu);
 	memcpy(p->netif.hwaddr, mac, MAC_LEN);
 	netif_add(&p->netif, &a.own, &a.mask, &a.gateway, p, setup, netif_input);
 	check_sums(p, true);

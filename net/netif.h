@@ -13,6 +13,7 @@ struct netif_config {
 	char     address[20];           /* "10.77.0.11/24", empty with dhcp */
 	char     gateway[16];           /* may be empty                     */
 	uint16_t vlan;                  /* VLAN_UNTAGGED to VLAN_MAX        */
+	uint16_t mtu;                   /* the card's                       */
 	struct frame_takes uplink;      /* what the card does for TCP       */
 };
 

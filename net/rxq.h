@@ -12,10 +12,11 @@
 
 /*
  * A window of whole segments, and as many short ones between them: whoever keeps to the window we
- * announced is never refused.  A peer that sends crumbs gets no more of the pool.
+ * announced is never refused.  A peer that sends crumbs gets no more of the pool.  (A segment of an
+ * MTU of 9000 is six buffers, with as much in each.)
  */
 #define RXQ_CRUMBS_MAX 128
-#define RXQ_PBUFS_MAX  (TCP_WND / TCP_MSS + RXQ_CRUMBS_MAX)
+#define RXQ_PBUFS_MAX  (TCP_WND / LWIP_PORT_MSS + RXQ_CRUMBS_MAX)
 
 struct rxq {
 	struct pbuf *first, *last;

@@ -103,7 +103,7 @@ static bool parse(struct segment *s, unsigned have)
 	       !(p[s->tcp + TCP_FLAGS] & (FLAG_SYN | FLAG_RST));
 }
 
-bool segment_begin(struct segment *s, const struct frame *f)
+bool segment_begin(struct segment *s, const struct frame *f, uint32_t longest)
 {
 	s->whole = f;
 	s->done = 0;
@@ -114,7 +114,7 @@ bool segment_begin(struct segment *s, const struct frame *f)
 	unsigned tag_to_come = s->ip == ETH_HEADER_LEN ? ETH_TAG_LEN : 0;
 
 	return f->len + tag_to_come <= FRAME_BIG_MAX &&
-	       s->header + f->cut + tag_to_come <= FRAME_LEN_MAX && f->sum.from == s->tcp &&
+	       s->header + f->cut + tag_to_come <= longest && f->sum.from == s->tcp &&
 	       f->sum.at == s->tcp + TCP_SUM;
 }
 

@@ -26,9 +26,9 @@ struct segment {
 
 /*
  * Begin to cut `f`, which stays as it is meanwhile.  False: it is no such frame (its headers are
- * looked at, not believed), or its packets would be too long for a wire.
+ * looked at, not believed), or its packets would be longer than `longest` bytes with a tag.
  */
-bool segment_begin(struct segment *s, const struct frame *f);
+bool segment_begin(struct segment *s, const struct frame *f, uint32_t longest);
 
 /*
  * The next packet, valid until the next call; its checksum is missing (f->sum).  NULL: that was the

@@ -21,7 +21,6 @@
 #define ETH_TAG_AT        14
 #define ETH_TAG_LEN       4
 #define ETH_HEAD_MAX      (ETH_TYPE_AT + 2 + ETH_TAG_LEN)
-#define ETH_UNTAGGED_MAX  (FRAME_LEN_MAX - ETH_TAG_LEN)
 #define ETH_TYPE_VLAN     0x8100              /* IEEE 802.1Q, "VLAN tag"                          */
 #define VLAN_ID           MASK(11, 0)
 #define VLAN_PRIORITY     MASK(15, 12)        /* and "drop eligible"                    */
@@ -47,6 +46,7 @@ struct entry {
 struct vport {
 	bool               used, open;
 	struct frame_takes takes;
+	uint32_t           longest;           /* of its frames, with a tag    */
 	uint16_t           vlan;              /* VLAN_TRUNK, or its only one */
 	uint64_t           source[VM_NICS_MAX];
 	unsigned           nsources;          /* 0: it may send from any     */
@@ -108,7 +108,7 @@ enum err vswitch_add_port(struct vswitch *s, enum vport_kind kind, const char *n
 		if (p->used)
 			continue;
 		*p = (struct vport){ .used = true, .vlan = VLAN_TRUNK, .kind = kind,
-				     .deliver = deliver, .to = to };
+				     .longest = FRAME_LEN_MAX, .deliver = deliver, .to = to };
 		fmt_format(p->name, sizeof(p->name), "%s", name);
 		*port = i;
 		return OK;
@@ -136,6 +136,12 @@ void vswitch_takes(struct vswitch *s, unsigned port, struct frame_takes takes)
 {
 	ASSERT(takes.no_sums || !takes.uncut);
 	vport_at(s, port)->takes = takes;
+}
+
+void vswitch_set_mtu(struct vswitch *s, unsigned port, uint16_t mtu)
+{
+	ASSERT(FRAME_HEAD_MAX + mtu <= FRAME_JUMBO_MAX);
+	vport_at(s, port)->longest = FRAME_HEAD_MAX + mtu;
 }
 
 void vswitch_set_vlan(struct vswitch *s, unsigned port, uint16_t vlan)
@@ -251,6 +257,12 @@ static uint16_t read_be16(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
+/* Packets alone: of a segment that is yet to be cut, segment_begin() looks at its packets. */
+static bool fits(const struct vport *p, const struct frame *f, bool tagged)
+{
+	return f->cut || f->len <= p->longest - (tagged ? 0 : ETH_TAG_LEN);
+}
+
 /* False: not a frame that a switch may pass on. */
 static bool parse_header(const struct frame *f, struct header *h)
 {
@@ -264,22 +276,23 @@ static bool parse_header(const struct frame *f, struct header *h)
 	h->tag = h->vlan = 0;
 	h->tagged = read_be16(head + ETH_TYPE_AT) == ETH_TYPE_VLAN;
 	if (!h->tagged)
-		return f->cut || f->len <= ETH_UNTAGGED_MAX;
+		return true;
 	if (n < ETH_HEAD_MAX)
 		return false;
 	h->tag = read_be16(head + ETH_TAG_AT);
 	h->vlan = h->tag & VLAN_ID;
-	return f->cut || f->len <= FRAME_LEN_MAX;
+	return true;
 }
 
 /* What is left to others to do must be possible: the frame may come from a card. */
-static bool can_be_finished(const struct frame *f, const struct header *h)
+static bool can_be_finished(const struct vport *from, const struct frame *f,
+			    const struct header *h)
 {
 	unsigned begin = h->tagged ? ETH_HEAD_MAX : FRAME_LEN_MIN;
 	struct segment s;
 
 	if (f->cut)
-		return segment_begin(&s, f);
+		return segment_begin(&s, f, from->longest);
 	return !f->sum.from || (f->sum.from >= begin && f->sum.from < f->len &&
 				f->sum.at >= f->sum.from && f->sum.at + 2u <= f->len);
 }
@@ -361,7 +374,8 @@ static void fill_sum(uint8_t *bytes, const struct frame *f)
 /* A packet, with its checksum filled in where the port does not take it without. */
 static void deliver_packet(struct vport *p, const struct frame *f)
 {
-	uint8_t bytes[FRAME_LEN_MAX];
+	/* Too long for a stack.  Who is given such a frame sends none in turn that comes here. */
+	static uint8_t bytes[FRAME_JUMBO_MAX];
 	struct frame whole;
 
 	if (f->sum.from && !p->takes.no_sums) {
@@ -384,6 +398,7 @@ static void deliver(struct vswitch *s, unsigned port, const struct frame *f, con
 {
 	struct vport *p = &s->port[port];
 	bool tag_stays = p->vlan == VLAN_TRUNK ? (h->tag & VLAN_ID) == h->vlan : !h->tagged;
+	bool has_tag = tag_stays ? h->tagged : p->vlan == VLAN_TRUNK;
 	uint8_t head[ETH_HEAD_MAX];
 	struct frame tagged;
 	struct segment cut;
@@ -392,12 +407,13 @@ static void deliver(struct vswitch *s, unsigned port, const struct frame *f, con
 		retag(p, h, f, head, &tagged);
 		f = &tagged;
 	}
-	if (!f->cut || f->len <= p->takes.uncut) {
-		deliver_packet(p, f);
+	/* Too long for this port; or a card has written on since vswitch_input(). */
+	if (!fits(p, f, has_tag) || (f->cut && !segment_begin(&cut, f, p->longest))) {
+		p->count.dropped_full++;
 		return;
 	}
-	if (!segment_begin(&cut, f)) {        /* a card has written on since vswitch_input() */
-		p->count.dropped_full++;
+	if (!f->cut || f->len <= p->takes.uncut) {
+		deliver_packet(p, f);
 		return;
 	}
 	while ((f = segment_next(&cut)))
@@ -421,8 +437,8 @@ void vswitch_input(struct vswitch *s, unsigned port, const struct frame *f, uint
 		from->count.dropped_closed++;
 		return;
 	}
-	if (!parse_header(f, &h) || !can_be_finished(f, &h) || !may_pass(&h) ||
-	    !enter_vlan(from, &h)) {
+	if (!parse_header(f, &h) || !fits(from, f, h.tagged) || !can_be_finished(from, f, &h) ||
+	    !may_pass(&h) || !enter_vlan(from, &h)) {
 		from->count.dropped_bad++;
 		return;
 	}

@@ -25,10 +25,10 @@ typedef bool vport_deliver_fn(void *to, const struct frame *f);
 
 /*
  * in: the switch took it from the port; out: it gave it to the port.  dropped_closed: came in while
- * closed.  dropped_full: the port did not take it.  dropped_bad: came in and was too short or too
- * long, from no or a group address, from an address of the host, tagged at a port of one VLAN, or
- * to a link-local address of IEEE 802.1Q, "Reserved addresses".  dropped_forged: came in from an
- * address that the port may not send from.
+ * closed.  dropped_full: the port did not take it, or carries none so long.  dropped_bad: came in
+ * and was too short or longer than the port carries, from no or a group address, from an address of
+ * the host, tagged at a port of one VLAN, or to a link-local address of IEEE 802.1Q, "Reserved
+ * addresses".  dropped_forged: came in from an address that the port may not send from.
  */
 struct vport_counters {
 	uint64_t in_frames, in_bytes, out_frames, out_bytes;
@@ -40,12 +40,17 @@ enum vport_kind { VPORT_UPLINK, VPORT_HOST, VPORT_GUEST };
 struct vswitch *vswitch_create(const char *name); /* from a pool of NICS_MAX; NULL: none left */
 /* Back to the pool; nobody may be behind a port. */
 void            vswitch_destroy(struct vswitch *s);
-/* Port number, or ERR_NO_MEMORY.  Ports begin closed, as trunks. */
+/* Port number, or ERR_NO_MEMORY.  Ports begin closed, as trunks, with an MTU of 1500. */
 enum err vswitch_add_port(struct vswitch *s, enum vport_kind kind, const char *name,
                           vport_deliver_fn *deliver, void *to, unsigned *port);
 void     vswitch_remove_port(struct vswitch *s, unsigned port);
 /* What whoever is behind the port does itself; for all others the switch does it. */
 void     vswitch_takes(struct vswitch *s, unsigned port, struct frame_takes takes);
+/*
+ * Bytes of payload, up to 9000: longer frames neither come in nor go out.  TCP segments that are
+ * yet to be cut count as long as their packets.
+ */
+void     vswitch_set_mtu(struct vswitch *s, unsigned port, uint16_t mtu);
 /* VLAN_TRUNK, or the one VLAN of a port: VLAN_UNTAGGED to VLAN_MAX.  Of a closed port. */
 void     vswitch_set_vlan(struct vswitch *s, unsigned port, uint16_t vlan);
 /* From now on the port may send from the addresses alone that were allowed: VM_NICS_MAX at most. */

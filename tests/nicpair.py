@@ -79,23 +79,23 @@ def _machine(directory, sockets, devices, bad, options):
     return argv
 
 
-def _send_jumbo(path, nic):
+def _send_jumbo(path, nic, jumbo_len):
     """Frames that are too long, for the card behind the socket `path`, and then a short one."""
     head = bytes.fromhex(f"52540000000{nic + 1} 52540000000{2 - nic} 88b5")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire:
-        for length in [JUMBO_LEN] * JUMBO_FRAMES + [SHORT_LEN]:
+        for length in [jumbo_len] * JUMBO_FRAMES + [SHORT_LEN]:
             wire.sendto(head + bytes(length - len(head)), path)
 
 
-def _obey(process, sockets, what, nic):
+def _obey(process, sockets, what, nic, jumbo_len):
     if what.startswith("send"):
-        _send_jumbo(os.path.join(sockets, str(nic)), nic)
+        _send_jumbo(os.path.join(sockets, str(nic)), nic, jumbo_len)
         return
     process.stdin.write(f"set_link nic{nic} {'off' if what[:4] == 'pull' else 'on'}\n".encode())
     process.stdin.flush()
 
 
-def _follow(process, sockets, log, limit_s):
+def _follow(process, sockets, log, limit_s, jumbo_len):
     """The complete lines of the log, at the verdict or when it is too late for one."""
     deadline, obeyed, text = time.monotonic() + limit_s, 0, ""
     while time.monotonic() < deadline and not END.search(text) and process.poll() is None:
@@ -103,11 +103,12 @@ def _follow(process, sockets, log, limit_s):
         text = complete(read_text(log))
         for what, nic in REQUEST.findall(text)[obeyed:]:
             obeyed += 1
-            _obey(process, sockets, what, int(nic))
+            _obey(process, sockets, what, int(nic), jumbo_len)
     return text
 
 
-def run(image, directory, devices, test, *, bad=False, words="", options=(), limit_s=600):
+def run(image, directory, devices, test, *, bad=False, words="", options=(), limit_s=600,
+        jumbo_len=JUMBO_LEN):
     """What COM1 said.  `devices`: two of QEMU's; `test`: after test=; `words`: command line."""
     build_iso(os.path.join(directory, "boot.iso"), image, f"node=t virt=off test={test} {words}")
     with tempfile.TemporaryDirectory(prefix="godwit-nics.") as sockets:     # a short path
@@ -116,7 +117,8 @@ def run(image, directory, devices, test, *, bad=False, words="", options=(), lim
         process = subprocess.Popen(_machine(directory, sockets, devices, bad, options),
                                    stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         try:
-            return _follow(process, sockets, os.path.join(directory, "serial.log"), limit_s)
+            return _follow(process, sockets, os.path.join(directory, "serial.log"), limit_s,
+                           jumbo_len)
         finally:
             process.kill()
             process.wait()

@@ -34,16 +34,17 @@
 #define IPV6_FRAG_COPYHEADER          1       /* 64 bit: without it lwip_init() stops */
 
 /* --- TCP: 512 KiB in flight; more costs too much in lwIP's list walks (docs/network.md) --- */
-#define TCP_MSS                       1460
+#define TCP_MSS                       8960    /* MTU 9000; lwIP says less on a shorter one */
+#define LWIP_PORT_MSS                 1460    /* MTU 1500: sizes follow this one */
 #define LWIP_WND_SCALE                1
 #define TCP_RCV_SCALE                 4
 #define TCP_WND                       (512 * 1024)
 #define TCP_SND_BUF                   (TCP_WND + 64 * 1024)   /* more is ready when an ACK comes */
-#define TCP_SND_QUEUELEN              (4 * TCP_SND_BUF / TCP_MSS)
+#define TCP_SND_QUEUELEN              (4 * TCP_SND_BUF / LWIP_PORT_MSS)
 #define TCP_WND_UPDATE_THRESHOLD      (64 * 1024)   /* taken: then say so, if nothing else does */
 #define TCP_SNDLOWAT                  16384   /* by hand: the default overflows 16 bits */
 #define TCP_SNDQUEUELOWAT             512
-#define TCP_OVERSIZE                  TCP_MSS
+#define TCP_OVERSIZE                  LWIP_PORT_MSS
 #define TCP_QUEUE_OOSEQ               1
 #define TCP_OOSEQ_MAX_PBUFS           384     /* per connection: a window's worth */
 #define LWIP_TCP_SACK_OUT             1

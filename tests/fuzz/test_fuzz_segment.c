@@ -78,7 +78,7 @@ static void check_cut(const struct frame *f)
 	const struct frame *packet;
 	uint32_t done = 0, n = 0;
 
-	if (!segment_begin(&s, f)) {
+	if (!segment_begin(&s, f, FRAME_LEN_MAX)) {
 		refused++;
 		return;
 	}

@@ -23,7 +23,7 @@
 #define PORT            7700
 #define TCP_FLAGS_AT    13              /* RFC 9293, "Header Format" */
 #define TCP_FLAG_RST    4
-#define WIDE_MSS        (40 * TCP_MSS)
+#define WIDE_MSS        (40 * LWIP_PORT_MSS)
 #define DATA_LEN_MIN    1000            /* whole segments, not ACKs   */
 
 /* --- A wire from and to ourselves ------------------------------------------------------------ */
@@ -31,6 +31,7 @@
 static struct netif wire;
 static struct pbuf *on_wire[4096];
 static unsigned first, last, resets;
+static unsigned longest;                        /* of the packets             */
 static unsigned ndata, nlost;                   /* segments with data; lost of them */
 static bool (*lose)(unsigned nth);              /* of these: is it lost?            */
 
@@ -40,6 +41,7 @@ static err_t send_packet(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
 	(void)to;
 	const uint8_t *ip = p->payload, *tcp = ip + (ip[0] & 0xf) * 4;
 
+	longest = MAX(longest, (unsigned)p->tot_len);
 	resets += (tcp[TCP_FLAGS_AT] & TCP_FLAG_RST) != 0;
 	if (p->tot_len > DATA_LEN_MIN && lose && lose(ndata++)) {
 		nlost++;
@@ -219,12 +221,12 @@ static void close_while_the_peer_goes_on_talking(void **state)
 {
 	(void)state;
 	connect_far();
-	far_says(3, TCP_MSS);
+	far_says(3, LWIP_PORT_MSS);
 	last_words();
-	far_says(200, TCP_MSS);
+	far_says(200, LWIP_PORT_MSS);
 	pass(2 * NS_PER_S);
 	heard_everything_and_no_reset();
-	far_says(10, TCP_MSS);
+	far_says(10, LWIP_PORT_MSS);
 	pass(NS_PER_S);
 	assert_int_equal(resets, 0);
 	tcp_close(far.pcb);
@@ -320,7 +322,7 @@ static void connect_fast(void)
 	lose = NULL;
 	connect_far();
 	for (unsigned i = 0; i < 20; i++) {
-		far_says(100, TCP_MSS);
+		far_says(100, LWIP_PORT_MSS);
 		take();
 	}
 	pass(NS_PER_S);
@@ -331,11 +333,12 @@ static void connect_fast(void)
 /* `n` segments, all on their way before the first arrives. */
 static void far_bursts(unsigned n)
 {
-	static uint8_t bytes[TCP_MSS];
+	static uint8_t bytes[LWIP_PORT_MSS];
 
 	ndata = nlost = 0;
 	for (unsigned i = 0; i < n; i++)
-		assert_int_equal(tcp_write(far.pcb, bytes, TCP_MSS, TCP_WRITE_FLAG_COPY), ERR_OK);
+		assert_int_equal(tcp_write(far.pcb, bytes, LWIP_PORT_MSS, TCP_WRITE_FLAG_COPY),
+				 ERR_OK);
 	tcp_output(far.pcb);
 	deliver();
 }
@@ -354,8 +357,50 @@ static void a_full_window_waits_for_its_task(void **state)
 {
 	(void)state;
 	connect_fast();
-	far_bursts(TCP_WND / TCP_MSS);
+	far_bursts(TCP_WND / LWIP_PORT_MSS);
+	assert_int_equal(served->ops->readable(served), TCP_WND / LWIP_PORT_MSS * LWIP_PORT_MSS);
+	hang_up();
+}
+
+static void set_mtu(uint16_t mtu)
+{
+	wire.mtu = wire.mtu6 = mtu;
+	longest = 0;
+}
+
+/* The same on a wire of long packets, each of which is several of lwIP's buffers. */
+static void long_packets_go_both_ways(void **state)
+{
+	static uint8_t bytes[TCP_MSS];
+
+	(void)state;
+	set_mtu(9000);
+	connect_far();
+	tcp_nagle_disable(far.pcb);
+	/* Until its congestion window has room for a window of ours. */
+	for (unsigned i = 0; i < 200; i++) {
+		far_says(1, TCP_MSS);
+		take();
+	}
+	assert_int_equal(longest, 9000);
+	for (unsigned i = 0; i < TCP_WND / TCP_MSS; i++)
+		assert_int_equal(tcp_write(far.pcb, bytes, TCP_MSS, TCP_WRITE_FLAG_COPY), ERR_OK);
+	tcp_output(far.pcb);
+	deliver();
 	assert_int_equal(served->ops->readable(served), TCP_WND / TCP_MSS * TCP_MSS);
+	assert_int_equal(take(), TCP_WND / TCP_MSS * TCP_MSS);
+	pass(NS_PER_S);
+	longest = 0;
+	for (unsigned i = 0; i < 200; i++)
+		assert_int_equal(served->ops->send(served, bytes, sizeof(bytes), NEVER_NS), OK);
+	served->ops->flush(served);
+	pass(NS_PER_S);
+	assert_int_equal(longest, 9000);
+	assert_int_equal(served->ops->unacked(served), 0);
+	hang_up();
+	set_mtu(1500);
+	connect_fast();
+	assert_int_equal(longest, 1500);
 	hang_up();
 }
 
@@ -375,7 +420,7 @@ static void lost_segments_come_again_within_round_trips(void **state)
 		lose = losses[i];
 		far_bursts(200);
 		assert_true(nlost >= 1);
-		assert_int_equal(take(), 200 * TCP_MSS);
+		assert_int_equal(take(), 200 * LWIP_PORT_MSS);
 		/* An ACK names four blocks only: of many small holes some is sent twice. */
 		assert_true(ndata <= 200 + 3 * nlost);
 		hang_up();
@@ -394,14 +439,15 @@ static void only_new_data_waits(const struct tcp_pcb *pcb)
 
 static void a_hole_wider_than_the_window_is_filled_piece_by_piece(void **state)
 {
-	static uint8_t bytes[TCP_MSS];
+	static uint8_t bytes[LWIP_PORT_MSS];
 
 	(void)state;
 	connect_fast();
 	ndata = nlost = 0;
 	lose = lose_most;
 	for (unsigned i = 0; i < 340; i++)
-		assert_int_equal(tcp_write(far.pcb, bytes, TCP_MSS, TCP_WRITE_FLAG_COPY), ERR_OK);
+		assert_int_equal(tcp_write(far.pcb, bytes, LWIP_PORT_MSS, TCP_WRITE_FLAG_COPY),
+				 ERR_OK);
 	tcp_output(far.pcb);
 	while (first != last) {
 		struct pbuf *p = on_wire[first++ % COUNT(on_wire)];
@@ -412,7 +458,7 @@ static void a_hole_wider_than_the_window_is_filled_piece_by_piece(void **state)
 	}
 	assert_true(nlost > 200);
 	pass(400 * NS_PER_MS);
-	assert_int_equal(take(), 340 * TCP_MSS);
+	assert_int_equal(take(), 340 * LWIP_PORT_MSS);
 	hang_up();
 }
 
@@ -430,7 +476,7 @@ static void what_only_the_timer_can_know_is_known_soon(void **state)
 		lose = losses[i];
 		far_bursts(100);
 		pass(400 * NS_PER_MS);
-		assert_int_equal(take(), 100 * TCP_MSS);
+		assert_int_equal(take(), 100 * LWIP_PORT_MSS);
 		hang_up();
 	}
 }
@@ -469,6 +515,7 @@ int main(void)
 		cmocka_unit_test(hanging_up_ends_both_directions_at_once),
 		cmocka_unit_test(a_port_takes_no_more_than_its_share),
 		cmocka_unit_test(a_full_window_waits_for_its_task),
+		cmocka_unit_test(long_packets_go_both_ways),
 		cmocka_unit_test(lost_segments_come_again_within_round_trips),
 		cmocka_unit_test(a_hole_wider_than_the_window_is_filled_piece_by_piece),
 		cmocka_unit_test(what_only_the_timer_can_know_is_known_soon),

@@ -16,6 +16,7 @@ static void cmdline_takes_all_words(void **state)
 	(void)state;
 	assert_int_equal(cmdline_parse(" node=a-1  mgmt=nic0,10.77.0.11/24,gw=10.77.0.1"
 	                               " mig=52:54:00:00:00:0A,dhcp guest=nic2 test=wx"
+	                               " mtu=nic1,9000 mtu=52:54:00:00:00:0A,1500"
 	                               " irq=line virt=off panic=10 watchdog=0", &o), OK);
 	assert_string_equal(o.node, "a-1");
 	assert_string_equal(o.mgmt.nic.name, "nic0");
@@ -26,6 +27,11 @@ static void cmdline_takes_all_words(void **state)
 	assert_true(o.mig.ip.dhcp);
 	assert_string_equal(o.guest.name, "nic2");
 	assert_string_equal(o.test, "wx");
+	assert_int_equal(o.nmtus, 2);
+	assert_string_equal(o.mtu[0].nic, "nic1");
+	assert_int_equal(o.mtu[0].bytes, 9000);
+	assert_string_equal(o.mtu[1].nic, "52:54:00:00:00:0A");
+	assert_int_equal(o.mtu[1].bytes, 1500);
 	assert_int_equal(o.irq, IRQ_LINE);
 	assert_true(o.virt_off);
 	assert_int_equal(o.panic_s, 10);
@@ -39,6 +45,7 @@ static void cmdline_completes_from_mgmt(void **state)
 	(void)state;
 	assert_int_equal(cmdline_parse("", &o), OK);
 	assert_string_equal(o.node, "godwit");
+	assert_int_equal(o.nmtus, 0);
 	assert_int_equal(o.irq, IRQ_MSIX);
 	assert_false(o.virt_off);
 	assert_int_equal(o.panic_s, 0);
@@ -126,6 +133,19 @@ static void cmdline_refuses_by_name(void **state)
 		{ "mgmt=nic0.1x,dhcp", "'1x' is not a VLAN" },
 		{ "mgmt=nic0,dhcp guest=.5", "'' is neither" },
 		{ "mgmt=nic0,dhcp guest=nic1,dhcp", "'nic1,dhcp' is neither" },
+		{ "mtu=nic0", "mtu: '' is not a number from 1500 to 9000" },
+		{ "mtu=nic0,", "mtu: '' is not a number from 1500" },
+		{ "mtu=nic0,1499", "mtu: '1499' is not a number from" },
+		{ "mtu=nic0,9001", "mtu: '9001' is not a number from" },
+		{ "mtu=nic0,90000", "mtu: '90000' is not a number from" },
+		{ "mtu=nic0,9k", "mtu: '9k' is not a number from" },
+		{ "mtu=nic0,9000,", "mtu: '9000,' is not a number from" },
+		{ "mtu=9000", "mtu: '' is not a number from" },
+		{ "mtu=,9000", "mtu: '' is neither nic0" },
+		{ "mtu=nic0.5,9000", "mtu: 'nic0.5' is neither nic0" },
+		{ "mtu=nic4,9000", "mtu: 'nic4' is neither nic0" },
+		{ "mtu=nic0,2000 mtu=nic1,2000 mtu=nic2,2000 mtu=nic3,2000 mtu=nic0,2000",
+		  "mtu: there are no more than 4 cards" },
 		{ "node=" LONG LONG, "is too long" },
 	};
 	struct boot_options o;

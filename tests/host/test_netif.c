@@ -52,7 +52,7 @@ static bool to_guest(void *to, const struct frame *f)
 
 static int setup(void **state)
 {
-	static const struct netif_config config = { .address = "10.77.0.11/24",
+	static const struct netif_config config = { .address = "10.77.0.11/24", .mtu = 1500,
 						    .uplink = { true, UINT16_MAX } };
 
 	(void)state;
@@ -192,6 +192,7 @@ static void accept_it(uint16_t mss)
 	uint32_t sequence;
 
 	assert_int_equal(syn[13] & 0x3f, 2);
+	assert_int_equal(syn[22] << 8 | syn[23], netif_default->mtu - 40);
 	memcpy(b, host_mac, MAC_LEN);
 	memcpy(b + 6, guest_mac, MAC_LEN);
 	b[12] = 8;
@@ -262,6 +263,37 @@ static void a_wide_connection_is_cut_for_guests(void **state)
 	assert_int_equal(bad_sums, 0);
 }
 
+/* The card's MTU is 9000, as if it had been so from the beginning. */
+static void lengthen(uint16_t mtu)
+{
+	struct vport_info host;
+
+	netif_default->mtu = netif_default->mtu6 = mtu;
+	for (unsigned i = 0; vswitch_port_info(sw, i, &host); i++)
+		vswitch_set_mtu(sw, i, mtu);
+}
+
+static void a_longer_mtu_makes_longer_packets(void **state)
+{
+	(void)state;
+	lengthen(9000);
+	vswitch_takes(sw, guest_port, everything);
+	send_to_guest(8960);
+	assert_int_equal(segments, 1);
+	assert_int_equal(last.f.cut, 8960);
+	vswitch_takes(sw, guest_port, nothing);
+	send_to_guest(8960);
+	assert_int_equal(segments, 3);
+	assert_int_equal(last.f.len, 54 + DATA_LEN - 2 * 8960);
+	assert_int_equal(bad_sums, 0);
+	/* A peer whose own is 1500 has the last word. */
+	send_to_guest(1460);
+	assert_in_range(segments, 1, DATA_LEN / 1460);
+	assert_int_equal(last.f.cut, 0);
+	assert_int_equal(last.f.len, 54 + 1460);
+	lengthen(1500);
+}
+
 /* Others cut into what the wire takes: a peer that wants less gets its segments from lwIP. */
 static void a_peer_that_wants_less_gets_it(void **state)
 {
@@ -281,6 +313,7 @@ int main(void)
 		cmocka_unit_test(checksums_are_checked_and_filled_in),
 		cmocka_unit_test(a_wide_connection_leaves_the_cutting_to_others),
 		cmocka_unit_test(a_wide_connection_is_cut_for_guests),
+		cmocka_unit_test(a_longer_mtu_makes_longer_packets),
 		cmocka_unit_test(a_peer_that_wants_less_gets_it),
 	};
 

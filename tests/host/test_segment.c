@@ -33,7 +33,7 @@ static void check_cut(const struct tcp_shape *s, unsigned pieces)
 	struct frame f;
 
 	tf_frame(&f, s, whole, len, pieces);
-	assert_true(segment_begin(&cut, &f));
+	assert_true(segment_begin(&cut, &f, FRAME_LEN_MAX));
 	while ((packet = segment_next(&cut))) {
 		assert_in_range(packet->len, 1, FRAME_LEN_MAX - (s->tagged ? 0 : 4));
 		assert_in_range(packet->nparts, 1, FRAME_PARTS_MAX + 1);
@@ -135,7 +135,7 @@ static void segments_of_tiny_pieces_are_cut(void **state)
 	f.cut = s.cut;
 	f.sum = (struct frame_sum){ true, 34, 50 };
 	assert_int_equal(f.len, tf_header(&s) + s.payload);
-	assert_true(segment_begin(&cut, &f));
+	assert_true(segment_begin(&cut, &f, FRAME_LEN_MAX));
 	const struct frame *packet = segment_next(&cut);
 
 	assert_int_equal(packet->nparts, FRAME_PARTS_MAX + 1);
@@ -153,7 +153,7 @@ static bool begins(const struct tcp_shape *s, const uint8_t *bytes, uint32_t len
 	tf_frame(&f, s, bytes, len, 4);
 	f.sum.from = (uint16_t)(f.sum.from + from);
 	f.sum.at = (uint16_t)(f.sum.at + at);
-	bool good = segment_begin(&cut, &f);
+	bool good = segment_begin(&cut, &f, FRAME_LEN_MAX);
 
 	tf_free(&f);
 	return good;
@@ -256,6 +256,23 @@ static void segments_cut_wrongly_are_refused(void **state)
 	}
 }
 
+/* A wire of an MTU of 9000 takes longer packets, and still none that are too long for it. */
+static void long_packets_fit_a_longer_wire(void **state)
+{
+	struct tcp_shape s = { .flags = TF_ACK, .payload = 60000, .cut = 8960 };
+	uint32_t len = tf_put(whole, &s);
+	struct segment cut;
+	struct frame f;
+
+	(void)state;
+	tf_frame(&f, &s, whole, len, 4);
+	assert_false(segment_begin(&cut, &f, FRAME_LEN_MAX));
+	assert_false(segment_begin(&cut, &f, FRAME_JUMBO_MAX - 1));
+	assert_true(segment_begin(&cut, &f, FRAME_JUMBO_MAX));
+	assert_int_equal(segment_next(&cut)->len, 9014);
+	tf_free(&f);
+}
+
 /* Up to the first byte of payload there is nothing to cut, whatever IP says of the length. */
 static void segments_too_short_are_refused(void **state)
 {
@@ -297,6 +314,7 @@ static void segments_too_long_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(long_packets_fit_a_longer_wire),
 		cmocka_unit_test(segments_of_all_shapes_are_cut),
 		cmocka_unit_test(segments_flags_are_for_the_first_or_the_last),
 		cmocka_unit_test(segments_of_tiny_pieces_are_cut),

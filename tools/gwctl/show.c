@@ -81,10 +81,10 @@ static void print_networks(const json_t *n)
 	json_array_foreach(json_object_get(n, "addresses"), i, x)
 		printf("address    %s\n", json_string_value(x));
 	json_array_foreach(json_object_get(n, "nics"), i, x)
-		printf("%-10s %s, %s, link %s, sent %lld, received %lld, dropped %lld, "
+		printf("%-10s %s, %s, link %s, MTU %lld, sent %lld, received %lld, dropped %lld, "
 		       "bad %lld, too long %lld\n",
 		       text_of(x, "name"), text_of(x, "where"),
-		       text_of(x, "mac"), true_of(x, "link") ? "up" : "down",
+		       text_of(x, "mac"), true_of(x, "link") ? "up" : "down", int_of(x, "mtu"),
 		       int_of(x, "tx_frames"), int_of(x, "rx_frames"),
 		       int_of(x, "rx_dropped"), int_of(x, "rx_errors"), int_of(x, "rx_long"));
 	json_array_foreach(json_object_get(n, "switches"), i, x) {

@@ -273,6 +273,8 @@ def parser():
                         "(default: e1000)")
     c.add_argument("--nics", type=int, default=1,
                    help="NICs of a host; each is on a wire of its own (default: 1)")
+    c.add_argument("--mtu", type=int, default=1500,
+                   help="of the wires; a host's by --cmdline mtu=nic0,9000 (default: 1500)")
     c.add_argument("--vm", dest="vms", type=vm_at, action="append", default=[],
                    metavar="FILE@NODE", help="start the VM that FILE defines on NODE; repeatable")
     c.add_argument("--serial", choices=["file", "socket"], default="file",

@@ -43,6 +43,7 @@ class Options:
     memory: int = 512                   # MiB, each node
     nics: int = 1
     nic: str = ""                       # their model: "e1000", or "e1000@a virtio-net@b"
+    mtu: int = 1500                     # of the wires; hosts' by cmdline: mtu=nic0,9000
     ips: object = 50_000_000            # N, or "N@a M@b": nodes whose TSCs differ
     sync: str = "slowdown"              # one network, one clock: virtual time follows ours
     cpu_model: str = ""                 # "MODEL", or "MODEL@a MODEL@b"; "": the backend's choice
@@ -268,7 +269,7 @@ class Lab:
                       modules[name], options.video)
         holder = net.hold(self.records)
         net.build(holder.pid, [[m.nics[i].tap for m in machines.values()]
-                               for i in range(options.nics)])
+                               for i in range(options.nics)], options.mtu)
         config = self._describe(options, machines, holder.pid)
         self._write_config(config)
         for name, machine in machines.items():

@@ -99,8 +99,8 @@ def _ip(holder_pid, commands):
         raise LabError("cannot set up the lab's network: " + done.stderr.strip())
 
 
-def build(holder_pid, taps):
-    """Make the wires.  `taps[i]` are the names of the taps on wire i."""
+def build(holder_pid, taps, mtu):
+    """Make the wires, for packets of `mtu` bytes.  `taps[i]` are the taps' names on wire i."""
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         raise LabError("no access to /dev/net/tun: run as root, or chmod 666 /dev/net/tun")
     commands = ["link set lo up"]
@@ -110,6 +110,7 @@ def build(holder_pid, taps):
         commands += [f"link add {br} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
                      f"link add {port} type veth peer name {port}-br"]
         commands += [f"tuntap add {tap} mode tap" for tap in names]
+        commands += [f"link set {dev} mtu {mtu}" for dev in [br, f"{port}-br", port, *names]]
         for dev in [br, f"{port}-br", *names]:
             commands += [f"link set {dev} addrgenmode none"]
         commands += [f"link set {dev} master {br}" for dev in [f"{port}-br", *names]]
